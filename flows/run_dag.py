@@ -1,0 +1,36 @@
+"""The flow `run-dag`."""
+
+from typing import Annotated, Any, Literal
+
+from prefect import flow
+from pydantic import Field
+
+from physlab.engine import conduct
+
+
+@flow(name="run-dag", log_prints=False, persist_result=False)
+def run_dag(
+    dag: str | dict[str, Any],
+    parallelism: Annotated[int, Field(ge=1, le=16)] | None = None,
+    offload_policy: Literal["local_first", "remote_first", "auto"] | None = None,
+    refresh: bool | list[str] = False,
+    fail_fast: bool | None = None,
+    lab: str | None = None,
+    run_id: str | None = None,
+) -> dict[str, Any]:
+    """Run a graph: every node a task run, cached by content, with complete provenance.
+
+    Args:
+        dag: A file (JSON or YAML), the id or title of a known graph, or the object itself.
+        parallelism: Nodes at once, 1 to 16; the lab's default when empty.
+        offload_policy: Where nodes go; the lab's default when empty.
+        refresh: Run again although results are there: true for all nodes, or a list of node ids.
+        fail_fast: Stop at the first failed node instead of finishing independent branches.
+        lab: Name of a saved `Local Lab` block; the worker's own settings when empty.
+        run_id: Name of the run; made from the time when empty.
+
+    Returns:
+        run_id, status, artifacts, reportable, meta, nodes, files.
+    """
+    wishes = {"parallelism": parallelism, "offload_policy": offload_policy, "fail_fast": fail_fast}
+    return conduct.run(dag, lab, run_id, refresh=refresh, **wishes)

@@ -1,0 +1,202 @@
+"""What a command says and where: results on stdout, everything else on stderr, one JSON object with `--json`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from physlab.errors import PhyslabError
+
+WIDE = 200
+MARKS = {
+    "pending": ("·", "dim"),
+    "running": ("▸", "bold"),
+    "completed": ("✓", "green"),
+    "cached": ("●", "cyan"),
+    "failed": ("✗", "bold red"),
+    "skipped": ("–", "dim"),
+    "cancelled": ("■", "yellow"),
+    "interrupted": ("■", "yellow"),
+    "hit": ("●", "cyan"),
+    "miss": ("▸", "bold"),
+    "ok": ("✓", "green"),
+    "warn": ("!", "yellow"),
+    "fail": ("✗", "bold red"),
+}
+
+
+@dataclass
+class Voice:
+    """How this process speaks.
+
+    Attributes:
+        verbose: Tell more on stderr.
+        quiet: Tell nothing on stderr but errors.
+        stream: Where the one JSON object goes; None speaks to people.
+        parting: What to say when a signal stops the command.
+    """
+
+    verbose: bool = False
+    quiet: bool = False
+    stream: TextIO | None = None
+    parting: str = "Nothing that was finished is lost."
+
+    @property
+    def as_json(self) -> bool:
+        """True when a program reads."""
+        return self.stream is not None
+
+    @cached_property
+    def out(self) -> Console:
+        """The console for results; wide where no terminal limits it, so that a line stays a line."""
+        from rich.console import Console
+
+        width = None if sys.stdout.isatty() else shutil.get_terminal_size((WIDE, 0)).columns
+        return Console(highlight=False, width=width)
+
+    @cached_property
+    def err(self) -> Console:
+        """The console for progress, notes and errors."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False)
+
+    def keep_stdout(self) -> None:
+        """Keep stdout for one JSON object: whatever else is printed, by this process or its children, is log."""
+        sys.stdout.flush()
+        kept = os.dup(1)
+        os.dup2(2, 1)
+        self.stream = os.fdopen(kept, "w", encoding="utf-8")
+
+    def reply(self, body: Any) -> None:
+        """Print the one JSON object."""
+        stream = self.stream or sys.stdout
+        stream.write(json.dumps(body, ensure_ascii=False, default=str) + "\n")
+        stream.flush()
+
+    def say(self, *parts: RenderableType) -> None:
+        """Print a result for people; long lines stay whole, so that a path can be copied."""
+        if not self.as_json:
+            for part in parts:
+                self.out.print(part, soft_wrap=isinstance(part, str))
+
+    def note(self, words: str) -> None:
+        """Print something that is not the result."""
+        if not self.quiet:
+            self.err.print(words, style="dim", soft_wrap=True)
+
+    def next(self, command: str, what: str = "next") -> None:
+        """Print the command to type next."""
+        self.say(f"[dim]{what:<9}[/dim] [bold]{escape(command)}[/bold]")
+
+    def fact(self, name: str, value: object) -> None:
+        """Print one named value."""
+        self.say(f"[dim]{name:<9}[/dim] {escape(str(value))}")
+
+
+voice = Voice()
+
+
+def escape(text: str) -> str:
+    """Return a text that Rich prints as it is."""
+    from rich.markup import escape as rich_escape
+
+    return rich_escape(text)
+
+
+def quoted(word: str) -> str:
+    """Return a word as a shell takes it."""
+    import shlex
+
+    return shlex.quote(word)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 node`, `2 nodes`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def local_time(iso: str) -> str:
+    """Return a UTC time as the clock on the wall shows it."""
+    from datetime import datetime
+
+    return f"{datetime.fromisoformat(iso).astimezone():%Y-%m-%d %H:%M}"
+
+
+def mark(status: str) -> Text:
+    """Return the sign of a state."""
+    from rich.text import Text
+
+    return Text(*MARKS.get(status, ("?", "")))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> Table:
+    """Return a calm table; texts are printed as they are, and a column without any is left out."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", border_style="dim")
+    cells = list(rows)
+    kept = [index for index in range(len(columns)) if not cells or any(row[index] != "" for row in cells)]
+    for index in kept:
+        name = columns[index]
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in cells:
+        made.add_row(*(Text(row[index]) if isinstance(row[index], str) else row[index] for index in kept))
+    return made
+
+
+def duration(ms: float | None) -> str:
+    """Return a duration as people say it."""
+    if ms is None:
+        return ""
+    seconds = ms / 1e3
+    if seconds < 0.9995:
+        return f"{ms:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people say it."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def show_error(error: PhyslabError) -> None:
+    """Print an error: as JSON for programs, else what went wrong and what to do."""
+    if voice.as_json:
+        voice.reply({"error": error.as_reply()})
+    else:
+        show_problem(error.message, error.hint)
+
+
+def show_problem(message: str, hint: str = "", title: str = "") -> None:
+    """Print what went wrong and what to do in a frame on stderr."""
+    from rich import box
+    from rich.panel import Panel
+    from rich.text import Text
+
+    body = Text(message.rstrip())
+    if hint:
+        body.append(f"\n\n{hint}" if "\n" in message.strip() else f"\n{hint}", style="dim")
+    voice.err.print(
+        Panel(body, title=title or None, title_align="left", border_style="red", box=box.ROUNDED, padding=(0, 1))
+    )

@@ -1,0 +1,89 @@
+"""`plan`: what a run would do, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from physlab.cli.options import DagArgument, Json
+from physlab.cli.output import counted, duration, escape, mark, quoted, table, voice
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+ROWS = 30
+STATES = {"hit": "cached", "miss": "runs", "pending": "waits"}
+
+Parallelism = Annotated[
+    int | None, typer.Option("--parallelism", "-j", min=1, max=16, help="Nodes at once.", show_default=False)
+]
+Policy = Annotated[
+    Literal["local_first", "remote_first", "auto"] | None,
+    typer.Option("--offload-policy", help="Where nodes go.", show_default=False),
+]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Run every node, cached or not.")]
+RefreshNode = Annotated[
+    list[str] | None,
+    typer.Option("--refresh-node", metavar="NODE", help="Run this node, cached or not; repeat it for more."),
+]
+
+
+def plan(
+    dag: DagArgument,
+    parallelism: Parallelism = None,
+    offload_policy: Policy = None,
+    refresh: Refresh = False,
+    refresh_node: RefreshNode = None,
+    all_nodes: Annotated[bool, typer.Option("--all", "-a", help="Show every node.")] = False,
+    json: Json = False,
+) -> int:
+    """Say what a run would do, and why.
+
+    What is cached, what runs because of what, where, and for how long.
+    """
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.preview import preview
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        named = lab.find_dag(dag)
+        wishes = {"parallelism": parallelism, "offload_policy": offload_policy}
+        request = service.run_request(lab, refresh=chosen(refresh, refresh_node), **wishes)
+        found = preview(lab, named, request, limit=None if all_nodes or voice.as_json else ROWS)
+    if voice.as_json:
+        voice.reply(found)
+        return 0
+    show_preview(found)
+    voice.next(f"physlab run {quoted(dag)}")
+    return 0
+
+
+def chosen(refresh: bool, nodes: list[str] | None) -> bool | list[str]:
+    """Return what the two refresh options ask for."""
+    return True if refresh else nodes or False
+
+
+def show_preview(found: dict[str, Any]) -> None:
+    """Print a preview."""
+    counts, total = found["counts"], found["total"]
+    voice.say(f"[bold]{escape(found['title'] or found['dag_id'])}[/bold]", "", _nodes(found["nodes"]))
+    if len(found["nodes"]) < total:
+        voice.say(f"[dim]… and {total - len(found['nodes']):,} more, most of them cached; all of them: --all[/dim]")
+    if counts["hit"] == total:
+        voice.say("", f"[cyan]●[/cyan] All {counted(total, 'node')} are cached; a run computes nothing.")
+        return
+    runs = counts["miss"] + counts["pending"]
+    expected = f", about {duration(found['expected_s'] * 1e3)}" if found["expected_s"] is not None else ""
+    voice.say("", f"▸ {runs:,} of {counted(total, 'node')} to run, {counts['hit']:,} cached{expected}.")
+
+
+def _nodes(nodes: list[dict[str, Any]]) -> Table:
+    rows = []
+    for node in nodes:
+        reason = "; ".join(filter(None, (node["why"], node["fallback"] and f"on the CPU: {node['fallback']}")))
+        runs = node["site"] is not None
+        where, about = (f"{node['site']} · {node['device']}", duration(node["expected_ms"])) if runs else ("", "")
+        rows.append([mark(node["state"]), node["id"], node["tool"], STATES[node["state"]], reason, where, about])
+    return table(("", "node", "tool", "state", "because", "where", "about"), rows, right=("about",))

@@ -1,0 +1,1 @@
+"""The only room that touches Prefect: submitter, recorder, lab server, block types, the locator of the flows."""

@@ -1,0 +1,103 @@
+"""The bodies of the lab's flows: settings from a block or a file, the service, and what the UI shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prefect.settings import get_current_settings
+
+from physlab import service
+from physlab.engine.blocks import settings_from_block
+from physlab.engine.ownership import begin_run
+from physlab.engine.pages import Progress, publish_pages
+from physlab.engine.server import server_status
+from physlab.engine.submitter import PrefectSubmitter
+from physlab.engine.watch import Watcher, watchers
+from physlab.errors import PhyslabError
+from physlab.lab import Lab, NamedDag, new_run_id, slug
+from physlab.model import RunRequest
+from physlab.settings import Settings, load_settings
+
+Dagish = str | dict[str, Any]
+
+
+@contextmanager
+def _lab(name: str | None) -> Iterator[Lab]:
+    with Lab(settings_from_block(name) if name else load_settings()) as lab:
+        yield lab
+
+
+def _answer(reply: service.Reply) -> dict[str, Any]:
+    if reply.error is not None:
+        reply.error.details = {**reply.error.details, "reply": reply.body}
+        raise reply.error
+    return reply.body
+
+
+def define(spec: Dagish | None, natural_language: str | None, lab: str | None) -> dict[str, Any]:
+    """Carry out `define_dag`."""
+    with _lab(lab) as opened:
+        if isinstance(spec, str):
+            named = opened.find_dag(spec)
+            return _answer(service.define_dag(opened, spec=named.dag, base_dir=named.base_dir))
+        return _answer(service.define_dag(opened, spec=spec, natural_language=natural_language, base_dir=Path.cwd()))
+
+
+def validate(dag: Dagish, lab: str | None) -> dict[str, Any]:
+    """Carry out `validate_dag`."""
+    with _lab(lab) as opened:
+        return _answer(service.validate_dag(opened, dag))
+
+
+def publish(run: str, lab: str | None, **wishes: Any) -> dict[str, Any]:
+    """Carry out `publish_report`."""
+    with _lab(lab) as opened:
+        return _answer(service.publish_report(opened, run, **wishes))
+
+
+def run(dag: Dagish, lab: str | None, run_id: str | None = None, **wishes: Any) -> dict[str, Any]:
+    """Carry out `run_dag` inside a running flow: every node a task run."""
+    run_id = run_id or new_run_id()
+    with _lab(lab) as opened:
+        request = service.run_request(opened, **wishes)
+        named = opened.find_dag(dag)
+        begin_run(f"{slug(named.dag.title) or named.dag_id} {run_id}")
+        return _run(opened, named, request, run_id)
+
+
+def _run(lab: Lab, dag: NamedDag, request: RunRequest, run_id: str) -> dict[str, Any]:
+    progress = Progress()
+    told = (Watcher(progress.planned, progress.changed), *watchers())
+    submitter = PrefectSubmitter(database_url=database_url(lab.settings))
+    conductor = service.Conductor(
+        submitter=submitter,
+        planned=_tell(lambda watcher: watcher.planned, told),
+        watch=_tell(lambda watcher: watcher.changed, told),
+        run_id=run_id,
+    )
+    reply = service.run_dag(lab, dag, request, conductor=conductor)
+    if not submitter.server_gone:
+        publish_pages(lab.find_run(run_id), reply.body)
+    return _answer(reply)
+
+
+def _tell(part: Callable[[Watcher], Callable[..., None]], told: tuple[Watcher, ...]) -> Callable[..., None]:
+    def tell(*news: Any) -> None:
+        for watcher in told:
+            part(watcher)(*news)
+
+    return tell
+
+
+def database_url(settings: Settings) -> str | None:
+    """Return the server's database when the flow talks to this lab's own server."""
+    info = server_status(settings)
+    return info.database_url if info.api_url and info.api_url == get_current_settings().api.url else None
+
+
+def describe_failure(error: PhyslabError) -> dict[str, Any]:
+    """Return the reply that a failed run gave, from its error."""
+    return dict(error.details.get("reply", {}))

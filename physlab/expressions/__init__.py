@@ -1,0 +1,26 @@
+"""The one parser of formulas: a whitelist over Python's syntax tree, read for numbers or for SymPy.
+
+Nothing is ever evaluated as code: a formula becomes a small tree of numbers, names and known operations, and both
+readings walk that tree.
+"""
+
+from physlab.expressions.functions import CONSTANTS, FUNCTIONS
+from physlab.expressions.reader import is_condition, parse
+from physlab.expressions.spelling import normal_name
+from physlab.expressions.tree import ASSUMPTIONS, Apply, Constant, Expression, Name, Number, Truth, symbol
+
+__all__ = [
+    "ASSUMPTIONS",
+    "CONSTANTS",
+    "FUNCTIONS",
+    "Apply",
+    "Constant",
+    "Expression",
+    "Name",
+    "Number",
+    "Truth",
+    "is_condition",
+    "normal_name",
+    "parse",
+    "symbol",
+]

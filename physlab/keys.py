@@ -1,0 +1,175 @@
+"""The only room that hashes: canonical JSON (RFC 8785), SHA-256, and the identities made from them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+import orjson
+import rfc8785
+
+from physlab.errors import ValidationError
+
+CHUNK = 1 << 20
+_EXACT = 2**53
+
+
+def canonical(value: Any) -> bytes:
+    """Return the RFC 8785 bytes of a JSON value.
+
+    orjson gives the same bytes wherever no number or key needs ECMAScript's own spelling; the rest goes through the
+    reference implementation.
+
+    Raises:
+        ValidationError: The value holds something that JSON cannot (NaN, an infinite or huge number, a set …).
+    """
+    try:
+        return orjson.dumps(_spelled(value), option=orjson.OPT_SORT_KEYS)
+    except _NeedsReference:
+        pass
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unwritable(error) from error
+    try:
+        return rfc8785.dumps(_listed(value))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:  # rfc8785's errors are ValueErrors
+        raise _unwritable(error) from error
+
+
+class _NeedsReference(Exception):  # noqa: N818 - a signal, not an error
+    """The value holds a number or a key that ECMAScript spells otherwise than Python."""
+
+
+def _spelled(value: Any) -> Any:
+    """Return the value so that `orjson` spells it as RFC 8785 does."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return value
+    if kind is dict:
+        for key in value:
+            if type(key) is not str or not key.isascii():
+                raise _NeedsReference
+        return {key: _spelled(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [_spelled(item) for item in value]
+    if kind is int:
+        if -_EXACT < value < _EXACT:
+            return value
+    elif kind is float:
+        if value.is_integer():
+            if -_EXACT < value < _EXACT:
+                return int(value)
+        elif 1e-4 <= abs(value) < 1e16:
+            return value
+    raise _NeedsReference
+
+
+def _listed(value: Any) -> Any:
+    """Return the value with plain containers, refusing what JSON does not have."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"the key {key!r} is not a string")
+        return {key: _listed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_listed(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not finite")
+    if isinstance(value, int) and abs(value) >= _EXACT:
+        return _large(value)
+    return value
+
+
+def _large(value: int) -> float:
+    """Return a large integer as the float whose canonical spelling it is: JSON read back has lost that it was one."""
+    number = float(value)
+    if rfc8785.dumps(number) != str(value).encode():
+        raise ValueError(f"the integer {value} is larger than 2^53 and has no exact JSON number")
+    return number
+
+
+def _unwritable(error: Exception) -> ValidationError:
+    return ValidationError(
+        f"A value cannot be written as canonical JSON: {error}.",
+        hint="Use numbers that are finite, strings, lists and objects; pass arrays and files by reference.",
+    )
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 (64 hex digits) of the canonical JSON of a value."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def digest_bytes(data: bytes) -> str:
+    """Return the SHA-256 (64 hex digits) of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_stream(stream: BinaryIO) -> tuple[str, int]:
+    """Return the SHA-256 of what is left in a binary stream, and its size [bytes]."""
+    state, size = hashlib.sha256(), 0
+    while chunk := stream.read(CHUNK):
+        state.update(chunk)
+        size += len(chunk)
+    return state.hexdigest(), size
+
+
+def hasher() -> Any:
+    """Return a fresh SHA-256 state, for those who copy and hash in one pass."""
+    return hashlib.sha256()
+
+
+def dag_id(graph: Any) -> str:
+    """Return the identity of a normalised graph: the first 16 hex digits of its digest."""
+    return digest(graph)[:16]
+
+
+def node_frame(
+    *,
+    tool: str,
+    method: str | None,
+    visuals: Sequence[str],
+    code: str,
+    device: str,
+    dtype: str = "float64",
+) -> str:
+    """Return the part of a node's identity beside its parameters and seed, equal for many nodes.
+
+    Args:
+        tool: Tool name.
+        method: Method, or None.
+        visuals: Which visual outputs it writes.
+        code: Fingerprint of the implementation and its libraries.
+        device: Device kind that runs it.
+        dtype: Number type of the computation.
+
+    Returns:
+        64 hex digits.
+    """
+    return digest({"v": 1, "t": tool, "m": method, "o": visuals, "c": code, "d": device, "y": dtype})
+
+
+def node_base(frame: str, seed: int, params: bytes) -> str:
+    """Return the part of a node's identity that does not depend on other nodes.
+
+    Args:
+        frame: What `node_frame` gave.
+        seed: Seed of its random numbers.
+        params: Canonical JSON of the normalised parameters after defaults; each input is the marker `{"$in": i}`.
+
+    Returns:
+        64 hex digits. Never depends on the run, the clock, a file name or the order of a mapping.
+    """
+    return hashlib.sha256(b"%s %d " % (frame.encode(), seed) + params).hexdigest()
+
+
+def node_key(base: str, inputs: Sequence[str]) -> str:
+    """Return a node's key from its base and its inputs, in the order of their markers.
+
+    With the digests of the inputs' contents this is the content key; with the recipes of the nodes that make them
+    (`recipe.path`) it is the recipe. A node without inputs is its base.
+    """
+    if not inputs:
+        return base
+    return hashlib.sha256("\n".join((base, *inputs)).encode()).hexdigest()

@@ -1,0 +1,252 @@
+"""The lab: settings, store, tools and sites together, and the graphs it knows by name."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from physlab import device, graph
+from physlab.errors import ValidationError, nearest
+from physlab.keys import digest
+from physlab.language import read_sentence
+from physlab.model import Dag, RunRecord
+from physlab.planning import Checked, Plan, check, make_plan
+from physlab.plugins import all_tools
+from physlab.settings import Settings
+from physlab.sites import LocalSite, Site
+from physlab.sites.local import usable_cores
+from physlab.specfile import SUFFIXES, read_spec
+from physlab.spelling import Vocabulary, read_dag
+from physlab.store import Store, open_store, schema
+from physlab.store.lease import has_ended
+from physlab.tools import Method, Registry
+from physlab.tools.fingerprint import code_digest
+
+CALL = "call "
+"""How the title of a run begins that was a single tool call."""
+
+
+@dataclass(frozen=True)
+class NamedDag:
+    """A graph with its identity and the folder that its relative file names start from."""
+
+    dag: Dag
+    dag_id: str
+    base_dir: Path
+
+
+class Lab:
+    """One lab. Opens its parts when they are needed; a context manager.
+
+    Args:
+        settings: What the lab set.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._sites: list[Site] = []
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, created on first use."""
+        return open_store(self.settings.home / "store", self.settings.store.index_url)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """All tools."""
+        return all_tools()
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The names of the tools, for reading payloads."""
+        tools = self.registry.tools
+        return Vocabulary(
+            discriminators={name: "method" if None not in tool.methods else None for name, tool in tools.items()}
+            | {name: tool.discriminator for name, tool in tools.items() if tool.discriminator},
+            aliases=self.registry.aliases,
+            method_aliases={name: tool.method_aliases for name, tool in tools.items()},
+        )
+
+    def sites(self, at_once: int | None = None) -> list[Site]:
+        """Return the sites of the lab, for so many nodes at the same time; the first is this machine."""
+        local = self.settings.sites.local
+        site = LocalSite(self.store.root, local.workers, local.memory_gb, at_once)
+        self._sites.append(site)
+        return [site]
+
+    def read(self, spec: Any, base_dir: Path) -> NamedDag:
+        """Return the graph that a specification spells."""
+        dag = spec if isinstance(spec, Dag) else read_dag(spec, self.vocabulary)
+        return NamedDag(dag, graph.identity(dag), base_dir)
+
+    def remember(self, named: NamedDag) -> None:
+        """Store a graph as it is written now, so that it can be named by its id or title."""
+        content = named.dag.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        base_dir = str(named.base_dir.resolve())
+        record = {"kind": "dag", "dag_id": named.dag_id, "dag": content, "base_dir": base_dir}
+        table = schema.dags
+        query = table.select().where(table.c.dag_id == named.dag_id, table.c.title == named.dag.title)
+        known = self.store.index.rows(query.order_by(table.c.seq.desc()).limit(1))
+        if not known or known[0]["digest"] != digest(record):
+            self.store.append("dag", record)
+            self.store.flush()
+
+    def find_dag(self, name: Any, base_dir: Path | None = None) -> NamedDag:
+        """Return a graph by file, by `dag_id`, by title, from a sentence, or from the specification itself.
+
+        Raises:
+            ValidationError: There is none of that name, or the file is not a DAG.
+        """
+        if isinstance(name, NamedDag):
+            return name
+        if not isinstance(name, str):
+            return self.read(name, base_dir or Path.cwd())
+        path = Path(name)
+        if path.suffix in SUFFIXES or path.is_file():
+            path = (base_dir or Path.cwd()) / path
+            return self.read(read_spec(path), path.parent)
+        self.store.refresh()
+        table = schema.dags
+        rows = self.store.index.rows(
+            table.select().where((table.c.dag_id == name) | (table.c.title == name)).order_by(table.c.seq.desc())
+        )
+        rows = rows or [row for row in self.dags() if slug(row["title"]) == slug(name)]
+        if not rows and len(name.split()) > 1:
+            return self._from_sentence(name, base_dir or Path.cwd())
+        if not rows:
+            titles = {row["title"] for row in self.dags() if row["title"] and not row["title"].startswith(CALL)}
+            raise ValidationError(
+                f"There is no DAG '{name}'.",
+                hint=f"Give a file, an id or a title. {nearest(name, titles) if titles else 'None is defined yet.'}",
+            )
+        record = self.store.record(rows[0]["digest"])
+        return NamedDag(Dag.model_validate(record["dag"]), record["dag_id"], Path(record["base_dir"]))
+
+    def _from_sentence(self, text: str, base_dir: Path) -> NamedDag:
+        try:
+            return self.read(read_sentence(text), base_dir)
+        except ValidationError as error:
+            raise ValidationError(
+                f"There is no DAG '{text}'. {error.message}",
+                hint=f"Give a file, an id, a title or a sentence. {error.hint}",
+            ) from error
+
+    def dags(self) -> list[dict[str, Any]]:
+        """Return the graphs that were defined, latest first."""
+        self.store.refresh()
+        return self.store.index.rows(schema.dags.select().order_by(schema.dags.c.seq.desc()))
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the runs, latest first; one whose process ended without a word is `interrupted`."""
+        self.store.refresh()
+        rows = self.store.index.rows(schema.runs.select().order_by(schema.runs.c.seq.desc()))
+        for row in rows:
+            if row["status"] == "running":
+                process = self.store.record(row["digest"]).get("process")
+                row["status"] = "interrupted" if process and has_ended(process) else "running"
+        return rows
+
+    def find_run(self, name: str) -> RunRecord:
+        """Return a run by its id, the beginning of its id, `latest`, or the id or title of its graph (its latest run).
+
+        Raises:
+            ValidationError: There is none.
+        """
+        rows = [row for row in self.runs() if row["status"] not in ("running", "interrupted")]
+        if name == "latest":
+            exact = [row for row in rows if not row["title"].startswith(CALL)]
+        else:
+            exact = [row for row in rows if name in (row["run_id"], row["dag_id"], row["title"])]
+        found = exact or [row for row in rows if len(name) >= 4 and row["run_id"].startswith(name)]
+        found = found or [row for row in rows if slug(name) and slug(row["title"]) == slug(name)]
+        if not found:
+            known = [row["run_id"] for row in rows[:10]]
+            raise ValidationError(
+                f"There is no finished run '{name}'.",
+                hint=nearest(name, known) if known else "Nothing was run yet: physlab run examples/hydrogen_2p.yaml.",
+            )
+        return RunRecord.model_validate(self.store.record(found[0]["digest"]))
+
+    def check(self, named: NamedDag) -> Checked:
+        """Validate a graph."""
+        cores = self.settings.sites.local.workers or len(usable_cores())
+        with _no_collection():
+            return check(named.dag, self.registry, base_dir=named.base_dir, caps=self.settings.caps, cores=cores)
+
+    def plan(self, checked: Checked, refresh: Any = False) -> Plan:
+        """Plan a run of a right graph.
+
+        Raises:
+            ValidationError: `refresh` names a node that is not there.
+        """
+        unknown = [] if isinstance(refresh, bool) else [name for name in refresh if name not in checked.nodes]
+        if unknown:
+            hint = nearest(unknown[0], checked.nodes)
+            raise ValidationError(f"refresh names '{unknown[0]}', which is not a node.", hint=hint)
+        self.store.refresh()
+        present = () if self.settings.device.mode == "cpu" else device.accelerators()
+
+        def device_of(method: Method, wish: str) -> tuple[str, str | None]:
+            return device.resolve(wish, method.devices, present)
+
+        with _no_collection():
+            return make_plan(checked.nodes, self.store, code_of=code_digest, device_of=device_of, refresh=refresh)
+
+    def close(self) -> None:
+        """Stop the sites and write what is pending."""
+        for site in self._sites:
+            site.close()
+        if "store" in self.__dict__:
+            self.store.close()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the cycle collector: planning makes many objects and no garbage, and each pass would walk them all."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def slug(title: str) -> str:
+    """Return a title as a folder or command-line name."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def new_run_id() -> str:
+    """Return a name for a run: its time and six random digits."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def edges_of(dag: Dag) -> list[dict[str, Any]]:
+    """Return the edges of a graph, whatever they were written as."""
+    from physlab.model import find_references
+
+    connected = graph.connect(dag)
+    found: list[dict[str, Any]] = []
+    for node in connected.nodes:
+        fields: Mapping[str, list[str]] = {}
+        for reference in find_references(node.params):
+            fields = {**fields, reference.node: [*fields.get(reference.node, []), ".".join(reference.path)]}
+        for name in graph.needs(node):
+            keys = sorted({field for field in fields.get(name, []) if field})
+            found.append({"from": name, "to": node.id, **({"data_key": ", ".join(keys)} if keys else {})})
+    return found

@@ -1,0 +1,97 @@
+"""The records that the ledger keeps: one for each computed node, one for each run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from physlab.model.base import Model
+from physlab.model.dag import Visuals
+from physlab.model.stored import Artifact
+
+Status = Literal["pending", "running", "completed", "cached", "failed", "skipped", "cancelled"]
+OffloadPolicy = Literal["local_first", "remote_first", "auto"]
+
+
+class RunRequest(Model):
+    """How a graph is to be run."""
+
+    parallelism: Annotated[int, Field(ge=1, le=16)] = 2
+    offload_policy: OffloadPolicy = "auto"
+    refresh: bool | tuple[str, ...] = False
+    fail_fast: bool = False
+
+
+class NodeRecord(Model):
+    """One computed node: what was asked, from which inputs, with which code, and what came out.
+
+    `key` is the content key (decision: identical key, identical result); `recipe` is the same hash over the recipes of
+    the inputs instead of their contents, so that a whole graph can be looked up at once. `params` holds `{"$in": i}`
+    for the i-th input; `inputs` gives each input's content digest by parameter, `sources` what it was (`from:…` or a
+    path), `parents` the records it came from.
+    """
+
+    kind: Literal["node"] = "node"
+    key: str
+    recipe: str
+    tool: str
+    method: str | None
+    params: dict[str, Any]
+    inputs: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    parents: tuple[str, ...] = ()
+    visuals: Visuals = Visuals()
+    code: dict[str, str]
+    seed: int
+    device: str
+    device_requested: str
+    fallback: str | None = None
+    fields: dict[str, Any]
+    field_digests: dict[str, str]
+    artifacts: tuple[Artifact, ...] = ()
+    meta: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+    log: str | None = None
+    run_id: str
+    node_id: str
+    started_at: str
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRun:
+    """What became of one node in one run (a plain dataclass: a warm run makes ten thousand of them)."""
+
+    id: str
+    tool: str
+    method: str | None = None
+    status: Status
+    key: str | None = None
+    record: str | None = None
+    error: dict[str, Any] | None = None
+    why: str = ""
+    attempts: int = 0
+    site: str | None = None
+    duration_ms: float = 0.0
+
+    @property
+    def cached(self) -> bool:
+        """True when the result was there before the run."""
+        return self.status == "cached"
+
+
+class RunRecord(Model):
+    """One run of one graph."""
+
+    kind: Literal["run"] = "run"
+    run_id: str
+    dag_id: str
+    title: str
+    status: Literal["completed", "failed", "cancelled"]
+    started_at: str
+    duration_ms: float
+    request: RunRequest
+    nodes: tuple[NodeRun, ...]
+    meta: dict[str, Any] = {}

@@ -1,0 +1,40 @@
+"""The small, self-contained piece of work that a site gets, and what it gives back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from physlab.model.base import Model
+from physlab.model.dag import Resources, Visuals
+from physlab.model.stored import Artifact
+
+
+class Work(Model):
+    """Everything a worker needs to run one node; no Prefect, no settings, no secrets.
+
+    `params` are resolved: references became values or stored markers.
+    """
+
+    key: str
+    label: str
+    tool: str
+    method: str | None
+    params: dict[str, Any]
+    visuals: Visuals
+    seed: int
+    device: str
+    time_limit_s: float
+    resources: Resources
+    caps: dict[str, float] = {}
+    store: str
+    attempt: int = 1
+
+
+class WorkResult(Model):
+    """What running one node gave: stored fields, artifacts and meta; bytes are in the store already."""
+
+    fields: dict[str, Any]
+    artifacts: tuple[Artifact, ...] = ()
+    meta: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+    log: str | None = None

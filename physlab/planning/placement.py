@@ -1,0 +1,37 @@
+"""Which site a node runs on, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from physlab.model import Node
+from physlab.model.record import OffloadPolicy
+from physlab.sites import Site
+
+
+def place(node: Node, sites: Sequence[Site], policy: OffloadPolicy) -> tuple[Site, str]:
+    """Choose a site for a node.
+
+    Args:
+        node: The node.
+        sites: The sites of the lab; the first is this machine.
+        policy: `local_first` leaves this machine only for what does not fit, `remote_first` comes here only when
+            nothing else fits, `auto` takes the best fit.
+
+    Returns:
+        The site and the reason, for people.
+    """
+    local, *remote = sites
+    if not remote:
+        fit = local.affinity(node)
+        return local, fit.reason if policy != "remote_first" else f"{fit.reason}; no other site is configured"
+    scored = [(site, site.affinity(node)) for site in sites]
+    best, fit = max(scored, key=lambda item: item[1].score)
+    here = scored[0][1]
+    if policy == "local_first" and here.score >= 0.5:
+        return local, f"local_first: {here.reason}"
+    if policy == "remote_first":
+        away, away_fit = max(scored[1:], key=lambda item: item[1].score)
+        if away_fit.score > 0:
+            return away, f"remote_first: {away_fit.reason}"
+    return best, fit.reason

@@ -1,0 +1,127 @@
+"""From a planned node to the work that a site gets: references become stored values, files become digests."""
+
+from __future__ import annotations
+
+import mimetypes
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from physlab.errors import ComputationError, ValidationError, nearest
+from physlab.model import NodeRecord, Resources, Work, is_stored_array
+from physlab.planning.plan import Plan, PlannedNode
+from physlab.store import Store
+from physlab.tools.execute import restore
+from physlab.tools.prepare import Input, time_limit_s
+
+KEEP = 256  # results kept in memory; the others are read from the journal again
+
+
+class Inputs:
+    """Gives nodes the values of what they depend on; used by all threads of a run.
+
+    Args:
+        plan: The plan of the run.
+        store: Where results lie.
+        caps: Caps of this lab.
+    """
+
+    def __init__(self, plan: Plan, store: Store, caps: Mapping[str, float]) -> None:
+        self.plan, self.store, self.caps = plan, store, dict(caps)
+        self._recent: OrderedDict[str, tuple[dict[str, Any], dict[str, Any]]] = OrderedDict()
+        self._files: dict[str, dict[str, Any]] = {}
+        self._guard = threading.Lock()
+
+    def keep(self, digest: str, fields: dict[str, Any], meta: dict[str, Any]) -> None:
+        """Remember a fresh result."""
+        with self._guard:
+            self._recent[digest] = (fields, meta)
+            self._recent.move_to_end(digest)
+            if len(self._recent) > KEEP:
+                self._recent.popitem(last=False)
+
+    def _result(self, digest: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        with self._guard:
+            found = self._recent.get(digest)
+            if found is not None:
+                self._recent.move_to_end(digest)
+                return found
+        record = NodeRecord.model_validate(self.store.record(digest))
+        self.keep(digest, record.fields, record.meta)
+        return record.fields, record.meta
+
+    def work(self, node: PlannedNode, label: str, attempt: int) -> Work:
+        """Return the self-contained work of a node whose inputs are all there.
+
+        Raises:
+            ValidationError: A referenced field does not exist.
+        """
+        checked = node.checked
+        values = [self._value(item) for item in checked.prepared.inputs]
+        params = self._fill(checked.prepared.params, values, node.params)
+        resources = checked.node.resources or Resources()
+        return Work(
+            key=str(node.key),
+            label=label,
+            tool=checked.node.tool,
+            method=checked.method.name,
+            params={**params, "allow_large": checked.prepared.allow_large},
+            visuals=checked.prepared.visuals,
+            seed=checked.node.seed,
+            device=node.device,
+            time_limit_s=time_limit_s(checked.method, checked.prepared, resources.walltime_s),
+            resources=resources,
+            caps=self.caps,
+            store=str(self.store.root),
+            attempt=attempt,
+        )
+
+    def _value(self, item: Input) -> Any:
+        entry = self.plan.nodes[item.reference.node].entry
+        if entry is None:
+            raise ComputationError(f"{item.reference} was not computed.")
+        fields, meta = self._result(entry.record)
+        value: Any = fields
+        if item.reference.path and item.reference.path[0] == "meta":
+            value = {"meta": meta}
+        for part in item.reference.path:
+            value = self._step(value, part, item)
+        return value if item.factor == 1.0 else {"$scaled": {"value": value, "factor": item.factor}}
+
+    def _step(self, value: Any, part: str, item: Input) -> Any:
+        if is_stored_array(value) and part.lstrip("-").isdigit():
+            value = restore(value, self.store.blobs).tolist()
+        if isinstance(value, dict) and part in value:
+            return value[part]
+        if isinstance(value, list) and part.lstrip("-").isdigit() and -len(value) <= int(part) < len(value):
+            return value[int(part)]
+        known = (
+            list(value) if isinstance(value, dict) else [f"0 to {len(value) - 1}"] if isinstance(value, list) else []
+        )
+        raise ValidationError(f"'{item.reference}': there is no '{part}'.", hint=nearest(part, known))
+
+    def _fill(self, value: Any, values: list[Any], planned: Any) -> Any:
+        if isinstance(value, dict):
+            if len(value) == 1 and "$in" in value:
+                return values[value["$in"]]
+            if len(value) == 1 and "$path" in value:
+                return self._file(value["$path"], planned["$file"])
+            return {key: self._fill(item, values, planned[key]) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._fill(item, values, planned[index]) for index, item in enumerate(value)]
+        return value
+
+    def _file(self, path: str, expected: str) -> dict[str, Any]:
+        """Put a file of the user's into the store, once."""
+        if path not in self._files:
+            if not Path(path).is_file():
+                raise ValidationError(f"The file '{path}' is gone.", hint="Restore it and run again.")
+            sha256, size = self.store.blobs.put(Path(path))
+            if sha256 != expected:
+                raise ValidationError(f"The file '{path}' changed while the run began.", hint="Run again.")
+            kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+            name = Path(path).name
+            self._files[path] = {"sha256": sha256, "name": name, "media_type": kind, "size": size, "show": "path"}
+        return {"$file": self._files[path]}

@@ -1,0 +1,11 @@
+"""What a lab may set, and where each value came from: the only reader of the environment and of configuration files.
+
+Later sources win: defaults, `$XDG_CONFIG_HOME/physlab/physlab.toml`, the `physlab.toml` found upwards from the working
+directory, the environment (`PHYSLAB_RUN__PARALLELISM=4`), explicit overrides. A `server.config.json` beside either
+file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are understood too; ours win over them.
+"""
+
+from physlab.settings.model import Settings
+from physlab.settings.sources import child_environment, decline_tracking, insist, load_settings, origins, shown
+
+__all__ = ["Settings", "child_environment", "decline_tracking", "insist", "load_settings", "origins", "shown"]

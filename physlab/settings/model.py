@@ -1,0 +1,135 @@
+"""The tree of settings, one class for each section of `physlab.toml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_validator
+
+from physlab.caps import CAPS
+from physlab.errors import nearest
+from physlab.model import RunRequest
+from physlab.model.base import Model
+from physlab.model.record import OffloadPolicy
+
+
+def _known_cap(name: str) -> str:
+    if name not in CAPS:
+        raise ValueError(f"there is no cap '{name}'. {nearest(name, CAPS)}")
+    return name
+
+
+CapName = Annotated[str, AfterValidator(_known_cap)]
+CapValue = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+DeviceKind = Literal["cuda", "hip", "mps", "xpu", "cpu"]
+
+
+def _listed(value: object) -> object:
+    """Read `a, b` (an environment variable) as a list."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class StoreSettings(Model):
+    """`[store]`: where results are kept."""
+
+    index_url: str | None = Field(None, description="SQLAlchemy URL of the index; unset: SQLite in the lab's home.")
+
+
+class RunSettings(Model):
+    """`[run]`: how a graph is run unless the call says otherwise."""
+
+    parallelism: int = Field(2, ge=1, le=16, description="Nodes at once, 1 to 16.")
+    offload_policy: OffloadPolicy = Field("auto", description="Where nodes go: local_first, remote_first or auto.")
+    fail_fast: bool = Field(False, description="Stop the run at the first failed node.")
+
+    def request(self, **changes: object) -> RunRequest:
+        """Return these defaults as a request, with the changes of one call (None keeps the default)."""
+        return RunRequest.model_validate(self.model_dump() | {k: v for k, v in changes.items() if v is not None})
+
+
+class ServerSettings(Model):
+    """`[server]`: the lab's own local Prefect server."""
+
+    mode: Literal["lab", "ephemeral", "none"] = Field(
+        "lab", description="lab: one server per home, started when needed; ephemeral: Prefect's own; none: no Prefect."
+    )
+    host: str = Field("127.0.0.1", description="Address it listens on.")
+    port: int | None = Field(None, ge=1, le=65535, description="Port; unset: a free one, kept from then on.")
+    database_url: str | None = Field(
+        None, description="postgresql+asyncpg://user:password@host/database; unset: SQLite in the lab's home."
+    )
+    idle_timeout_s: float = Field(1800, gt=0, description="It stops after so long without run, worker, schedule [s].")
+    start_timeout_s: float = Field(120, gt=0, description="How long its start may take [s].")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_known_database(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("postgresql://", "postgresql+asyncpg://")):
+            raise ValueError("use postgresql+asyncpg://user:password@host/database, or leave it out for SQLite")
+        return url and url.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+class LocalSiteSettings(Model):
+    """`[sites.local]`: what this machine gives to nodes."""
+
+    workers: int | None = Field(None, ge=1, le=256, description="Worker processes; unset: as many as cores.")
+    memory_gb: float | None = Field(None, gt=0, description="Memory limit of a node that names none [GB]; unset: none.")
+
+
+class SitesSettings(Model):
+    """`[sites]`: where nodes run."""
+
+    local: LocalSiteSettings = LocalSiteSettings()
+
+
+class DeviceSettings(Model):
+    """`[device]`: which accelerator is used."""
+
+    mode: Literal["auto", "gpu", "cpu"] = Field("auto", description="gpu insists, cpu forbids, auto takes what works.")
+    preference: Annotated[tuple[DeviceKind, ...], BeforeValidator(_listed)] = Field(
+        ("cuda", "hip", "mps", "xpu", "cpu"), min_length=1, description="Device kinds, best first."
+    )
+    max_vram_mb: float = Field(4096, gt=0, description="Device memory that one training may take [MB].")
+
+
+class VisualsSettings(Model):
+    """`[visuals]`: how animations and contact sheets are written."""
+
+    mp4_codec: str = Field("libx264", description="ffmpeg codec of MP4 animations.")
+    webm_codec: str = Field("libvpx-vp9", description="ffmpeg codec of WebM animations.")
+    thumbnail_width_px: int = Field(384, ge=16, le=4096, description="Width of a thumbnail [px].")
+    thumbnail_rows: int = Field(3, ge=1, le=50, description="Rows of a contact sheet.")
+    thumbnail_columns: int = Field(4, ge=1, le=50, description="Columns of a contact sheet.")
+
+
+class CollaborationSettings(Model):
+    """`[collaboration]`: who you are to others, and how long what you share stays open."""
+
+    person: str | None = Field(None, description="Your name in notebooks, shares and signatures; unset: the login.")
+    share_expires_h: float = Field(72, gt=0, le=8760, description="A share link works so long, at most a year [h].")
+
+
+class ReportSettings(Model):
+    """`[report]`: what stands on the title page."""
+
+    lab: str = Field("physlab", min_length=1, description="Name of the lab.")
+    authors: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field((), description="Names below the title.")
+    logo: Path | None = Field(None, description="PNG or SVG file beside the lab's name.")
+
+
+class Settings(Model):
+    """Everything a lab may set."""
+
+    home: Path = Field(description="The lab's own folder: store, journal, index, server state.")
+    results: Path = Field(Path("results"), description="Folder for results with human names.")
+    store: StoreSettings = StoreSettings()
+    run: RunSettings = RunSettings()
+    caps: dict[CapName, CapValue] = Field({}, description="Safety caps that differ from the table, by name.")
+    server: ServerSettings = ServerSettings()
+    sites: SitesSettings = SitesSettings()
+    device: DeviceSettings = DeviceSettings()
+    visuals: VisualsSettings = VisualsSettings()
+    collaboration: CollaborationSettings = CollaborationSettings()
+    report: ReportSettings = ReportSettings()
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -1,0 +1,50 @@
+"""What every site can do."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from physlab.model import Node, Work, WorkResult
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a site offers: cores, memory [GB] (None: not known), accelerators by kind."""
+
+    cpu: int
+    memory_gb: float | None
+    accelerators: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """How well a node fits a site (0 not at all, 1 perfectly) and why."""
+
+    score: float
+    reason: str
+
+
+class Site(Protocol):
+    """A place that runs work: this machine, a cluster, a workstation."""
+
+    name: str
+
+    def submit(self, work: Work) -> Future[WorkResult]:
+        """Start a piece of work; the future gives its result or raises a `PhyslabError`."""
+
+    def cancel(self, future: Future[WorkResult]) -> None:
+        """Stop a piece of work, also when it runs."""
+
+    def capacity(self) -> Capacity:
+        """Return what the site offers."""
+
+    def affinity(self, node: Node) -> Affinity:
+        """Say how well a node fits."""
+
+    def script(self, work: Work) -> str:
+        """Return the command that would run the work, for people to read."""
+
+    def close(self) -> None:
+        """Stop everything and give the processes back."""

@@ -1,0 +1,266 @@
+"""This machine: light tools inline, the others in warm worker processes whose limits hold."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+from concurrent.futures import Future
+from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+from physlab import device
+from physlab.errors import CancelledError, PhyslabError, TimeLimitError, WorkerLostError
+from physlab.model import Node, Work, WorkResult, is_stored_array, is_stored_file
+from physlab.sites import worker
+from physlab.sites.base import Affinity, Capacity
+from physlab.store.blobs import Blobs
+
+if TYPE_CHECKING:
+    from pebble import ProcessFuture, ProcessPool
+
+SLACK_S = 120.0  # the worker's own alarm keeps the limit; this one is for a worker that does not even start
+
+
+_MAIN_LOCK = threading.Lock()
+
+
+class _Process(SpawnProcess):
+    """A fresh process that does not run the user's main module again, as `multiprocessing` would have it do."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:
+        with _MAIN_LOCK:
+            main = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                return SpawnProcess._Popen(process_obj)
+            finally:
+                sys.modules["__main__"] = main
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
+class LocalSite:
+    """Runs work on this machine.
+
+    A worker serves one number of cores, so that numeric libraries are limited before they load. Cores are handed out to
+    running work; what does not fit waits, and waiting is not counted against the time limit.
+
+    Args:
+        store: Folder of the store.
+        cores: Cores to use; all that this process may use by default.
+        memory_gb: Memory limit of a node that names none [GB]; None sets no limit.
+        at_once: How many nodes will run at the same time at most; no more workers than that are started.
+    """
+
+    name = "local"
+
+    def __init__(
+        self, store: Path, cores: int | None = None, memory_gb: float | None = None, at_once: int | None = None
+    ) -> None:
+        self.store = store
+        self.memory_gb = memory_gb
+        self._at_once = at_once
+        usable = usable_cores()
+        count = cores or len(usable)
+        self._pinned = count <= len(usable) and hasattr(os, "sched_setaffinity")
+        self._cores = usable[:count] if self._pinned else list(range(count))
+        self._free = list(self._cores)
+        self._change = threading.Condition()
+        self._pools: dict[int, ProcessPool] = {}
+        self._running: dict[Future[WorkResult], ProcessFuture[str]] = {}
+        self._closed = False
+        _sweep(store / "scratch")
+
+    def submit(self, work: Work) -> Future[WorkResult]:
+        """Start a piece of work, waiting until its cores are free."""
+        from physlab.plugins import all_tools
+
+        outer: Future[WorkResult] = Future()
+        outer.set_running_or_notify_cancel()
+        if all_tools().find(work.tool, work.method).inline:
+            from physlab.tools.execute import execute
+
+            try:
+                outer.set_result(execute(work))
+            except PhyslabError as error:
+                outer.set_exception(error)
+            return outer
+        cores = self._take(min(work.resources.cpu, len(self._cores)))
+        try:
+            inner = self._schedule(work, cores, outer)
+        except BaseException:
+            self._give(cores)
+            raise
+        inner.add_done_callback(lambda done: self._finish(work, cores, outer, done))
+        return outer
+
+    def _schedule(self, work: Work, cores: list[int], outer: Future[WorkResult]) -> ProcessFuture[str]:
+        limit = work.resources.memory_gb or self.memory_gb
+        pinned = cores if self._pinned and len(cores) < len(self._cores) else []
+        arguments = (work.model_dump_json(), pinned, limit)
+        with self._change:
+            if self._closed:
+                raise _stopped("The run")
+            pool = self._pools.get(len(cores)) or self._start_pool(len(cores))
+            inner = pool.schedule(worker.run, args=arguments, timeout=work.time_limit_s + SLACK_S)
+            self._running[outer] = inner
+            return inner
+
+    def _start_pool(self, threads: int) -> ProcessPool:
+        from pebble import ProcessPool
+
+        pool = ProcessPool(
+            max_workers=max(1, min(len(self._cores) // threads, self._at_once or len(self._cores))),
+            initializer=worker.start,
+            initargs=(threads, os.getpid()),
+            context=_Context(),
+        )
+        self._pools[threads] = pool
+        return pool
+
+    def _take(self, count: int) -> list[int]:
+        with self._change:
+            self._change.wait_for(lambda: self._closed or len(self._free) >= count)
+            if self._closed:
+                raise _stopped("The run")
+            taken, self._free = self._free[:count], self._free[count:]
+            return taken
+
+    def _give(self, cores: list[int]) -> None:
+        with self._change:
+            self._free.extend(cores)
+            self._change.notify_all()
+
+    def _finish(self, work: Work, cores: list[int], outer: Future[WorkResult], inner: Future[str]) -> None:
+        with self._change:
+            self._running.pop(outer, None)
+        self._give(cores)
+        try:
+            outer.set_result(WorkResult.model_validate_json(inner.result()))
+        except BaseException as error:  # noqa: BLE001 - whatever ended the worker becomes the node's error
+            outer.set_exception(_translate(error, work))
+
+    def cancel(self, future: Future[WorkResult]) -> None:
+        """Kill the worker that runs a piece of work."""
+        with self._change:
+            inner = self._running.get(future)
+        if inner is not None:
+            inner.cancel()  # type: ignore[no-untyped-call]
+
+    def capacity(self) -> Capacity:
+        """Return cores, memory and accelerators of this machine."""
+        return Capacity(len(self._cores), psutil.virtual_memory().total / 1e9, device.accelerators())
+
+    def affinity(self, node: Node) -> Affinity:
+        """Every node fits; one that asks for more than there is fits badly."""
+        asked, have = node.resources, self.capacity()
+        if asked is None:
+            return Affinity(1.0, "light enough for this machine")
+        if asked.nodes > 1 or asked.cpu > have.cpu:
+            return Affinity(0.1, f"asks for {asked.nodes} × {asked.cpu} cores, this machine has {have.cpu}")
+        if asked.memory_gb and have.memory_gb and asked.memory_gb > have.memory_gb:
+            return Affinity(0.1, f"asks for {asked.memory_gb:g} GB, this machine has {have.memory_gb:.0f} GB")
+        return Affinity(0.9, "fits this machine")
+
+    def script(self, work: Work) -> str:
+        """Return the shell line that runs the same tool call by hand."""
+        arrays: list[str] = []
+        params = _by_hand(work.params, Blobs(Path(work.store)), arrays)
+        call: dict[str, Any] = {"tool": work.tool, "method": work.method, "params": params}
+        payload = json.dumps({name: value for name, value in call.items() if value is not None})
+        script = f"physlab call - <<'JSON'\n{payload}\nJSON"
+        if not arrays:
+            return script
+        needs = [f"not to be typed: takes the array {path}, which another node made" for path in arrays]
+        return "\n".join(f"# {line}" for line in [*needs, *script.splitlines()])
+
+    def close(self) -> None:
+        """Kill what runs, end the workers, wait for both."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+            running = list(self._running.values())
+            pools, self._pools = list(self._pools.values()), {}
+        for inner in running:
+            inner.cancel()  # type: ignore[no-untyped-call]
+        for pool in pools:
+            pool.stop()  # type: ignore[no-untyped-call]
+        for pool in pools:
+            pool.join()
+
+
+def usable_cores() -> list[int]:
+    """Return the numbers of the processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _by_hand(value: Any, blobs: Blobs, arrays: list[str]) -> Any:
+    """Return a parameter as a person can write it: files by path; arrays by path too, which are listed in `arrays`."""
+    if is_stored_file(value):
+        return str(blobs.path(value["$file"]["sha256"]))
+    if is_stored_array(value):
+        arrays.append(str(blobs.path(value["$array"]["sha256"])))
+        return arrays[-1]
+    if isinstance(value, dict):
+        if len(value) == 1 and "$scaled" in value:
+            inner, factor = _by_hand(value["$scaled"]["value"], blobs, arrays), value["$scaled"]["factor"]
+            return f"{factor!r} * {inner}" if isinstance(inner, str) else (np.asarray(inner) * factor).tolist()
+        return {name: _by_hand(item, blobs, arrays) for name, item in value.items()}
+    return [_by_hand(item, blobs, arrays) for item in value] if isinstance(value, list) else value
+
+
+def _stopped(what: str) -> CancelledError:
+    return CancelledError(f"{what} was stopped.", hint="Start it again: finished nodes are kept.")
+
+
+def _translate(error: BaseException, work: Work) -> BaseException:
+    from pebble import ProcessExpired
+
+    if isinstance(error, concurrent.futures.CancelledError):
+        return _stopped(work.label)
+    alarm = isinstance(error, ProcessExpired) and error.exitcode in (-signal.SIGALRM, 128 + signal.SIGALRM)
+    if alarm or (isinstance(error, concurrent.futures.TimeoutError) and not isinstance(error, PhyslabError)):
+        return TimeLimitError(
+            f"{work.label} ran longer than its limit of {work.time_limit_s:g} s and was killed.",
+            hint="Make it smaller, or set allow_large: true and resources.walltime_s on the node.",
+            details={"time_limit_s": work.time_limit_s},
+        )
+    if isinstance(error, ProcessExpired):
+        return WorkerLostError(
+            f"{work.label}: its worker process died (exit code {error.exitcode}).",
+            hint="-9 often means that memory ran out: make it smaller or raise resources.memory_gb.",
+            details={"exit_code": error.exitcode},
+        )
+    return error
+
+
+def _sweep(scratch: Path) -> None:
+    """Remove the working copies of this machine's processes that are gone."""
+    if scratch.is_dir():
+        for folder in scratch.iterdir():
+            pid, _, host = folder.name.rpartition("-")[0].partition("-")
+            if host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

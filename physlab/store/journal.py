@@ -1,0 +1,263 @@
+"""The append-only, hash-chained journal: one JSON line for each record, in the order they came.
+
+    {"digest": sha256 of the record, "kind": …, "prev": sha256 of the line before, "record": {…}, "seq": n}
+
+A record is a canonical-JSON blob that lives in its line. A line counts when its newline is there; what a killed process
+left after the last newline was never acknowledged and is cut off by the next writer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from physlab.errors import StoreError
+from physlab.keys import canonical, digest_bytes
+from physlab.store.blobs import force_folder
+
+GENESIS = "0" * 64
+SEGMENT_BYTES = 64 << 20
+TAIL_BYTES = 1 << 16
+_LINE = re.compile(
+    rb'\{"digest":"([0-9a-f]{64})","kind":"([a-z_]+)","prev":"([0-9a-f]{64})","record":(.*),"seq":(\d+)\}\n', re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a record lies: file number, offset and length of its line [bytes]."""
+
+    segment: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the journal."""
+
+    seq: int
+    kind: str
+    digest: str
+    record: dict[str, Any]
+    position: Position
+
+
+class Journal:
+    """The journal of a store, shared by all its writers.
+
+    Args:
+        root: Folder of the store.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "journal"
+        self._lock_path = root / "journal" / "lock"
+        self._segment, self._end = 1, 0
+        self._seq, self._prev = 0, GENESIS
+        self._written = 0
+
+    def create(self) -> None:
+        """Make the folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def file(self, segment: int) -> Path:
+        """Return the path of a segment."""
+        return self.folder / f"{segment:06d}.jsonl"
+
+    def segments(self) -> list[int]:
+        """Return the numbers of the segments, oldest first."""
+        return sorted(int(path.stem) for path in self.folder.glob("*.jsonl"))
+
+    def append(self, records: Iterable[tuple[str, dict[str, Any]]]) -> list[Line]:
+        """Write records (kind and content) and return their lines; a killed process loses none of them.
+
+        Raises:
+            StoreError: The journal cannot be written; nothing of the batch counts then.
+        """
+        encoded = [(kind, record, canonical(record)) for kind, record in records]
+        try:
+            with open(self._lock_path, "ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._catch_up()
+                return self._write(encoded)
+        except StoreError:
+            raise
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _write(self, records: list[tuple[str, dict[str, Any], bytes]]) -> list[Line]:
+        if self._end > SEGMENT_BYTES:
+            self.force()
+            self._segment, self._end = self._segment + 1, 0
+        buffer, lines = bytearray(), []
+        seq, prev = self._seq, self._prev
+        for kind, record, body in records:
+            seq += 1
+            digest = digest_bytes(body)
+            text = b'{"digest":"%s","kind":"%s","prev":"%s","record":%s,"seq":%d}\n' % (
+                digest.encode(),
+                kind.encode(),
+                prev.encode(),
+                body,
+                seq,
+            )
+            position = Position(self._segment, self._end + len(buffer), len(text))
+            lines.append(Line(seq, kind, digest, record, position))
+            prev = digest_bytes(text)
+            buffer += text
+        with open(self.file(self._segment), "ab", buffering=0) as stream:
+            try:
+                written = stream.write(buffer)
+                if written != len(buffer):
+                    raise OSError(28, "No space left on device")
+            except OSError:
+                os.truncate(stream.fileno(), self._end)
+                raise
+        if not self._end:
+            force_folder(self.folder)
+        self._end += len(buffer)
+        self._written += len(buffer)
+        self._seq, self._prev = seq, prev
+        return lines
+
+    def end(self) -> Position:
+        """Return the position after the last whole line, as the files stand now."""
+        segments = self.segments()
+        if not segments:
+            return Position(1, 0, 0)
+        path = self.file(segments[-1])
+        size = path.stat().st_size
+        if (segments[-1], size) == (self._segment, self._end):
+            return Position(self._segment, self._end, 0)
+        return Position(segments[-1], _last_line(path)[0], 0)
+
+    def others(self) -> int:
+        """Return a number that stays the same as long as nobody but this object writes."""
+        return sum(self.file(segment).stat().st_size for segment in self.segments()) - self._written
+
+    def force(self) -> None:
+        """Put on disk what was written so far (against a power cut).
+
+        Raises:
+            StoreError: The disk refuses.
+        """
+        if not self._end:
+            return
+        try:
+            descriptor = os.open(self.file(self._segment), os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"The journal {self.folder} cannot be written: {error.strerror or error}.",
+            hint="Free disk space or make the folder writable; the records before are safe.",
+        )
+
+    def _catch_up(self) -> None:
+        """Move to the true end of the journal: others may have written, or died in the middle of a line."""
+        segments = self.segments()
+        latest = segments[-1] if segments else 1
+        path = self.file(latest)
+        size = path.stat().st_size if path.exists() else 0
+        if (latest, size) == (self._segment, self._end):
+            return
+        whole, last = _last_line(path)
+        if whole < size:
+            os.truncate(path, whole)
+        if not last and latest > 1:
+            last = _last_line(self.file(latest - 1))[1]
+        seq = self._parse(last, latest, whole - len(last)).seq if last else 0
+        self._segment, self._end = latest, whole
+        self._seq, self._prev = seq, digest_bytes(last) if last else GENESIS
+
+    def replay(self, segment: int = 1, offset: int = 0) -> Iterator[Line]:
+        """Yield the lines from a position on.
+
+        Raises:
+            StoreError: A line is not one of ours.
+        """
+        for number in self.segments():
+            if number < segment:
+                continue
+            start = offset if number == segment else 0
+            with open(self.file(number), "rb") as stream:
+                stream.seek(start)
+                for text in stream:
+                    if text.endswith(b"\n"):
+                        yield self._parse(text, number, start)
+                    start += len(text)
+
+    def verify(self) -> Iterator[str]:
+        """Yield what is wrong with the chain: a changed, missing, inserted or reordered line."""
+        prev, seq = GENESIS, 0
+        for number in self.segments():
+            with open(self.file(number), "rb") as stream:
+                for row, text in enumerate(stream, 1):
+                    where = f"{self.file(number).name} line {row}"
+                    match = _LINE.fullmatch(text)
+                    if match is None:
+                        if text.endswith(b"\n"):
+                            yield f"{where}: not a journal line"
+                        continue
+                    if digest_bytes(match[4]) != match[1].decode():
+                        yield f"{where}: the record was changed"
+                    if match[3].decode() != prev:
+                        yield f"{where}: the chain is broken (a line before it was changed, removed or inserted)"
+                    if int(match[5]) != seq + 1:
+                        yield f"{where}: number {int(match[5])} follows {seq}"
+                    prev, seq = digest_bytes(text), int(match[5])
+
+    def read(self, position: Position) -> dict[str, Any]:
+        """Return the record at a position.
+
+        Raises:
+            StoreError: It is not there, or damaged.
+        """
+        try:
+            with open(self.file(position.segment), "rb") as stream:
+                stream.seek(position.offset)
+                line = self._parse(stream.read(position.length), position.segment, position.offset)
+        except OSError as error:
+            raise StoreError(f"The journal lacks {self.file(position.segment)}.", hint="Restore a backup.") from error
+        if digest_bytes(canonical(line.record)) != line.digest:
+            raise StoreError(f"The record {line.digest[:12]} is damaged.", hint="Run 'physlab store verify'.")
+        return line.record
+
+    def _parse(self, text: bytes, segment: int, offset: int) -> Line:
+        match = _LINE.fullmatch(text)
+        if match is None:
+            raise StoreError(
+                f"{self.file(segment)} is damaged at byte {offset}.",
+                hint="Run 'physlab store verify'; restore the file from a backup.",
+            )
+        position = Position(segment, offset, len(text))
+        return Line(int(match[5]), match[2].decode(), match[1].decode(), json.loads(match[4]), position)
+
+
+def _last_line(path: Path) -> tuple[int, bytes]:
+    """Return where the last whole line of a file ends, and that line; reads no more than it must."""
+    if not path.exists():
+        return 0, b""
+    with open(path, "rb") as stream:
+        size, span = os.fstat(stream.fileno()).st_size, TAIL_BYTES
+        while True:
+            start = max(0, size - span)
+            stream.seek(start)
+            data = stream.read(size - start)
+            whole = data.rfind(b"\n") + 1
+            first = data.rfind(b"\n", 0, max(0, whole - 1)) + 1
+            if first or not start:
+                return (start + whole if whole else 0), data[first:whole]
+            span *= 8

@@ -1,0 +1,175 @@
+"""Running somebody else's program: its own session, its log in a file, a time limit that kills, no orphans."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from physlab.errors import ConfigurationError, TimeLimitError
+
+GRACE_S = 2.0
+# A worker that is killed outright runs no `finally`. So a tiny shell in a session of its own reads a pipe from the
+# worker: the first line names the process group; then either "done" comes, or the pipe closes because the worker died,
+# and the group is killed. Unlike PR_SET_PDEATHSIG this reaches grandchildren, needs no preexec_fn (unsafe with
+# threads), adds no child that the program itself could wait for, and works on every POSIX system.
+_OWN_GUARDS: list[subprocess.Popen[bytes]] = []  # their pipes stay open as long as this process lives
+_GUARD = 'read -r group || exit 0; read -r _ || { kill -s KILL -- "-$group"; [ $# -eq 0 ] || "$@"; }'
+
+
+def search_path() -> str:
+    """Return where programs are looked for, as a PATH."""
+    return os.pathsep.join(os.get_exec_path())
+
+
+def run_process(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None,
+    log: Path,
+    stdin: Path | None = None,
+    limit_s: float,
+    cleanup: Sequence[str] = (),
+    grace_s: float = GRACE_S,
+) -> int:
+    """Run a program to its end, appending what it prints (stdout and stderr) to a file.
+
+    Whatever it left running in its process group is killed when it ends, when the limit is reached, when this call is
+    interrupted, and when this process dies.
+
+    Args:
+        argv: Program and arguments; no shell reads them.
+        cwd: Its working directory.
+        env: Its whole environment; None inherits ours.
+        log: The file that gets its output.
+        stdin: The file it reads; None for nothing.
+        limit_s: Time limit [s].
+        cleanup: A command that removes what outlives the process group (a container), run after a kill.
+        grace_s: Time between SIGTERM and SIGKILL [s].
+
+    Returns:
+        The exit code; the negative signal number when a signal ended it.
+
+    Raises:
+        TimeLimitError: It ran longer than `limit_s`.
+        ConfigurationError: It cannot be started.
+    """
+    with log.open("ab") as sink, (stdin or Path(os.devnull)).open("rb") as source, _guarded(cleanup) as watch:
+        try:
+            process = subprocess.Popen(
+                list(argv), cwd=cwd, env=env, stdin=source, stdout=sink, stderr=sink, start_new_session=True
+            )
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"The program '{argv[0]}' cannot be started: {getattr(error, 'strerror', None) or error}.",
+                hint=f"Install it, or give its full path. Looked in {search_path()}.",
+                details={"program": argv[0]},
+            ) from error
+        try:
+            watch(process.pid)
+            return process.wait(timeout=limit_s)
+        except subprocess.TimeoutExpired as error:
+            raise TimeLimitError(
+                f"'{Path(argv[0]).name}' ran longer than its time limit of {limit_s:g} s and was stopped.",
+                hint="Raise resources.walltime_s of this node, or make the work smaller.",
+                details={"limit_s": limit_s},
+            ) from error
+        finally:
+            _stop(process, grace_s, cleanup)
+
+
+def describe_exit(code: int) -> str:
+    """Say how a program ended: `exit code 3`, or `signal SIGSEGV`."""
+    if code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return f"signal {signal.Signals(-code).name}"
+    return f"signal {-code}"
+
+
+def find_program(names: Sequence[str]) -> str | None:
+    """Return the full path of the first of these programs that is installed."""
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def guard_own_group() -> None:
+    """Have whatever this process leaves in its process group killed when it ends, however it ends."""
+    guard = _start_guard(())
+    _tell(guard, os.getpgrp())
+    _OWN_GUARDS.append(guard)
+
+
+def _start_guard(cleanup: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "physlab-guard", *cleanup],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+def _tell(guard: subprocess.Popen[bytes], line: object) -> None:
+    if guard.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            guard.stdin.write(f"{line}\n".encode())
+            guard.stdin.flush()
+
+
+@contextlib.contextmanager
+def _guarded(cleanup: Sequence[str]) -> Iterator[Callable[[object], None]]:
+    guard = _start_guard(cleanup)
+    try:
+        yield lambda line: _tell(guard, line)
+    finally:
+        _tell(guard, "done")
+        guard.communicate()
+
+
+def _stop(process: subprocess.Popen[bytes], grace_s: float, cleanup: Sequence[str]) -> None:
+    """End a process group: at once what a finished program left behind, after a grace what is still at work."""
+    finished = process.poll() is not None
+    try:
+        if not finished:
+            _signal(process.pid, signal.SIGTERM)
+            _signal(process.pid, signal.SIGCONT)
+            _await_end(process, grace_s)
+    finally:
+        if _signal(process.pid, signal.SIGKILL):
+            _await_end(process, grace_s)
+        if cleanup and not finished:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(list(cleanup), capture_output=True, timeout=30, check=False)
+
+
+def _await_end(process: subprocess.Popen[bytes], limit_s: float) -> None:
+    end = time.monotonic() + limit_s
+    while (process.poll() is None or _has_members(process.pid)) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def _signal(group: int, number: int) -> bool:
+    """Signal a process group; say whether there was one."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):  # all gone, or a set-uid member
+        return False
+    return True
+
+
+def _has_members(group: int) -> bool:
+    """Say whether a process group is still at work; zombies, which a container's first process may keep, are not."""
+    import psutil
+
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError, psutil.Error):
+            if os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False

@@ -1,0 +1,158 @@
+"""One real Prefect server per test session, on a port of its own; and servers to be killed, on demand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+TUNED = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "500",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+@dataclass
+class PrefectServer:
+    """A running Prefect server."""
+
+    home: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite+aiosqlite:///{self.home}/prefect.db"
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(api_url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{api_url}/health", timeout=2) as reply:  # noqa: S310  our own server
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+@contextmanager
+def run_server(seconds: float = 180.0, again: PrefectServer | None = None) -> Iterator[PrefectServer]:
+    """Start a Prefect server with a home of its own, or one that has died again; stop it and remove the home."""
+    home = again.home if again else Path(tempfile.mkdtemp(prefix="physlab-prefect-"))
+    port = again.port if again else free_port()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    environment |= TUNED | {"PREFECT_HOME": str(home), "PREFECT_SERVER_API_HOST": "127.0.0.1"}
+    with (home / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", str(port)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        server = PrefectServer(home, port, process, log)
+        try:
+            deadline = time.monotonic() + seconds
+            while not answers(server.api_url):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(
+                        "The Prefect server did not start:\n" + (home / "server.log").read_text()[-3000:]
+                    )
+                time.sleep(0.2)
+            yield server
+        finally:
+            server.stop()
+            shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def talking_to(server: PrefectServer, retries: int = 5) -> Iterator[PrefectServer]:
+    """Let flows of this process use a server."""
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_CLIENT_MAX_RETRIES,
+        PREFECT_HOME,
+        PREFECT_LOGGING_TO_API_ENABLED,
+        PREFECT_SERVER_EPHEMERAL_ENABLED,
+        temporary_settings,
+    )
+
+    settings = {
+        PREFECT_API_URL: server.api_url,
+        PREFECT_HOME: server.home,
+        PREFECT_LOGGING_TO_API_ENABLED: False,
+        PREFECT_SERVER_EPHEMERAL_ENABLED: False,
+        PREFECT_CLIENT_MAX_RETRIES: retries,
+    }
+    with temporary_settings(settings):
+        yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the many processes that import Prefect share compiled code, even where writing it is switched off."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def _session_server() -> Iterator[PrefectServer]:
+    with run_server() as server:
+        yield server
+
+
+@pytest.fixture
+def prefect_server(_session_server: PrefectServer) -> Iterator[PrefectServer]:
+    """The session's server, with Prefect's settings pointing at it during the test."""
+    with talking_to(_session_server) as server:
+        yield server
+
+
+@pytest.fixture
+def doomed_server() -> Iterator[PrefectServer]:
+    """A server of the test's own, which it may kill."""
+    with run_server() as server, talking_to(server, retries=2):
+        yield server

@@ -1,0 +1,141 @@
+"""The process that writes task runs into the server's database, and what happens when it or the server dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import pytest
+from prefect import flow
+
+from physlab.engine import submitter as module
+from physlab.engine.recorder import Child
+from physlab.engine.submitter import PrefectSubmitter
+from physlab.errors import ConfigurationError, ResourceError
+from physlab.submitter import Step
+from tests.flows.conftest import PrefectServer, run_server
+
+STEPS = [Step(f"n{i}", upstream=(f"n{i - 1}",) if i else ()) for i in range(60)]
+
+
+def carry_out(submitter: PrefectSubmitter, steps: list[Step], done: list[str]) -> None:
+    for step in steps:
+        submitter.submit(step, lambda attempt, step=step: done.append(step.id))  # type: ignore[misc]
+
+
+def test_a_database_that_is_not_the_servers_is_refused(prefect_server: PrefectServer) -> None:
+    child = Child(prefect_server.database_url, uuid4())
+    with pytest.raises(ResourceError, match="does not know this flow run"):
+        child.wait_ready()
+    assert not psutil.pid_exists(child.pid)
+
+
+def test_forcing_a_wrong_database_fails_at_once(prefect_server: PrefectServer, tmp_path: Path) -> None:
+    @flow
+    def wrong() -> None:
+        submitter = PrefectSubmitter(database_url=f"sqlite+aiosqlite:///{tmp_path}/no.db", mode="database")
+        with pytest.raises(ResourceError, match="ended with code 1"):
+            submitter.open(1)
+
+    wrong()
+
+
+def test_forcing_a_database_needs_one(prefect_server: PrefectServer) -> None:
+    @flow
+    def none() -> None:
+        with pytest.raises(ConfigurationError, match="without a database_url"):
+            PrefectSubmitter(mode="database")
+
+    none()
+
+
+def test_with_a_wrong_database_events_take_over(prefect_server: PrefectServer, tmp_path: Path) -> None:
+    done: list[str] = []
+
+    @flow
+    def wrong() -> dict[str, Any]:
+        submitter = PrefectSubmitter(database_url=f"sqlite+aiosqlite:///{tmp_path}/no.db")
+        submitter.open(module.DATABASE_FROM)
+        carry_out(submitter, STEPS, done)
+        return submitter.close()
+
+    assert wrong() == {"recorded": 60, "executed": 60, "recorder": "events"}
+
+
+def test_when_the_child_dies_events_take_over_where_it_stopped(prefect_server: PrefectServer) -> None:
+    done: list[str] = []
+
+    @flow
+    def dying() -> dict[str, Any]:
+        submitter = PrefectSubmitter(database_url=prefect_server.database_url, mode="database")
+        submitter.open(len(STEPS))
+        carry_out(submitter, STEPS[:30], done)
+        [child] = [p for p in psutil.Process().children() if "recorder_child.py" in " ".join(p.cmdline())]
+        child.kill()
+        carry_out(submitter, STEPS[30:], done)
+        return submitter.close()
+
+    assert dying() == {"recorded": 60, "executed": 60, "recorder": "events"}
+
+
+def test_a_killed_parent_leaves_no_child(prefect_server: PrefectServer) -> None:
+    program = (
+        "import sys, uuid; from physlab.engine.recorder import Child;"
+        "print(Child(sys.argv[1], uuid.uuid4()).pid, flush=True); sys.stdin.read()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, prefect_server.database_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert parent.stdin and parent.stdout
+    child = psutil.Process(int(parent.stdout.readline()))
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.communicate()
+    _, alive = psutil.wait_procs([child], timeout=60)
+    assert not alive
+
+
+@pytest.mark.parametrize("mode", ["events", "database"])
+def test_a_run_finishes_when_the_server_is_gone(doomed_server: PrefectServer, mode: Any) -> None:
+    done: list[str] = []
+    said: dict[str, Any] = {}
+
+    @flow
+    def orphaned() -> None:
+        submitter = PrefectSubmitter(database_url=doomed_server.database_url, mode=mode)
+        submitter.open(len(STEPS))
+        submitter.hits([Step("h")])
+        carry_out(submitter, STEPS[:20], done)
+        doomed_server.kill()
+        carry_out(submitter, STEPS[20:], done)
+        submitter.skips([Step("s")], "n3 failed")
+        said.update(submitter.close())
+
+    with pytest.raises(Exception, match=r"(?i)connect|503"):  # Prefect cannot report the end of the flow itself
+        orphaned()
+    assert done == [step.id for step in STEPS]
+    assert (said["recorded"], said["executed"]) == (None, 60)
+    assert "does not answer" in said["recording_problem"]
+
+
+def test_what_happened_while_the_server_was_away_is_recorded_when_it_is_back(doomed_server: PrefectServer) -> None:
+    done: list[str] = []
+
+    @flow
+    def interrupted() -> dict[str, Any]:
+        submitter = PrefectSubmitter(mode="events")
+        submitter.open(len(STEPS))
+        carry_out(submitter, STEPS[:20], done)
+        doomed_server.kill()
+        carry_out(submitter, STEPS[20:], done)
+        stack.enter_context(run_server(again=doomed_server))
+        return submitter.close()
+
+    with ExitStack() as stack:
+        assert interrupted() == {"recorded": 60, "executed": 60, "recorder": "events"}

@@ -1,0 +1,110 @@
+"""Every command of the documentation is run for real, and prints what the text says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.transcript import play, read
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    page
+    for page in (ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "howto").glob("*.md")))
+    if list(read(page.read_text(encoding="utf-8")))
+]
+NEEDS = {"own-programs": "gfortran"}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A lab of its own: no settings of this machine, and its server stopped in the end."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("PHYSLAB_", "PREFECT_", "ACCEL_"))}
+    own = {"PHYSLAB_HOME": str(tmp_path / "lab"), "XDG_CONFIG_HOME": str(tmp_path / "config"), "COLUMNS": "110"}
+    program = Path(sys.executable).parent / "physlab"
+    environment = {**kept, **own, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    yield environment
+    subprocess.run([program, "server", "down"], env=environment, cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_runs(page: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    needed = NEEDS.get(page.stem)
+    if needed and shutil.which(needed) is None:
+        pytest.skip(f"{needed} is not installed")
+    if page.stem != "server":  # each start costs seconds; the README runs with it
+        environment["PHYSLAB_SERVER__MODE"] = "none"
+    play(page, folder, environment)
+
+
+@pytest.mark.timeout(1200)
+def test_the_readme_runs_on_a_fresh_copy(environment: dict[str, str], tmp_path: Path) -> None:
+    """Set-up included: the copy makes its own environment."""
+    copy_tree(tmp_path / "physlab")
+    environment["PATH"] = os.environ["PATH"]
+    skip = ["make test"]  # which is what runs this
+    play(ROOT / "README.md", tmp_path / "physlab", environment, skip=skip, limit_s=1100)
+
+
+@pytest.mark.timeout(600)
+def test_dvc_reproduces_the_example(environment: dict[str, str], tmp_path: Path) -> None:
+    copy = copy_tree(tmp_path / "physlab")
+    environment["PHYSLAB_SERVER__MODE"] = "none"
+
+    def run(*command: str) -> str:
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("git", "init", "--quiet")
+    run("dvc", "repro")
+    published = copy / "published" / "hydrogen_2p"
+    assert (published / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert list((published / "animations").glob("*.mp4")) and list((published / "figures").glob("*.png"))
+    assert "didn't change" in run("dvc", "repro")
+
+
+def copy_tree(target: Path) -> Path:
+    """Copy what the repository holds, and what is new and not ignored."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    return target
+
+
+def test_the_generated_pages_are_current() -> None:
+    subprocess.run([sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], check=True)
+
+
+def test_links_lead_somewhere() -> None:
+    import re
+
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page} links to {target}, which is not there"
+
+
+def test_the_tool_in_the_python_page_works(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    [module] = [part.partition("```")[0] for part in text.split("```python\n") if "registry.tool(" in part]
+    (tmp_path / "pendulum.py").write_text(module)
+    use = (
+        "from pathlib import Path; from physlab.model import Visuals; from physlab.tools.call import call_method; "
+        "from physlab.tools.context import Context; import pendulum; "
+        "method = pendulum.registry.find('pendulum', 'period'); "
+        "print(call_method(method, {'length': '100 cm'}, Context(Path(), Visuals()))['period'])"
+    )
+    done = subprocess.run([sys.executable, "-c", use], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(2.0060666807)  # 2π √(1 m / 9.81 m s⁻²)

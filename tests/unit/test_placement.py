@@ -1,0 +1,45 @@
+"""Which site a node runs on, and what is said about it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from physlab.model import Node
+from physlab.model.record import OffloadPolicy
+from physlab.planning.placement import place
+from physlab.sites import Affinity, Site
+
+NODE = Node(id="n", tool="t")
+
+
+class Stub:
+    def __init__(self, name: str, score: float) -> None:
+        self.name, self.score = name, score
+
+    def affinity(self, node: Node) -> Affinity:
+        return Affinity(self.score, f"{self.name} fits {self.score}")
+
+
+def sites(*scores: float) -> list[Site]:
+    return cast(list[Any], [Stub(f"s{i}", score) for i, score in enumerate(scores)])
+
+
+@pytest.mark.parametrize(
+    ("policy", "scores", "name", "reason"),
+    [
+        ("auto", (0.9,), "s0", "s0 fits 0.9"),
+        ("remote_first", (0.9,), "s0", "s0 fits 0.9; no other site is configured"),
+        ("auto", (0.9, 0.5), "s0", "s0 fits 0.9"),
+        ("auto", (0.5, 0.6, 0.7), "s2", "s2 fits 0.7"),
+        ("auto", (0.5, 0.5), "s0", "s0 fits 0.5"),
+        ("local_first", (0.5, 0.9), "s0", "local_first: s0 fits 0.5"),
+        ("local_first", (0.1, 0.9), "s1", "s1 fits 0.9"),
+        ("remote_first", (0.9, 0.2, 0.3), "s2", "remote_first: s2 fits 0.3"),
+        ("remote_first", (0.9, 0.0), "s0", "s0 fits 0.9"),
+    ],
+)
+def test_places(policy: OffloadPolicy, scores: tuple[float, ...], name: str, reason: str) -> None:
+    site, said = place(NODE, sites(*scores), policy)
+    assert (site.name, said) == (name, reason)
