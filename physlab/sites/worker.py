@@ -30,7 +30,7 @@ def start(threads: int, parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a mere SIGTERM waits while C code runs
         if os.getppid() != parent:
-            sys.exit(1)
+            os._exit(1)  # nobody is left to hear why
     from physlab.tools.process import guard_own_group
 
     guard_own_group()
