@@ -8,12 +8,9 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import threading
 from concurrent.futures import Future
-from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,33 +21,13 @@ from physlab.errors import CancelledError, PhyslabError, TimeLimitError, WorkerL
 from physlab.model import Node, Work, WorkResult, is_stored_array, is_stored_file
 from physlab.sites import worker
 from physlab.sites.base import Affinity, Capacity
+from physlab.sites.spawn import Context
 from physlab.store.blobs import Blobs
 
 if TYPE_CHECKING:
     from pebble import ProcessFuture, ProcessPool
 
 SLACK_S = 120.0  # the worker's own alarm keeps the limit; this one is for a worker that does not even start
-
-
-_MAIN_LOCK = threading.Lock()
-
-
-class _Process(SpawnProcess):
-    """A fresh process that does not run the user's main module again, as `multiprocessing` would have it do."""
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:
-        with _MAIN_LOCK:
-            main = sys.modules["__main__"]
-            sys.modules["__main__"] = ModuleType("__main__")
-            try:
-                return SpawnProcess._Popen(process_obj)
-            finally:
-                sys.modules["__main__"] = main
-
-
-class _Context(SpawnContext):
-    Process = _Process
 
 
 class LocalSite:
@@ -127,7 +104,7 @@ class LocalSite:
             max_workers=max(1, min(len(self._cores) // threads, self._at_once or len(self._cores))),
             initializer=worker.start,
             initargs=(threads, os.getpid()),
-            context=_Context(),
+            context=Context(),
         )
         self._pools[threads] = pool
         return pool
