@@ -190,7 +190,7 @@ class _Walk:
             nodes = self._ready(node.id for node in late)
 
     def _look_up(self, nodes: list[PlannedNode]) -> dict[str, Entry]:
-        others = self.store.journal.others()
+        others = self.store.others()
         if others != self.seen:
             self.store.refresh()
             self.seen = others
@@ -222,7 +222,7 @@ class _Walk:
             raise CancelledError(f"{node.id} was not tried again: the run was stopped.")
         self._lease(node, key)
         try:
-            if self.store.journal.others() != self.looked_at[node.id]:
+            if self.store.others() != self.looked_at[node.id]:
                 entry = self._made_elsewhere(node, key)
                 if entry is not None:
                     self._take_hit(node, entry)

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from physlab.errors import StoreError
 from physlab.keys import canonical, digest_bytes
@@ -139,7 +139,7 @@ class Journal:
         return Position(segments[-1], _last_line(path)[0], 0)
 
     def others(self) -> int:
-        """Return a number that stays the same as long as nobody but this object writes."""
+        """Return a number that stays the same as long as nobody but this object writes; not asked while it does."""
         return sum(self.file(segment).stat().st_size for segment in self.segments()) - self._written
 
     def force(self) -> None:
@@ -183,7 +183,7 @@ class Journal:
         self._seq, self._prev = seq, digest_bytes(last) if last else GENESIS
 
     def replay(self, segment: int = 1, offset: int = 0) -> Iterator[Line]:
-        """Yield the lines from a position on.
+        """Yield the lines from a position on, up to one that is still being written.
 
         Raises:
             StoreError: A line is not one of ours.
@@ -194,9 +194,8 @@ class Journal:
             start = offset if number == segment else 0
             with open(self.file(number), "rb") as stream:
                 stream.seek(start)
-                for text in stream:
-                    if text.endswith(b"\n"):
-                        yield self._parse(text, number, start)
+                for text in _whole_lines(stream):
+                    yield self._parse(text, number, start)
                     start += len(text)
 
     def verify(self) -> Iterator[str]:
@@ -204,12 +203,11 @@ class Journal:
         prev, seq = GENESIS, 0
         for number in self.segments():
             with open(self.file(number), "rb") as stream:
-                for row, text in enumerate(stream, 1):
+                for row, text in enumerate(_whole_lines(stream), 1):
                     where = f"{self.file(number).name} line {row}"
                     match = _LINE.fullmatch(text)
                     if match is None:
-                        if text.endswith(b"\n"):
-                            yield f"{where}: not a journal line"
+                        yield f"{where}: not a journal line"
                         continue
                     if digest_bytes(match[4]) != match[1].decode():
                         yield f"{where}: the record was changed"
@@ -244,6 +242,14 @@ class Journal:
             )
         position = Position(segment, offset, len(text))
         return Line(int(match[5]), match[2].decode(), match[1].decode(), json.loads(match[4]), position)
+
+
+def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield lines up to one without its newline: read on, and the rest of it would be taken for a line of its own."""
+    for text in stream:
+        if not text.endswith(b"\n"):
+            return
+        yield text
 
 
 def _last_line(path: Path) -> tuple[int, bytes]:

@@ -85,6 +85,11 @@ class Store:
                 self.journal.force()
                 self.index.apply(lines if _adjoin(lines) else (), self._replay)
 
+    def others(self) -> int:
+        """Return a number that stays the same as long as no other process writes."""
+        with self._guard:
+            return self.journal.others()
+
     def refresh(self) -> None:
         """Let the index catch up with what any process wrote."""
         self.flush()

@@ -158,6 +158,46 @@ def test_others_tell_who_wrote(tmp_path: Path, journal: Journal) -> None:
     assert journal.others() != before
 
 
+def test_a_line_that_is_being_written_is_left_for_the_next_reader(tmp_path: Path, journal: Journal) -> None:
+    add(journal, *range(1500))
+    content = journal.file(1).read_bytes()
+    journal.file(1).write_bytes(b"")
+
+    def write_in_pieces() -> None:
+        with journal.file(1).open("ab", buffering=0) as stream:
+            for start in range(0, len(content), 100):
+                stream.write(content[start : start + 100])
+
+    writer = threading.Thread(target=write_in_pieces)
+    writer.start()
+    offset, seen = 0, []
+    while len(seen) < 1500:
+        assert list(journal.verify()) == []
+        for line in journal.replay(1, offset):
+            seen.append(line.record["n"])
+            offset = line.position.offset + line.position.length
+    writer.join()
+    assert seen == [*range(1500)]
+
+
+def test_no_write_of_our_own_looks_like_one_of_others(store: Store) -> None:
+    before = store.others()
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            store.append("toy", {"n": 1})
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    found = {store.others() for _ in range(2000)}
+    stop.set()
+    for writer in writers:
+        writer.join()
+    assert found == {before}
+
+
 @pytest.mark.parametrize("torn", [b'{"digest":"', b"x" * 200_000])
 def test_a_torn_last_line_is_cut_off(tmp_path: Path, journal: Journal, torn: bytes) -> None:
     add(journal, 1, 2)
