@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextvars import copy_context
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,9 @@ from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
-    update_progress_artifact,
 )
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
@@ -33,6 +35,8 @@ _FINAL = ("completed", "cached", "failed", "skipped", "cancelled")
 class Progress:
     """A progress bar in the UI, moved at most once a second."""
 
+    _client: SyncPrefectClient
+
     def __init__(self) -> None:
         self._artifact: UUID | None = None
         self._total = self._done = 0
@@ -45,6 +49,8 @@ class Progress:
             try:
                 found: Any = create_progress_artifact(0.0, key="progress", description="Nodes that are done")
                 self._artifact = found
+                with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):  # a bar is not worth waiting for
+                    self._context, self._client = copy_context(), get_client(sync_client=True)
             except _TROUBLE as trouble:
                 _log.warning("The progress bar cannot be shown: %r", trouble)
 
@@ -56,11 +62,15 @@ class Progress:
             if self._artifact is not None and (now - self._last > EVERY_S or self._done == self._total):
                 self._last = now
                 try:
-                    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):  # a bar is not worth waiting for
-                        update_progress_artifact(self._artifact, 100.0 * self._done / self._total)
+                    self._context.copy().run(self._move)
                 except _TROUBLE as trouble:
                     _log.warning("The progress bar cannot be moved: %r", trouble)
                     self._artifact = None
+
+    def _move(self) -> None:
+        if self._artifact is not None:
+            update = ArtifactUpdate(data=100.0 * self._done / self._total)
+            self._client.update_artifact(self._artifact, update)
 
 
 def publish_pages(record: RunRecord, reply: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,10 @@ class LocalSite:
 
     def capacity(self) -> Capacity:
         """Return cores, memory and accelerators of this machine."""
+        return self._capacity
+
+    @cached_property
+    def _capacity(self) -> Capacity:
         return Capacity(len(self._cores), psutil.virtual_memory().total / 1e9, device.accelerators())
 
     def affinity(self, node: Node) -> Affinity:

@@ -59,9 +59,11 @@ class Journal:
     def __init__(self, root: Path) -> None:
         self.folder = root / "journal"
         self._lock_path = root / "journal" / "lock"
+        self._stem = f"{self.folder}{os.sep}"
         self._segment, self._end = 1, 0
         self._seq, self._prev = 0, GENESIS
         self._written = 0
+        self._latest, self._full, self._full_bytes = 1, 0, 0
 
     def create(self) -> None:
         """Make the folder."""
@@ -129,18 +131,33 @@ class Journal:
 
     def end(self) -> Position:
         """Return the position after the last whole line, as the files stand now."""
-        segments = self.segments()
-        if not segments:
-            return Position(1, 0, 0)
-        path = self.file(segments[-1])
-        size = path.stat().st_size
-        if (segments[-1], size) == (self._segment, self._end):
-            return Position(self._segment, self._end, 0)
-        return Position(segments[-1], _last_line(path)[0], 0)
+        latest = self._find_latest()
+        whole = self._size(latest)
+        if (latest, whole) != (self._segment, self._end):
+            whole = _last_line(self.file(latest))[0]
+        return Position(latest, whole, 0)
 
     def others(self) -> int:
         """Return a number that stays the same as long as nobody but this object writes; not asked while it does."""
-        return sum(self.file(segment).stat().st_size for segment in self.segments()) - self._written
+        latest = self._find_latest()
+        while self._full < latest - 1:  # no one adds to a segment that has a successor
+            self._full += 1
+            self._full_bytes += self._size(self._full)
+        return self._full_bytes + self._size(latest) - self._written
+
+    def _find_latest(self) -> int:
+        """Return the number of the latest segment."""
+        if self._latest > 1 and not os.path.exists(f"{self._stem}{self._latest:06d}.jsonl"):  # somebody restored a copy
+            self._latest, self._full, self._full_bytes = 1, 0, 0
+        while os.path.exists(f"{self._stem}{self._latest + 1:06d}.jsonl"):
+            self._latest += 1
+        return self._latest
+
+    def _size(self, segment: int) -> int:
+        try:
+            return os.stat(f"{self._stem}{segment:06d}.jsonl").st_size
+        except FileNotFoundError:
+            return 0
 
     def force(self) -> None:
         """Put on disk what was written so far (against a power cut).
@@ -167,12 +184,11 @@ class Journal:
 
     def _catch_up(self) -> None:
         """Move to the true end of the journal: others may have written, or died in the middle of a line."""
-        segments = self.segments()
-        latest = segments[-1] if segments else 1
-        path = self.file(latest)
-        size = path.stat().st_size if path.exists() else 0
+        latest = self._find_latest()
+        size = self._size(latest)
         if (latest, size) == (self._segment, self._end):
             return
+        path = self.file(latest)
         whole, last = _last_line(path)
         if whole < size:
             os.truncate(path, whole)
