@@ -226,6 +226,19 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+@contextlib.contextmanager
+def few_collections() -> Iterator[None]:
+    """Let the cycle collector pass over what is there, which stays as long as the block lasts, and come seldom."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
 def slug(title: str) -> str:
     """Return a title as a folder or command-line name."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")

@@ -10,7 +10,7 @@ from typing import Any
 
 from physlab import graph
 from physlab.errors import ComputationError, PhyslabError, ValidationError, from_reply, nearest
-from physlab.lab import CALL, Lab, NamedDag, edges_of, new_run_id
+from physlab.lab import CALL, Lab, NamedDag, edges_of, few_collections, new_run_id
 from physlab.model import Call, Dag, Node, NodeRecord, RunRecord, RunRequest
 from physlab.planning import Plan
 from physlab.run import Event, Run, walk
@@ -126,21 +126,21 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
     plan = lab.plan(checked, request.refresh)
     run_id = conductor.run_id or new_run_id()
     conductor.planned(run_id, plan)
-    return walk(
-        Run(
-            plan=plan,
-            store=lab.store,
-            sites=lab.sites(request.parallelism),
-            submitter=conductor.submitter,
-            request=request,
-            run_id=run_id,
-            dag_id=named.dag_id,
-            title=named.dag.title,
-            code_of=code_identity,
-            watch=conductor.watch,
-            caps=lab.settings.caps,
-        )
+    run = Run(
+        plan=plan,
+        store=lab.store,
+        sites=lab.sites(request.parallelism),
+        submitter=conductor.submitter,
+        request=request,
+        run_id=run_id,
+        dag_id=named.dag_id,
+        title=named.dag.title,
+        code_of=code_identity,
+        watch=conductor.watch,
+        caps=lab.settings.caps,
     )
+    with few_collections():
+        return walk(run)
 
 
 def run_reply(lab: Lab, record: RunRecord, named: NamedDag) -> Reply:
