@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,8 @@ class Index:
             ) from error
         if self.engine.dialect.name == "sqlite":
             sa.event.listen(self.engine, "connect", _tune_sqlite)
+        self._asking = threading.Lock()
+        self._asker: sa.Connection | None = None
         self._insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
 
     def create(self) -> None:
@@ -191,15 +194,40 @@ class Index:
     def _lookup(self, column: sa.Column[str], wanted: Sequence[str], name: Callable[[Entry], str]) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
         mark = "?" if self.engine.dialect.paramstyle == "qmark" else "%s"
-        with self._connection() as connection:
-            for start in range(0, len(wanted), MANY):
-                part = tuple(wanted[start : start + MANY])
-                marks = ",".join([mark] * len(part))  # straight to the driver: a cold run asks once for each node
-                query = f"SELECT {_COLUMNS} FROM nodes WHERE {column.name} IN ({marks}) ORDER BY seq"  # noqa: S608
-                for row in connection.exec_driver_sql(query, part):
-                    entry = _entry(row)
-                    found[name(entry)] = entry
+        for start in range(0, len(wanted), MANY):
+            part = tuple(wanted[start : start + MANY])
+            marks = ",".join([mark] * len(part))
+            query = f"SELECT {_COLUMNS} FROM nodes WHERE {column.name} IN ({marks}) ORDER BY seq"  # noqa: S608
+            for row in self._ask(query, part):
+                entry = _entry(row)
+                found[name(entry)] = entry
         return found
+
+    def _ask(self, query: str, values: tuple[str, ...]) -> Sequence[Any]:
+        """Ask straight on a connection that stays open: a cold run does so once for each node."""
+        with self._asking:
+            kept = self._asker is not None
+            try:
+                if self._asker is None:
+                    self._asker = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                return self._asker.exec_driver_sql(query, values).fetchall()
+            except sa.exc.SQLAlchemyError as error:
+                self._hang_up()
+                if not kept:
+                    raise self._unusable(error) from error
+        return self._ask(query, values)  # the database may have closed a connection that was idle
+
+    def _hang_up(self) -> None:
+        if self._asker is not None:
+            self._asker.invalidate()
+            self._asker.close()
+            self._asker = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._asking:
+            self._hang_up()
+        self.engine.dispose()
 
     def entries(self, where: Any = None, limit: int | None = None) -> list[Entry]:
         """Return computed nodes, latest first."""

@@ -8,6 +8,7 @@ left after the last newline was never acknowledged and is cut off by the next wr
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -58,8 +59,8 @@ class Journal:
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "journal"
-        self._lock_path = root / "journal" / "lock"
         self._stem = f"{self.folder}{os.sep}"
+        self._lock_path = f"{self._stem}lock"
         self._segment, self._end = 1, 0
         self._seq, self._prev = 0, GENESIS
         self._written = 0
@@ -71,7 +72,10 @@ class Journal:
 
     def file(self, segment: int) -> Path:
         """Return the path of a segment."""
-        return self.folder / f"{segment:06d}.jsonl"
+        return Path(self._name(segment))
+
+    def _name(self, segment: int) -> str:
+        return f"{self._stem}{segment:06d}.jsonl"
 
     def segments(self) -> list[int]:
         """Return the numbers of the segments, oldest first."""
@@ -85,7 +89,7 @@ class Journal:
         """
         encoded = [(kind, record, canonical(record)) for kind, record in records]
         try:
-            with open(self._lock_path, "ab") as lock:
+            with _opened(self._lock_path, os.O_RDWR) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self._catch_up()
                 return self._write(encoded)
@@ -114,13 +118,12 @@ class Journal:
             lines.append(Line(seq, kind, digest, record, position))
             prev = digest_bytes(text)
             buffer += text
-        with open(self.file(self._segment), "ab", buffering=0) as stream:
+        with _opened(self._name(self._segment), os.O_WRONLY | os.O_APPEND) as stream:
             try:
-                written = stream.write(buffer)
-                if written != len(buffer):
+                if os.write(stream, buffer) != len(buffer):
                     raise OSError(28, "No space left on device")
             except OSError:
-                os.truncate(stream.fileno(), self._end)
+                os.truncate(stream, self._end)
                 raise
         if not self._end:
             force_folder(self.folder)
@@ -147,15 +150,15 @@ class Journal:
 
     def _find_latest(self) -> int:
         """Return the number of the latest segment."""
-        if self._latest > 1 and not os.path.exists(f"{self._stem}{self._latest:06d}.jsonl"):  # somebody restored a copy
+        if self._latest > 1 and not os.path.exists(self._name(self._latest)):  # somebody restored a copy
             self._latest, self._full, self._full_bytes = 1, 0, 0
-        while os.path.exists(f"{self._stem}{self._latest + 1:06d}.jsonl"):
+        while os.path.exists(self._name(self._latest + 1)):
             self._latest += 1
         return self._latest
 
     def _size(self, segment: int) -> int:
         try:
-            return os.stat(f"{self._stem}{segment:06d}.jsonl").st_size
+            return os.stat(self._name(segment)).st_size
         except FileNotFoundError:
             return 0
 
@@ -258,6 +261,16 @@ class Journal:
             )
         position = Position(segment, offset, len(text))
         return Line(int(match[5]), match[2].decode(), match[1].decode(), json.loads(match[4]), position)
+
+
+@contextlib.contextmanager
+def _opened(path: str, flags: int) -> Iterator[int]:
+    """Open a file, made if it is not there; bare, because each node does so twice."""
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:

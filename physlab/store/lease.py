@@ -49,12 +49,12 @@ class Leases:
         Raises:
             StoreError: The folder cannot be written.
         """
-        lease = self.folder / key
         try:
             owner = self._owner_file()
             with contextlib.suppress(FileExistsError):
-                os.link(owner, lease)
+                os.link(owner, f"{self.folder}{os.sep}{key}")
                 return True
+            lease = self.folder / key
             return self._is_stale(lease) and self._steal(owner, lease)
         except OSError as error:
             raise StoreError(
@@ -65,7 +65,7 @@ class Leases:
     def release(self, key: str) -> None:
         """Give a lease back."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.folder / key)
+            os.unlink(f"{self.folder}{os.sep}{key}")
 
     def close(self) -> None:
         """End the heartbeat and remove the owner file."""

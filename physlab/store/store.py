@@ -218,7 +218,7 @@ class Store:
         self._wake.set()
         self.flush()
         self.leases.close()
-        self.index.engine.dispose()
+        self.index.close()
 
     def __enter__(self) -> Store:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from functools import lru_cache
 from typing import Any
 
 from physlab.errors import UnitsError
@@ -21,16 +22,22 @@ _PATTERN = re.compile(
 )
 
 
+_loaded: list[Any] = []
+
+
 def unit_registry() -> Any:
     """Return Pint's registry of this process (loaded on the first call)."""
-    import pint
+    if not _loaded:
+        import pint
 
-    with UNITS_LOCK:  # two threads that load it at once would each see half of it
-        registry: Any = pint.get_application_registry()  # type: ignore[no-untyped-call]
-        registry.meter  # noqa: B018 - the registry is lazy: this loads it
-        return registry
+        with UNITS_LOCK:  # two threads that load it at once would each see half of it
+            registry: Any = pint.get_application_registry()  # type: ignore[no-untyped-call]
+            registry.meter  # noqa: B018 - the registry is lazy: this loads it
+            _loaded.append(registry.get())
+    return _loaded[0]
 
 
+@lru_cache(4096)
 def parse_unit(text: str) -> Any:
     """Return a Pint unit.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -122,16 +123,23 @@ def _converted(params: UnitsConvert) -> dict[str, Any]:
             hint="Give finite values; zero has no wavelength or frequency counterpart.",
         )
     return {
-        "input": {"value": _plain(given), "unit": str(source)},
-        "output": {"value": _plain(result), "unit": str(target)},
+        "input": {"value": _plain(given), "unit": _spell(source)[0]},
+        "output": {"value": _plain(result), "unit": _spell(target)[0]},
         "conversion_factor": _factor(source, target),
-        "dimensionality": spell_dimensions(target),
+        "dimensionality": _spell(target)[1],
     }
+
+
+@lru_cache(4096)
+def _spell(unit: Any) -> tuple[str, str]:
+    """Return a unit and its dimensions in words."""
+    return str(unit), spell_dimensions(unit)
 
 
 def _check_temperature(given: Any, unit: Any) -> None:
     """Refuse what is colder than absolute zero; a difference of temperatures may be negative."""
-    if str(unit.dimensionality) != "[temperature]" or "delta" in str(unit):
+    name, dimensions = _spell(unit)
+    if dimensions != "[temperature]" or "delta" in name:
         return
     if (np.asarray(unit_registry().Quantity(given, unit).to("kelvin").magnitude) < -1e-9).any():
         raise PhysicsError(
@@ -144,6 +152,7 @@ def _plain(value: Any) -> Any:
     return value.item() if value.dtype.kind != "c" and value.ndim == 0 else array_to_json(value)
 
 
+@lru_cache(4096)
 def _factor(source: Any, target: Any) -> float | None:
     """Return the factor between two units, or None when they are not proportional."""
     if source.dimensionality != target.dimensionality:
