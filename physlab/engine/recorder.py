@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextvars import copy_context
 from pathlib import Path
 from typing import IO, Any, cast
@@ -30,7 +30,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from physlab.engine.pacing import Pacer
-from physlab.engine.taskevents import FINAL, Record
+from physlab.engine.taskevents import FINAL, Record, Scribe
 from physlab.errors import ResourceError
 
 BATCH = 200
@@ -52,14 +52,13 @@ class Api:
             self._client = get_client({"timeout": timeout_s}, sync_client=True)
         self.ephemeral = self._client.server_type is ServerType.EPHEMERAL
 
-    def send(self, records: Sequence[Record]) -> None:
+    def send(self, events: Iterable[bytes]) -> None:
         """Hand over events.
 
         Raises:
             httpx.HTTPError: The server did not take them.
         """
-        body = b"[" + b",".join(record.event for record in records) + b"]"
-        self._post("/events", content=body, headers={"content-type": "application/json"})
+        self._post("/events", content=b"[" + b",".join(events) + b"]", headers={"content-type": "application/json"})
 
     def recorded(self, ids: Sequence[UUID]) -> int:
         """Say how many of these task runs the server shows in a final state.
@@ -69,7 +68,7 @@ class Api:
         """
         chosen = {
             "id": {"any_": [str(one) for one in ids]},
-            "state": {"type": {"any_": [kind.value for kind in FINAL]}},
+            "state": {"type": {"any_": FINAL}},
         }
         return int(self._post("/task_runs/count", json={"task_runs": chosen}).json())
 
@@ -140,7 +139,7 @@ class Child:
             ResourceError: The child is gone or does not answer.
         """
         try:
-            self._send(b"[" + b",".join(record.event for record in records) + b"]")
+            self._send(b"[" + b",".join(record.row() for record in records) + b"]")
         except BrokenPipeError:
             raise self._lost() from None
         self._answer(seconds)
@@ -187,13 +186,14 @@ class Recorder:
         api: The server.
         child: Writes into the server's database; None to send events.
         pacer: Keeps us from outrunning the server.
+        scribe: Writes the events.
     """
 
-    def __init__(self, api: Api, child: Child | None, pacer: Pacer) -> None:
+    def __init__(self, api: Api, child: Child | None, pacer: Pacer, scribe: Scribe) -> None:
         self.way = "database" if child else "events"
         self.problem = ""
         self._last_tries = 3
-        self._api, self._child, self._pacer = api, child, pacer
+        self._api, self._child, self._pacer, self._scribe = api, child, pacer, scribe
         self._queue: queue.Queue[Record | None] = queue.Queue(WAITING)
         self._down = False
         self._closing = threading.Event()
@@ -263,7 +263,7 @@ class Recorder:
         while self._last_tries:
             try:
                 self._pacer.hold()
-                self._api.send(records)
+                self._api.send(map(self._scribe.event, records))
                 self._down = False
                 return True
             except httpx.HTTPStatusError as refused:

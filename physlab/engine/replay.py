@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from prefect import flow
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from physlab import graph
@@ -21,11 +21,11 @@ from physlab.model import NodeRecord, NodeRun, RunRecord
 from physlab.submitter import Step
 
 STATES = {
-    "completed": (StateType.COMPLETED, "Completed"),
-    "cached": (StateType.COMPLETED, "Cached"),
-    "failed": (StateType.FAILED, "Failed"),
-    "skipped": (StateType.CANCELLED, "Skipped"),
-    "cancelled": (StateType.CANCELLED, "Cancelled"),
+    "completed": ("COMPLETED", "Completed"),
+    "cached": ("COMPLETED", "Cached"),
+    "failed": ("FAILED", "Failed"),
+    "skipped": ("CANCELLED", "Skipped"),
+    "cancelled": ("CANCELLED", "Cancelled"),
 }
 
 

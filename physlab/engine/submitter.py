@@ -10,7 +10,6 @@ from contextvars import copy_context
 from typing import Any, Literal
 
 import httpx
-from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext, TagsContext
 from prefect.exceptions import PrefectException
 
@@ -70,7 +69,7 @@ class PrefectSubmitter:
         """Begin a run of so many nodes (hits included)."""
         self._api = Api()
         self._pacer = Pacer(self._api.recorded, limit=sys.maxsize if self._api.ephemeral else LAG)
-        self._recorder = Recorder(self._api, self._child(total), self._pacer)
+        self._recorder = Recorder(self._api, self._child(total), self._pacer, self._scribe)
 
     def submit(self, step: Step, body: Callable[[int], None]) -> None:
         """Carry out a node as a task run, with retries; return when it is done, raise its last error unchanged."""
@@ -79,13 +78,13 @@ class PrefectSubmitter:
 
     def hits(self, steps: Iterable[Step]) -> None:
         """Show nodes whose result was there already, as Cached."""
-        self._show(steps, StateType.COMPLETED, "Cached", "The result was there already.")
+        self._show(steps, "COMPLETED", "Cached", "The result was there already.")
 
     def skips(self, steps: Iterable[Step], cause: str) -> None:
         """Show nodes that will not run because of `cause`, as Skipped."""
-        self._show(steps, StateType.CANCELLED, "Skipped", cause)
+        self._show(steps, "CANCELLED", "Skipped", cause)
 
-    def replay(self, step: Step, type: StateType, name: str, message: str, span: Span | None) -> None:
+    def replay(self, step: Step, type: str, name: str, message: str, span: Span | None) -> None:
         """Show a node of an earlier run as it ended then."""
         self._shown += 1
         self._recorder.put(self._scribe.shown(step, type, name, message, self._scribe.inputs(step), span))
@@ -170,7 +169,7 @@ class PrefectSubmitter:
             if not call.finished:
                 PlainSubmitter().submit(step, call.body)
 
-    def _show(self, steps: Iterable[Step], type: StateType, name: str, message: str) -> None:
+    def _show(self, steps: Iterable[Step], type: str, name: str, message: str) -> None:
         steps = list(steps)
         if self._shown + len(steps) > self._show_up_to:
             self._hidden.update(step.id for step in steps)

@@ -10,38 +10,73 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 import orjson
-from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
 
 from physlab.submitter import Step
 
 TASK_KEY = "physlab.node"
 EDGES = 5000
 """Most edges of one node; Prefect refuses an event above 1.5 MB, and draws no graph above 10,000 nodes."""
-FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
+FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+MESSAGE = 10_000
+"""Most characters of a message."""
 
 
 Inputs = dict[str, list[dict[str, str]]]
 Span = tuple[datetime, datetime]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One state of a task run."""
+
+    id: UUID
+    type: str
+    name: str
+    message: str
+    at: datetime
+
+    @classmethod
+    def of(cls, state: State) -> Stage:
+        """Return what is recorded of a Prefect state."""
+        return cls(state.id, state.type.value, state.name or "", (state.message or "")[:MESSAGE], state.timestamp)
+
+    def brief(self) -> dict[str, Any]:
+        """Return it as the events spell it."""
+        return {"type": self.type, "name": self.name, "message": self.message or None, "state_details": {}}
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """One state of one task run, ready to be sent.
+    """A task run that has reached a state.
 
     Attributes:
         id: Task run.
         kind: `node` for one that was carried out, `shown` for a hit or a skip.
-        final: Whether it ends the task run.
-        event: The event as JSON.
+        stage: The state.
+        before: The one before, if any.
+        run: The task run as it is then.
     """
 
     id: UUID
     kind: str
-    final: bool
-    event: bytes
+    stage: Stage
+    before: Stage | None
+    run: dict[str, Any]
+
+    @property
+    def final(self) -> bool:
+        """Whether the state ends the task run."""
+        return self.stage.type in FINAL
+
+    def row(self) -> bytes:
+        """Return it as JSON for the process that writes into the database."""
+        stage = self.stage
+        state = {"id": stage.id, "type": stage.type, "name": stage.name, "message": stage.message, "at": stage.at}
+        return orjson.dumps({"id": self.id, "state": state, "run": self.run}, default=datetime.isoformat)
 
 
 class Scribe:
@@ -83,8 +118,8 @@ class Scribe:
         return self._record(
             run.id,
             "node",
-            state,
-            before,
+            Stage.of(state),
+            Stage.of(before),
             {
                 "name": step.id,
                 "tags": self.tags(step),
@@ -98,12 +133,10 @@ class Scribe:
             },
         )
 
-    def shown(
-        self, step: Step, type: StateType, name: str, message: str, inputs: Inputs, span: Span | None = None
-    ) -> Record:
+    def shown(self, step: Step, type: str, name: str, message: str, inputs: Inputs, span: Span | None = None) -> Record:
         """Record a node that nobody carries out; `span` is when it was, for one of an earlier run."""
         start, end = span or (datetime.now(UTC),) * 2
-        state = State(type=type, name=name, message=message, timestamp=end)
+        stage = Stage(uuid4(), type, name, message[:MESSAGE], end)
         run = {
             "name": step.id,
             "tags": self.tags(step),
@@ -115,42 +148,42 @@ class Scribe:
             "end_time": end,
             "total_run_time": (end - start).total_seconds(),
         }
-        return self._record(self.task_run_id(step.id), "shown", state, None, run)
+        return self._record(self.task_run_id(step.id), "shown", stage, None, run)
 
-    def _record(self, id: UUID, kind: str, state: State, before: State | None, run: dict[str, Any]) -> Record:
-        message = (state.message or "")[:10_000]
+    def _record(self, id: UUID, kind: str, stage: Stage, before: Stage | None, run: dict[str, Any]) -> Record:
         run |= {
             "task_key": TASK_KEY,
             "dynamic_key": run["name"],
             "flow_run_run_count": self.flow_run.run_count,
         }
+        return Record(id, kind, stage, before, run)
+
+    def event(self, record: Record) -> bytes:
+        """Return a record as the JSON of an event."""
+        stage, run = record.stage, record.run
         event = {
-            "id": state.id,
-            "occurred": state.timestamp,
-            "event": f"prefect.task-run.{state.name}",
+            "id": stage.id,
+            "occurred": stage.at,
+            "event": f"prefect.task-run.{stage.name}",
             "resource": {
-                "prefect.resource.id": f"prefect.task-run.{id}",
+                "prefect.resource.id": f"prefect.task-run.{record.id}",
                 "prefect.resource.name": run["name"],
                 "prefect.run-count": str(run["run_count"]),
-                "prefect.state-message": message,
-                "prefect.state-name": state.name,
-                "prefect.state-timestamp": state.timestamp,
-                "prefect.state-type": state.type.value,
+                "prefect.state-message": stage.message,
+                "prefect.state-name": stage.name,
+                "prefect.state-timestamp": stage.at,
+                "prefect.state-type": stage.type,
                 "prefect.orchestration": "client",
             },
             "related": self._related + [_resource("tag", tag) for tag in run["tags"]],
             "payload": {
-                "intended": {"from": before.type.value if before else None, "to": state.type.value},
-                "initial_state": _brief(before) if before else None,
-                "validated_state": {**_brief(state), "message": message, "data": None},
+                "intended": {"from": record.before.type if record.before else None, "to": stage.type},
+                "initial_state": record.before.brief() if record.before else None,
+                "validated_state": {**stage.brief(), "message": stage.message, "data": None},
                 "task_run": run,
             },
         }
-        return Record(id, kind, state.type in FINAL, orjson.dumps(event, default=datetime.isoformat))
-
-
-def _brief(state: State) -> dict[str, Any]:
-    return {"type": state.type.value, "name": state.name, "message": state.message, "state_details": {}}
+        return orjson.dumps(event, default=datetime.isoformat)
 
 
 def _resource(kind: str, id: object, name: str | None = None) -> dict[str, str]:
