@@ -84,8 +84,9 @@ class Lab:
 
     def read(self, spec: Any, base_dir: Path) -> NamedDag:
         """Return the graph that a specification spells."""
-        dag = spec if isinstance(spec, Dag) else read_dag(spec, self.vocabulary)
-        return NamedDag(dag, graph.identity(dag), base_dir)
+        with _no_collection():
+            dag = spec if isinstance(spec, Dag) else read_dag(spec, self.vocabulary)
+            return NamedDag(dag, graph.identity(dag), base_dir)
 
     def remember(self, named: NamedDag) -> None:
         """Store a graph as it is written now, so that it can be named by its id or title."""
@@ -216,7 +217,7 @@ class Lab:
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Pause the cycle collector: planning makes many objects and no garbage, and each pass would walk them all."""
+    """Pause the cycle collector: reading and planning make many objects, no garbage, and each pass would walk all."""
     was_on = gc.isenabled()
     gc.disable()
     try:

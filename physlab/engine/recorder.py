@@ -230,7 +230,7 @@ class Recorder:
 
     def _take(self) -> list[Record | None]:
         batch = [self._queue.get()]
-        if batch[0] is not None:
+        if batch[0] is not None and self._queue.qsize() < BATCH:
             self._closing.wait(FLUSH_S)
         with contextlib.suppress(queue.Empty):
             while batch[-1] is not None and len(batch) < LARGEST:

@@ -91,6 +91,7 @@ class Scribe:
     def __init__(self, flow_run: FlowRun, flow_name: str, tags: Iterable[str] = ()) -> None:
         self.flow_run = flow_run
         self._tags = set(tags)
+        self._ids: dict[str, UUID] = {}
         self._related = [
             _resource("flow-run", flow_run.id, flow_run.name),
             _resource("flow", flow_run.flow_id, flow_name),
@@ -100,7 +101,10 @@ class Scribe:
 
     def task_run_id(self, node: str) -> UUID:
         """Return the identity of a node's task run: the same when the flow run is retried or replayed."""
-        return uuid5(self.flow_run.id, node)
+        known = self._ids.get(node)
+        if known is None:
+            known = self._ids[node] = uuid5(self.flow_run.id, node)
+        return known
 
     def tags(self, step: Step) -> list[str]:
         """Return all tags of a node."""

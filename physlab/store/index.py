@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -286,9 +287,9 @@ _COLUMNS = ", ".join(column.name for column in _ENTRY)
 
 
 def _entry(row: Any) -> Entry:
-    artifacts = [] if row[9] == "[]" else json.loads(row[9])
-    blobs = [] if row[10] == "[]" else json.loads(row[10])
-    values = (*row[:8], json.loads(row[8]), artifacts, blobs, *row[11:])
+    artifacts = [] if row[9] == "[]" else orjson.loads(row[9])
+    blobs = [] if row[10] == "[]" else orjson.loads(row[10])
+    values = (*row[:8], orjson.loads(row[8]), artifacts, blobs, *row[11:])
     return Entry(*values)
 
 
