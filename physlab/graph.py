@@ -75,10 +75,10 @@ def needs(node: Node) -> list[str]:
 def normalised(dag: Dag) -> dict[str, Any]:
     """Return what identifies a graph: its nodes and edges, without what people call them."""
     nodes = sorted(connect(dag).nodes, key=lambda node: node.id)
-    return {"nodes": [{**_brief(node), "dependencies": sorted(set(needs(node)))} for node in nodes]}
+    return {"nodes": [{**brief(node), "dependencies": sorted(set(needs(node)))} for node in nodes]}
 
 
-def _brief(node: Node) -> dict[str, Any]:
+def brief(node: Node) -> dict[str, Any]:
     """Return what a node sets, as `model_dump(mode="json", exclude_defaults=True)` does in three times the time."""
     found = {}
     for name, default in _DEFAULTS:

@@ -90,7 +90,8 @@ class Lab:
 
     def remember(self, named: NamedDag) -> None:
         """Store a graph as it is written now, so that it can be named by its id or title."""
-        content = named.dag.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        content = named.dag.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"nodes"})
+        content["nodes"] = [graph.brief(node) for node in named.dag.nodes]
         base_dir = str(named.base_dir.resolve())
         record = {"kind": "dag", "dag_id": named.dag_id, "dag": content, "base_dir": base_dir}
         table = schema.dags
