@@ -16,7 +16,7 @@ from uuid import UUID
 LAG = 1500
 """Most task runs on their way: two or three events each, and a few runs at once must not fill the server's queue."""
 CHUNK = 500
-POLL_S = 0.25
+FIRST_POLL_S, POLL_S = 0.03, 0.25
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Pacer:
         return dict(missing)
 
     def _wait_until(self, low: int, deadline: float | None = None) -> bool:
-        moved = self._clock()
+        moved, pause = self._clock(), FIRST_POLL_S
         while True:
             if self._look(every=low == 0):
                 moved = self._clock()
@@ -108,7 +108,8 @@ class Pacer:
             now = self._clock()
             if now - moved > self._patience_s or (deadline is not None and now > deadline):
                 return False
-            self._sleep(POLL_S)
+            self._sleep(pause)
+            pause = min(2 * pause, POLL_S)
 
     def _look(self, *, every: bool) -> bool:
         """Ask for the oldest chunks up to the first that is short, or for every one; say whether anything moved."""

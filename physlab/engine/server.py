@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from physlab.engine.locator import checkout
@@ -151,7 +151,9 @@ def connected(info: ServerInfo) -> Iterator[None]:
     import prefect.settings
 
     variables = {getattr(prefect.settings, name): value for name, value in environment(info).items()}
-    updates = {setting: value for setting, value in variables.items() if value}
+    updates: dict[Any, Any] = {setting: value for setting, value in variables.items() if value}
+    if info.kind == "lab":  # which sees itself whether a run's process is alive; ending a heart's thread takes a second
+        updates[prefect.settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
     with prefect.settings.temporary_settings(updates, restore_defaults=variables.keys() - updates.keys()):
         yield
 

@@ -25,7 +25,8 @@ class Server:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
-        waiting = [one for one in self.sent if one not in self.recorded | self.lost]
+        gone = self.recorded | self.lost
+        waiting = [one for one in self.sent if one not in gone]
         self.recorded.update(waiting[: self.per_sleep])
 
     def pacer(self, limit: int) -> tuple[Pacer, Callable[[int], list[UUID]]]:
