@@ -30,9 +30,11 @@ def resolve(wish: str, able: Sequence[str], present: Sequence[str]) -> tuple[str
     Args:
         wish: `auto`, `cpu`, `gpu` (any accelerator) or a kind.
         able: Kinds that the method can use.
-        present: Accelerators that the site has.
+        present: Accelerators that the site has and may use, best first; `cpu` among them is taken before those behind.
     """
-    usable = [kind for kind in able if kind in present]
+    usable = [kind for kind in present if kind in able and kind != "cpu"]
+    if wish == "auto" and "cpu" in present:
+        usable = [kind for kind in usable if present.index(kind) < present.index("cpu")]
     if wish == "cpu" or (wish == "auto" and not usable):
         return "cpu", None
     if wish in ("auto", "gpu") and usable:
@@ -41,5 +43,5 @@ def resolve(wish: str, able: Sequence[str], present: Sequence[str]) -> tuple[str
         return wish, None
     if not any(kind in ACCELERATORS for kind in able):
         return "cpu", f"{wish} was asked for, but this method computes on the CPU only"
-    have = ", ".join(present) or "none"
+    have = ", ".join(kind for kind in present if kind != "cpu") or "none"
     return "cpu", f"{wish} was asked for, but the site has no such accelerator (it has: {have})"

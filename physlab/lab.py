@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from physlab import device, graph
-from physlab.errors import ValidationError, nearest
+from physlab.errors import ResourceError, ValidationError, nearest
 from physlab.keys import digest
 from physlab.language import read_sentence
 from physlab.model import Dag, RunRecord
@@ -188,16 +188,26 @@ class Lab:
 
         Raises:
             ValidationError: `refresh` names a node that is not there.
+            ResourceError: The lab insists on an accelerator, a method could use one, and there is none.
         """
         unknown = [] if isinstance(refresh, bool) else [name for name in refresh if name not in checked.nodes]
         if unknown:
             hint = nearest(unknown[0], checked.nodes)
             raise ValidationError(f"refresh names '{unknown[0]}', which is not a node.", hint=hint)
         self.store.refresh()
-        present = () if self.settings.device.mode == "cpu" else device.accelerators()
+        mode, found = self.settings.device.mode, {"cpu", *device.accelerators()}
+        present = [kind for kind in self.settings.device.preference if kind in found] if mode != "cpu" else []
 
         def device_of(method: Method, wish: str) -> tuple[str, str | None]:
-            return device.resolve(wish, method.devices, present)
+            insists = mode == "gpu" and wish != "cpu" and len(method.devices) > 1
+            kind, fallback = device.resolve("gpu" if insists and wish == "auto" else wish, method.devices, present)
+            if insists and kind == "cpu":
+                able = " or ".join(method.devices)
+                raise ResourceError(
+                    f"device.mode is 'gpu', and {method.full_name} could use {able}: {fallback}.",
+                    hint="Set device.mode to 'auto', or device: cpu on the node.",
+                )
+            return kind, fallback
 
         with _no_collection():
             return make_plan(checked.nodes, self.store, code_of=code_digest, device_of=device_of, refresh=refresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,6 +30,7 @@ def write_report(
     abstract: str = "",
     bib: Sequence[str] = (),
     lab: str = "",
+    logo: bytes = b"",
 ) -> bytes:
     """Return the paper of a run; the same run gives the same bytes.
 
@@ -43,6 +45,7 @@ def write_report(
         abstract: Text that may cite references as `[@key]`; empty: composed from the graph and the run.
         bib: BibTeX entries.
         lab: Name of the lab.
+        logo: PNG or SVG beside it.
 
     Returns:
         PDF.
@@ -51,7 +54,7 @@ def write_report(
         ValidationError: A BibTeX entry is broken, or a citation has no entry.
         StoreError: A record or file is missing, damaged or no picture.
     """
-    page, names = compose(run, dag, store, title=title, authors=authors, abstract=abstract, bib=bib, lab=lab)
+    page, names = compose(run, dag, store, title=title, authors=authors, abstract=abstract, bib=bib, lab=lab, logo=logo)
     from physlab.report.printing import print_page
 
     return print_page(page, names)
@@ -67,9 +70,11 @@ def compose(
     abstract: str,
     bib: Sequence[str],
     lab: str,
+    logo: bytes = b"",
 ) -> tuple[str, dict[str, str]]:
     """Return the paper as HTML that refers to nothing outside itself, and the file name of each picture in it."""
     references = read_bibliography(bib)
+    emblem = _address(logo) if logo else ""
     contents = in_order(dag, read_contents(run, store))
     numbering = Numbering()
     picture = overview(dag, contents, numbering)
@@ -81,6 +86,7 @@ def compose(
             title=title,
             authors=list(authors),
             lab=lab,
+            logo=emblem,
             run=run,
             date=words.date(run.started_at),
             created=_moment(run.started_at),
@@ -101,7 +107,8 @@ def compose(
             provenance=list(provenance(run, contents)),
         )
     )
-    return page, {address: item.files[0].path for item in shown if item.files for address in item.pictures}
+    pictures = {address: item.files[0].path for item in shown if item.files for address in item.pictures}
+    return page, {**pictures, emblem: "the logo"} if emblem else pictures
 
 
 def in_order(dag: Dag, contents: Sequence[Content]) -> list[Content]:
@@ -119,6 +126,11 @@ def _mentions(shown: Sequence[Exhibit]) -> Mentions:
         if exhibit.node_id:
             found[exhibit.node_id].append(exhibit)
     return Mentions(found)
+
+
+def _address(logo: bytes) -> str:
+    kind = "png" if logo.startswith(b"\x89PNG") else "svg+xml"
+    return f"data:image/{kind};base64,{base64.b64encode(logo).decode()}"
 
 
 def _moment(text: str) -> str:

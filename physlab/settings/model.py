@@ -86,9 +86,11 @@ class SitesSettings(Model):
 class DeviceSettings(Model):
     """`[device]`: which accelerator is used."""
 
-    mode: Literal["auto", "gpu", "cpu"] = Field("auto", description="gpu insists, cpu forbids, auto takes what works.")
+    mode: Literal["auto", "gpu", "cpu"] = Field(
+        "auto", description="gpu insists where a method can, cpu forbids, auto takes what works."
+    )
     preference: Annotated[tuple[DeviceKind, ...], BeforeValidator(_listed)] = Field(
-        ("cuda", "hip", "mps", "xpu", "cpu"), min_length=1, description="Device kinds, best first."
+        ("cuda", "hip", "mps", "xpu", "cpu"), min_length=1, description="Device kinds that may be used, best first."
     )
     max_vram_mb: float = Field(4096, gt=0, description="Device memory that one training may take [MB].")
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psutil
 import pytest
 from prefect import flow
+from prefect.context import FlowRunContext
 
 from physlab.engine import submitter as module
 from physlab.engine.recorder import Child
 from physlab.engine.submitter import PrefectSubmitter
+from physlab.engine.taskevents import Scribe
 from physlab.errors import ConfigurationError, ResourceError
 from physlab.submitter import Step
 from tests.flows.conftest import PrefectServer, run_server
@@ -83,6 +87,38 @@ def test_when_the_child_dies_events_take_over_where_it_stopped(prefect_server: P
         return submitter.close()
 
     assert dying() == {"recorded": 60, "executed": 60, "recorder": "events"}
+
+
+def test_sqlite_holds_what_prefects_own_interface_would_write(prefect_server: PrefectServer) -> None:
+    """Prefect may change how it stores values: then this fails, and the recorder has to follow."""
+    at = datetime(2026, 5, 1, 12, 30, 5, tzinfo=timezone(timedelta(hours=2)))
+    late = at + timedelta(seconds=90, microseconds=250)
+
+    @flow
+    def write() -> UUID:
+        context = FlowRunContext.get()
+        assert context and context.flow_run
+        scribe = Scribe(context.flow_run, "write", ["räum"])
+        for index, url in enumerate((prefect_server.database_url, f"{prefect_server.database_url}?timeout=60")):
+            child = Child(url, context.flow_run.id)
+            child.wait_ready()
+            step = Step(f"n{index}", ("tool:wave",), ("a", "b"), 2)
+            child.write([scribe.shown(step, "COMPLETED", "Cached", "Ünchanged.", scribe.inputs(step), (at, late))])
+            child.close()
+        return context.flow_run.id
+
+    own = {"id", "created", "updated", "name", "dynamic_key", "task_run_id", "state_id"}
+    with sqlite3.connect(prefect_server.database_url.partition(":///")[2]) as base:
+        base.row_factory = lambda cursor, row: dict(zip((c[0] for c in cursor.description), row, strict=True))
+        runs = base.execute("SELECT * FROM task_run WHERE flow_run_id = ? ORDER BY name", (str(write()),)).fetchall()
+        ids = [row["id"] for row in runs]
+        states = [base.execute("SELECT * FROM task_run_state WHERE task_run_id = ?", (one,)).fetchone() for one in ids]
+    for here, prefects in (runs, states):
+        for name in here:
+            text, other = str(here[name]), str(prefects[name])
+            if name not in own:
+                assert text.replace(ids[0], "id") == other.replace(ids[1], "id"), name
+            assert type(here[name]) is type(prefects[name]) and len(text) == len(other), name
 
 
 def test_a_killed_parent_leaves_no_child(prefect_server: PrefectServer) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from physlab import device
+from physlab.errors import ResourceError
 from physlab.model import NodeRecord
 from physlab.planning import explain_miss
 from physlab.store import schema
 from physlab.tools.fingerprint import code_identity
-from tests.unit.conftest import Bench, node
+from tests.unit.conftest import Bench, node, open_lab
 
 CHAIN = [
     node("a", "give", value=2.5),
@@ -202,6 +204,23 @@ def test_other_ingredients_are_named(bench: Bench) -> None:
     )
     assert bench.states([{**plain[0], "device": "gpu"}]) == {"a": "hit"}, "it ran on the CPU either way"
     assert bench.plan([{**plain[0], "device": "gpu"}]).nodes["a"].fallback
+
+
+def test_the_lab_says_which_devices_are_used(tmp_path: Path, toy_tools: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def devices(found: tuple[str, ...], **settings: Any) -> list[str]:
+        monkeypatch.setattr(device, "accelerators", lambda: found)
+        with open_lab(tmp_path, device=settings) as lab:
+            nodes = [node("a", "lift"), node("b", "lift", extra={"device": "cpu"}), node("c", "give")]
+            checked = lab.check(lab.read(nodes, tmp_path))
+            return [planned.device for planned in lab.plan(checked).nodes.values()]
+
+    assert devices(("cuda",)) == ["cuda", "cpu", "cpu"]
+    assert devices(("cuda",), mode="cpu") == ["cpu", "cpu", "cpu"]
+    assert devices(("cuda",), preference=["cpu", "cuda"]) == ["cpu", "cpu", "cpu"]
+    assert devices(("cuda",), mode="gpu", preference=["cpu", "cuda"]) == ["cuda", "cpu", "cpu"]
+    assert devices(("cuda",), preference=["hip", "cpu"]) == ["cpu", "cpu", "cpu"]
+    with pytest.raises(ResourceError, match=r"toy\.lift could use cuda or cpu: .*it has: none"):
+        devices((), mode="gpu")
 
 
 def test_units_enter_the_key(bench: Bench) -> None:

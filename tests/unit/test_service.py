@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from physlab import service
-from physlab.errors import ComputationError, PhyslabError, UnitsError, ValidationError, from_reply
+from physlab.errors import ComputationError, ConfigurationError, PhyslabError, UnitsError, ValidationError, from_reply
 from physlab.service import Reply
 from physlab.spelling import read_call
-from tests.unit.conftest import Bench, node
+from tests.unit.conftest import Bench, node, open_lab
 
 NODES = [node("a", "give", value=2), node("b", "add", a="from:a.value")]
 
@@ -122,6 +122,15 @@ def test_run_dag_and_publish_report(bench: Bench) -> None:
     for wrong, said in (({"format": "html"}, "writes PDF"), ({"bib": ["none.bib"]}, "cannot be read")):
         with pytest.raises(ValidationError, match=said):
             answer(bench, {"tool": "publish_report", "run_id": body["run_id"], **wrong})
+
+
+def test_a_logo_that_is_none_is_named(tmp_path: Path, toy_tools: None) -> None:
+    (tmp_path / "logo.txt").write_text("LAB")
+    for name, said in (("logo.txt", "neither PNG nor SVG"), ("gone.png", "cannot be read")):
+        with open_lab(tmp_path, report={"logo": str(tmp_path / name)}) as lab:
+            record = Bench(lab, tmp_path).run(NODES).record
+            with pytest.raises(ConfigurationError, match=said):
+                service.publish_report(lab, record.run_id)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ def give(params: Value, context: Context) -> dict[str, Any]:
     return {"value": params.value}
 
 
+def lift(params: Value, context: Context) -> dict[str, Any]:
+    """Return the value; an accelerator could do it."""
+    return {"value": params.value}
+
+
 def add(params: Two, context: Context) -> dict[str, Any]:
     """Add two numbers."""
     return {"sum": params.a + params.b}
@@ -125,6 +130,7 @@ def register(registry: Registry) -> None:
     ):
         caps = {"n": "samples"} if name == "array" else {}
         registry.method("toy", name, params=params, returns=returns, inline=True, caps=caps)(function)
+    registry.method("toy", "lift", params=Value, returns=(Port("value"),), inline=True, devices=("cuda", "cpu"))(lift)
     can = Visuals(static=True, series=True, animation=False)
     chosen = Visuals(static=True, series=False, animation=False)
     registry.method("toy", "draw", params=Draw, returns=(Port("written"),), inline=True, can=can, visuals=chosen)(draw)

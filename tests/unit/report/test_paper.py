@@ -48,6 +48,15 @@ def test_says_what_was_done_and_gives_the_same_bytes_again(hydrogen: Bench, text
     assert "Background" not in text  # nothing is said of an entry that no text cites
 
 
+def test_the_logo_stands_on_the_first_page(hydrogen: Bench) -> None:
+    def pictures(logo: bytes) -> int:
+        return len(PdfReader(io.BytesIO(paper(hydrogen, logo=logo))).pages[0].images)
+
+    assert pictures(png(30, 30, "#d55e00")) == pictures(b"") + 1
+    with pytest.raises(StoreError, match="the logo"):
+        paper(hydrogen, logo=b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>")
+
+
 def test_the_numbers_of_own_programs_are_results(bench: Bench, text_of: Callable[[bytes], str]) -> None:
     found = {"x_end": -0.83907153, "mass": {"value": 2.5, "unit": "kg"}, "energy_end": 0.5, "energy_end_unit": "J"}
     bench.node("sim", "shell", None, fields={"exit_code": 0, "result": found})
