@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from physlab import graph
-from physlab.errors import ComputationError, ConfigurationError, PhyslabError, ValidationError, from_reply, nearest
+from physlab.errors import ComputationError, PhyslabError, ValidationError, from_reply, nearest
 from physlab.lab import CALL, Lab, NamedDag, edges_of, few_collections, new_run_id
 from physlab.model import Call, Dag, Node, NodeRecord, RunRecord, RunRequest
 from physlab.planning import Plan
@@ -204,6 +204,7 @@ def publish_report(
         bib: BibTeX entries or files.
     """
     from physlab.report.folder import write_results
+    from physlab.report.given import bibliography, logo
     from physlab.report.paper import write_report
 
     record = lab.find_run(run)
@@ -215,38 +216,12 @@ def publish_report(
         title=title or record.title or "Experiment Report",
         authors=authors or list(lab.settings.report.authors) or [named.dag.author or "physlab"],
         abstract=abstract or named.dag.description,
-        bib=[_bibliography(item) for item in bib or []],
+        bib=[bibliography(item) for item in bib or []],
         lab=lab.settings.report.lab,
-        logo=_logo(lab.settings.report.logo),
+        logo=logo(lab.settings.report.logo),
     )
     results = write_results(record, named.dag, lab.store, lab.settings.results, pdf)
     return Reply({"pdf_path": str(results.path / "report.pdf"), "run_id": record.run_id})
-
-
-def _logo(path: Path | None) -> bytes:
-    if path is None:
-        return b""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"report.logo = '{path}' cannot be read: {error.strerror or error}.", hint="Correct it, or leave it out."
-        ) from error
-    if not content.startswith(b"\x89PNG") and b"<svg" not in content[:2000]:
-        raise ConfigurationError(f"report.logo = '{path}' is neither PNG nor SVG.", hint="Save the logo as PNG.")
-    return content
-
-
-def _bibliography(item: str) -> str:
-    if "@" in item and "{" in item:
-        return item
-    try:
-        return Path(item).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValidationError(
-            f"The bibliography '{item}' cannot be read: {error}.",
-            hint="Give BibTeX entries, or the path of a .bib file.",
-        ) from error
 
 
 def call_tool(lab: Lab, call: Call, base_dir: Path) -> Reply:
