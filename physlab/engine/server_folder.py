@@ -72,14 +72,11 @@ class ServerFolder:
 
     def is_served(self) -> bool:
         """Say whether a server process holds the home's lock."""
-        if not self._run_lock.exists():
-            return False
-        with self._run_lock.open("a") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        return self._run_lock.exists() and _is_held(self._run_lock)
+
+    def is_being_started(self) -> bool:
+        """Say whether somebody is starting, looking for or stopping the server right now."""
+        return _is_held(self._start_lock)
 
     def state(self) -> dict[str, Any]:
         """Return what the last server process wrote down; nothing when there was none."""
@@ -123,6 +120,15 @@ class ServerFolder:
         """Return the end of the log, for an error."""
         lines = self.log.read_text(errors="replace").splitlines()[-count:] if self.log.exists() else []
         return "Its log ends with:\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _is_held(lock: Path) -> bool:
+    with lock.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -64,9 +64,10 @@ class LabServer(uvicorn.Server):
             self._watch = asyncio.create_task(self._stop_when_idle(self.orders["idle_timeout_s"]))
 
     async def _stop_when_idle(self, timeout_s: float) -> None:
+        folder = ServerFolder(Path(self.orders["folder"]))
         while not self.should_exit:
             await asyncio.sleep(min(CHECK_EVERY_S, timeout_s / 2))
-            if await self._is_needed():
+            if folder.is_being_started() or await self._is_needed():
                 self.last_needed = time.monotonic()
             elif time.monotonic() - self.last_needed > timeout_s:
                 self.should_exit = True
