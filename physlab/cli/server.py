@@ -61,6 +61,22 @@ def status(json: Json = False) -> int:
 
 
 @app.command()
+def env(json: Json = False) -> int:
+    """Print the variables by which Prefect's own commands use it: eval "$(physlab server env)"."""
+    import shlex
+
+    from physlab.engine.server import ensure_server, environment
+    from physlab.settings import load_settings
+
+    variables = environment(ensure_server(load_settings()))
+    if voice.as_json:
+        voice.reply(variables)
+    else:
+        typer.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
+    return 0
+
+
+@app.command()
 def replay(run: Annotated[str, typer.Argument(help="Run id, latest, or a graph's title.")], json: Json = False) -> int:
     """Show a run in it that it did not see: one without server, or on a server that forgot it."""
     from physlab.engine.launch import quiet_prefect

@@ -40,7 +40,9 @@ def test_a_page_runs(page: Path, environment: dict[str, str], tmp_path: Path) ->
     needed = NEEDS.get(page.stem)
     if needed and shutil.which(needed) is None:
         pytest.skip(f"{needed} is not installed")
-    if page.stem != "server":  # each start costs seconds; the README runs with it
+    if page.stem == "server":
+        copy_tree(folder)  # its deployments
+    else:  # each start costs seconds
         environment["PHYSLAB_SERVER__MODE"] = "none"
     play(page, folder, environment)
 
