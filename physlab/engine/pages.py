@@ -82,7 +82,10 @@ def publish_pages(record: RunRecord, reply: dict[str, Any]) -> None:
         results = reply.get("results")
         if results:
             create_link_artifact(
-                f"file://{results}", link_text=f"Results of {record.run_id}", key=f"results-{name}"[:100]
+                f"file://{results}",
+                link_text=f"Results of {record.run_id}",
+                key=f"results-{name}"[:100],
+                description="The folder with the figures, tables and films of this run",
             )
     except _TROUBLE as trouble:
         _log.warning("The pages of run %s cannot be published: %r", record.run_id, trouble)

@@ -109,15 +109,15 @@ def check(
     methods: dict[tuple[str, str | None], Method | ValidationError] = {}
     nodes: dict[str, CheckedNode] = {}
     shapes: Shapes = {}
-    for name in order:
-        node = ids[name]
+    doubles = [node for node in connected.nodes if ids[node.id] is not node] if len(ids) < len(connected.nodes) else []
+    for node in [*doubles, *(ids[name] for name in order)]:
         method = _method(registry, node, methods)
         if isinstance(method, ValidationError):
-            problems.append(_error(name, method.message, method.hint))
+            problems.append(_error(node.id, method.message, method.hint))
             continue
         prepared = _prepare(node, method, base_dir, caps, cores, problems, shapes)
         if prepared is not None:
-            nodes[name] = CheckedNode(node, method, prepared, upstream[name])
+            nodes[node.id] = CheckedNode(node, method, prepared, upstream[node.id])
     links: dict[tuple[Any, ...], float | PhyslabError] = {}
     for checked in list(nodes.values()):
         if checked.prepared.inputs:

@@ -113,6 +113,16 @@ def test_one_error_carries_all_of_them(bench: Bench) -> None:
     json.dumps(raised.value.as_reply())
 
 
+def test_both_of_two_nodes_with_one_id_are_checked(bench: Bench) -> None:
+    nodes = [node("twice", "ad"), node("twice", "add", a=1, bb=2), node("once", "whole", x=-5000)]
+    found = bench.lab.check(bench.lab.read(nodes, bench.folder)).problems
+    only(found, "twice", "2 nodes have the id 'twice'")
+    only(found, "twice", "has no method 'ad'")
+    only(found, "twice", "unknown parameter 'bb'")
+    only(found, "once", "-5000")
+    assert len(found) == 4
+
+
 def test_an_empty_graph_is_wrong(bench: Bench) -> None:
     only(problems(bench), None, "has no nodes")
 
