@@ -131,7 +131,7 @@ def make_plan(
     if refresh is True:
         again = frozenset(planned)
     else:
-        again = frozenset(refresh or ()) | {name for name, item in nodes.items() if not item.node.cache}
+        again = frozenset(refresh or ()) | {name for name, item in nodes.items() if not item.lasting}
     plan = Plan(planned, again)
     known = memory.hits_by_recipe([node.recipe for node in planned.values() if node.id not in again])
     fresh = _resolve(plan, planned.values(), known)

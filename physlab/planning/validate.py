@@ -31,6 +31,11 @@ class CheckedNode:
     prepared: Prepared
     upstream: tuple[str, ...]
 
+    @property
+    def lasting(self) -> bool:
+        """True when an earlier result may be taken."""
+        return self.node.cache and self.method.lasting
+
 
 @dataclass
 class Checked:

@@ -18,6 +18,8 @@ def explain_miss(plan: Plan, node: PlannedNode, before: NodeRecord | None, code:
         code: Versions of its code now.
     """
     if node.id in plan.refreshed:
+        if not node.checked.method.lasting:
+            return "never cached (it tells of here and now)"
         return "asked to run again" if node.checked.node.cache else "never cached (cache: false)"
     if node.state == "pending":
         return f"waits for {', '.join(node.waits_for)}"

@@ -176,7 +176,7 @@ class _Walk:
             for node in nodes:
                 key = str(node.key)
                 entry = self.by_key.get(key) or (None if node.id in self.plan.refreshed else found.get(key))
-                if not node.checked.node.cache:
+                if not node.checked.lasting:
                     self._start(pool, node)
                 elif entry is not None:
                     self._take_hit(node, entry)

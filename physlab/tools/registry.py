@@ -54,6 +54,7 @@ class Method:
         keeps_time: True when it stops at its limit by itself, because it has processes to stop.
         inline: True when it is light enough to run in the conductor's own process.
         devices: Device kinds it can use, best first.
+        lasting: False when the answer tells of here and now, so that it is never taken from the cache.
         libraries: Distributions whose version enters the key.
         imports: Modules to load before its clock starts: a fresh worker's imports are not the call's time.
         kind: Its colour in pictures.
@@ -74,6 +75,7 @@ class Method:
     keeps_time: bool = False
     inline: bool = False
     devices: tuple[str, ...] = ("cpu",)
+    lasting: bool = True
     libraries: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     kind: Kind = "compute"
