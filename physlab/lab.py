@@ -52,7 +52,7 @@ class Lab:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._sites: list[Site] = []
+        self._sites: dict[int | None, LocalSite] = {}
 
     @cached_property
     def store(self) -> Store:
@@ -76,10 +76,14 @@ class Lab:
         )
 
     def sites(self, at_once: int | None = None) -> list[Site]:
-        """Return the sites of the lab, for so many nodes at the same time; the first is this machine."""
-        local = self.settings.sites.local
-        site = LocalSite(self.store.root, local.workers, local.memory_gb, at_once)
-        self._sites.append(site)
+        """Return the sites of the lab, for so many nodes at the same time; the first is this machine.
+
+        They are the same from run to run, with their warm workers, until a run was stopped and closed them.
+        """
+        site = self._sites.get(at_once)
+        if site is None or site.closed:
+            local = self.settings.sites.local
+            site = self._sites[at_once] = LocalSite(self.store.root, local.workers, local.memory_gb, at_once)
         return [site]
 
     def read(self, spec: Any, base_dir: Path) -> NamedDag:
@@ -214,7 +218,7 @@ class Lab:
 
     def close(self) -> None:
         """Stop the sites and write what is pending."""
-        for site in self._sites:
+        for site in self._sites.values():
             site.close()
         if "store" in self.__dict__:
             self.store.close()

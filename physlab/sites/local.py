@@ -9,7 +9,7 @@ import shutil
 import signal
 import socket
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,7 @@ class LocalSite:
         self._free = list(self._cores)
         self._change = threading.Condition()
         self._pools: dict[int, ProcessPool] = {}
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="site")
         self._running: dict[Future[WorkResult], ProcessFuture[str]] = {}
         self._closed = False
         _sweep(store / "scratch")
@@ -107,6 +108,7 @@ class LocalSite:
             initargs=(threads, os.getpid()),
             context=Context(),
         )
+        self._starter.submit(pool.schedule, os.getpid).result()  # a process dies with the thread that started it
         self._pools[threads] = pool
         return pool
 
@@ -170,6 +172,11 @@ class LocalSite:
         needs = [f"not to be typed: takes the array {path}, which another node made" for path in arrays]
         return "\n".join(f"# {line}" for line in [*needs, *script.splitlines()])
 
+    @property
+    def closed(self) -> bool:
+        """True when it takes no more work."""
+        return self._closed
+
     def close(self) -> None:
         """Kill what runs, end the workers, wait for both."""
         with self._change:
@@ -183,6 +190,7 @@ class LocalSite:
             pool.stop()  # type: ignore[no-untyped-call]
         for pool in pools:
             pool.join()
+        self._starter.shutdown()
 
 
 def usable_cores() -> list[int]:

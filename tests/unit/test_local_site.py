@@ -192,3 +192,15 @@ def test_working_copies_of_the_dead_are_swept(tmp_path: Path) -> None:
 def test_light_tools_run_here(bench: Bench) -> None:
     bench.run([{"id": "c", "tool": "constants_get", "params": {"name": "c"}}])
     assert not workers()
+
+
+def test_a_lab_keeps_its_workers_from_run_to_run(bench: Bench) -> None:
+    [site] = bench.lab.sites(1)
+    used = []
+    for expr in ("x**2", "x**3"):
+        node = {"id": "d", "tool": "cas", "method": "diff", "params": {"expr": expr, "symbol": "x"}}
+        assert bench.run([node], parallelism=1).statuses == {"d": "completed"}
+        used.append({one.pid for one in workers()})
+    assert used[0] == used[1] != set() and bench.lab.sites(1) == [site]
+    site.close()
+    assert workers() == [] and bench.lab.sites(1) != [site]
