@@ -15,7 +15,6 @@ from typing import Any
 
 from physlab import device, graph
 from physlab.errors import ResourceError, ValidationError, nearest
-from physlab.keys import digest
 from physlab.language import read_sentence
 from physlab.model import Dag, RunRecord
 from physlab.planning import Checked, Plan, check, make_plan
@@ -26,6 +25,7 @@ from physlab.sites.local import usable_cores
 from physlab.specfile import SUFFIXES, read_spec
 from physlab.spelling import Vocabulary, read_dag
 from physlab.store import Store, open_store, schema
+from physlab.store.index import dag_face
 from physlab.store.lease import has_ended
 from physlab.tools import Method, Registry
 from physlab.tools.fingerprint import code_digest
@@ -95,13 +95,13 @@ class Lab:
     def remember(self, named: NamedDag) -> None:
         """Store a graph as it is written now, so that it can be named by its id or title."""
         content = named.dag.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"nodes"})
-        content["nodes"] = [graph.brief(node) for node in named.dag.nodes]
         base_dir = str(named.base_dir.resolve())
         record = {"kind": "dag", "dag_id": named.dag_id, "dag": content, "base_dir": base_dir}
         table = schema.dags
         query = table.select().where(table.c.dag_id == named.dag_id, table.c.title == named.dag.title)
         known = self.store.index.rows(query.order_by(table.c.seq.desc()).limit(1))
-        if not known or known[0]["digest"] != digest(record):
+        if not known or known[0]["face"] != dag_face(record):
+            content["nodes"] = [graph.brief(node) for node in named.dag.nodes]
             self.store.append("dag", record)
             self.store.flush()
 

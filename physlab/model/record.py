@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -82,6 +82,9 @@ class NodeRun:
         return self.status == "cached"
 
 
+_DEFAULTS = [(one.name, one.default) for one in fields(NodeRun) if one.default is not MISSING]
+
+
 class RunRecord(Model):
     """One run of one graph."""
 
@@ -95,3 +98,13 @@ class RunRecord(Model):
     request: RunRequest
     nodes: tuple[NodeRun, ...]
     meta: dict[str, Any] = {}
+
+    def brief(self) -> dict[str, Any]:
+        """Return the record as JSON; of each node what differs from a `NodeRun`'s defaults."""
+        content = self.model_dump(mode="json", exclude={"nodes"})
+        content["nodes"] = [
+            {"id": node.id, "tool": node.tool, "status": node.status}
+            | {name: value for name, default in _DEFAULTS if (value := getattr(node, name)) != default}
+            for node in self.nodes
+        ]
+        return content

@@ -111,7 +111,7 @@ class _Walk:
             self._halt(pool)
             shown = run.submitter.close()
             record = self._record(begin, shown, (time.perf_counter() - clock) * 1e3, interrupted)
-            self.store.append("run", record.model_dump(mode="json"))
+            self.store.append("run", record.brief())
             self.store.flush()
         return record
 

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from physlab.errors import ConfigurationError, StoreError
+from physlab.keys import digest
 from physlab.store import schema
 from physlab.store.journal import Line, Position
 
@@ -339,7 +340,13 @@ def _run_row(line: Line) -> dict[str, Any]:
 
 def _dag_row(line: Line) -> dict[str, Any]:
     record = line.record
-    return {"dag_id": record["dag_id"], "digest": line.digest, "seq": line.seq, "title": record["dag"].get("title", "")}
+    title, face = record["dag"].get("title", ""), dag_face(record)
+    return {"dag_id": record["dag_id"], "digest": line.digest, "seq": line.seq, "title": title, "face": face}
+
+
+def dag_face(record: Mapping[str, Any]) -> str:
+    """Return the digest of what the record of a graph says beside its nodes: with `dag_id`, it tells a graph."""
+    return digest({**record["dag"], "nodes": None, "base_dir": record.get("base_dir")})
 
 
 _ROWS: dict[str, tuple[str, Callable[[Line], dict[str, Any]]]] = {

@@ -56,6 +56,7 @@ dags = Table(
     Column("dag_id", String(16), nullable=False, index=True),
     Column("digest", String(64), nullable=False),
     Column("title", Text, nullable=False, index=True),
+    Column("face", String(64), nullable=False),
 )
 
 progress = Table(
