@@ -1,6 +1,7 @@
 """Butterworth filters that shift no phase.
 
-A filter of order n runs forwards and backwards in second-order sections, so its gain is the Butterworth |H|² =
+A filter of order n runs forwards and backwards in second-order sections, over ends that
+are continued by point reflection as far as the filter remembers. Its gain is the Butterworth |H|² =
 1 / (1 + (Ω/Ω_c)^2n): one half (−6 dB) at the cutoff. Ω = tan(πf/f_s) is the frequency as the bilinear transform bends
 it. Source: A. V. Oppenheim and R. W. Schafer, *Discrete-Time Signal Processing* (2010), sections 7.2 and 7.3;
 F. Gustafsson, IEEE Trans. Signal Process. 44, 988 (1996).
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from physlab.errors import PhysicsError, ValidationError
+from physlab.errors import ComputationError, ValidationError
 from physlab.tools.context import Context
 from physlab.tools.figures import drawing, save_series, save_static
 from physlab.tools.registry import Port
@@ -20,7 +21,8 @@ from physlab.tools.signal_params import BANDS, FilterParams, check_result, read_
 from physlab.tools.types import Array
 
 RESPONSE_POINTS = 513
-DECAYED = 1e-3  # a filter has forgotten what is left at less than this
+DECAYED = 1e-6  # a filter has forgotten what is left at less than this
+SHARP = 1e-3  # how far the gain at an edge may be from one half
 
 FILTER_PORTS = (
     Port("filtered_signal", "array", None, "the signal after the filter, unshifted, shape (samples,)"),
@@ -46,7 +48,7 @@ def filter_signal(params: FilterParams, context: Context) -> dict[str, Any]:
 
     Raises:
         ValidationError: The signal is too short.
-        PhysicsError: The poles cannot be told from the unit circle.
+        ComputationError: Double precision cannot hold the filter.
     """
     from scipy.signal import butter, sosfiltfilt, sosfreqz
 
@@ -54,16 +56,20 @@ def filter_signal(params: FilterParams, context: Context) -> dict[str, Any]:
     rate, cut = params.rate, params.cutoff_freq
     shape: dict[str, Any] = {"N": params.filter_order, "Wn": cut, "btype": params.filter_type, "fs": rate}
     sections = butter(**shape, output="sos")
-    _check_stable(butter(**shape, output="zpk")[1], sections, signal.size, context)
-    needed = _padding(sections)
+    memory = _check_stable(sections, params, context)
+    needed = _least_padding(sections)
     if signal.size <= needed:
         raise ValidationError(
             f"signal_data has {signal.size} samples, too few for this {params.filter_type} of order "
             f"{params.filter_order}.",
             hint=f"Give more than {needed}, or lower filter_order.",
         )
+    if memory > signal.size:
+        context.warn(
+            f"The filter remembers {memory} samples and the signal has {signal.size}: its ends show everywhere."
+        )
     with np.errstate(over="ignore", invalid="ignore"):
-        filtered = np.asarray(sosfiltfilt(sections, signal))
+        filtered = np.asarray(sosfiltfilt(sections, signal, padlen=min(signal.size - 1, max(needed, memory))))
     check_result(filtered)
     b, a = butter(**shape, output="ba")
     frequencies, response = sosfreqz(sections, worN=np.linspace(0, rate / 2, RESPONSE_POINTS), fs=rate)
@@ -80,27 +86,32 @@ def filter_signal(params: FilterParams, context: Context) -> dict[str, Any]:
     return fields | _outputs(params, context, signal, fields)
 
 
-def _padding(sections: Array) -> int:
-    """Return how many samples `sosfiltfilt` adds at each end: three times its delays."""
+def _least_padding(sections: Array) -> int:
+    """Return how many samples are added at each end at least: three times the delays."""
     spare = min(int((sections[:, 2] == 0).sum()), int((sections[:, 5] == 0).sum()))
     return 3 * (2 * len(sections) + 1 - spare)
 
 
-def _check_stable(poles: Array, sections: Array, count: int, context: Context) -> None:
-    rounded = np.concatenate([np.roots(section) for section in sections[:, 3:]])
-    radius = float(max(np.abs(poles).max(), np.abs(rounded).max()))
+def _check_stable(sections: Array, params: FilterParams, context: Context) -> int:
+    """Return how many samples the filter remembers.
+
+    Raises:
+        ComputationError: Rounding has moved its poles out of the unit circle, or its edges.
+    """
+    from scipy.signal import sosfreqz
+
+    radius = max(float(np.abs(np.roots(section)).max(initial=0.0)) for section in sections[:, 3:])
+    with np.errstate(all="ignore"):
+        gains = np.abs(sosfreqz(sections, worN=np.array(params.edges), fs=params.rate)[1]) ** 2
     context.meta.update(stable=radius < 1, largest_pole=radius)
-    if radius >= 1:
-        raise PhysicsError(
-            f"The filter is not stable: a pole lies at |z| = {radius:.17g}.",
-            hint="The cutoff is too small a part of the sample rate for this order: lower filter_order, or take fewer "
-            "samples per second.",
+    if not (radius < 1 and (np.abs(gains - 0.5) < SHARP).all()):
+        raise ComputationError(
+            f"Double precision cannot hold this filter: its largest pole lies at |z| = {radius:.17g}, and its gain at "
+            f"{params.cutoff_freq} Hz is {gains.tolist()} instead of 0.5.",
+            hint="The cutoff, or the band, is too small a part of the sample rate: lower filter_order, or take fewer "
+            "samples per second first.",
         )
-    memory = np.log(DECAYED) / np.log(radius) if radius > 0 else 0
-    if memory > count:
-        context.warn(
-            f"The filter remembers about {memory:.0f} samples and the signal has {count}: its ends show everywhere."
-        )
+    return int(np.ceil(np.log(DECAYED) / np.log(radius))) if radius > 0 else 0
 
 
 def _outputs(params: FilterParams, context: Context, signal: Array, fields: dict[str, Any]) -> dict[str, Any]:

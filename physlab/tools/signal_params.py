@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
@@ -25,6 +25,10 @@ def _hertz(value: Any) -> Any:
     return to_unit(value, "Hz")
 
 
+if TYPE_CHECKING:
+    Hertz = float
+else:
+    Hertz = quantity("Hz")
 Cutoff = Annotated[float | tuple[float, float], BeforeValidator(_hertz), Unit("Hz")]
 
 
@@ -32,13 +36,13 @@ class SignalParams(VisualParams):
     """A signal that was sampled evenly."""
 
     signal_data: Array = Field(description="Samples of the signal (samples,), a list or from:node.field.")
-    sample_rate: quantity("Hz") = Field(gt=0, allow_inf_nan=False, description="Samples per second [Hz].")
+    sample_rate: Hertz = Field(gt=0, allow_inf_nan=False, description="Samples per second [Hz].")
     unit: str = Field("", max_length=60, description="Unit of the signal, for labels and headers.")
 
     @property
     def rate(self) -> float:
         """The sampling rate [Hz]."""
-        return float(self.sample_rate)  # type: ignore[arg-type]
+        return self.sample_rate
 
 
 class FftParams(SignalParams):
