@@ -54,8 +54,9 @@ def _draw(data: Any, context: Context, name: str, caption: str, unit: str, histo
         with drawing(8, 1.0 + 1.9 * ((len(shown) + 1) // 2 if histograms else len(shown))) as figure:
             (_draw_histograms if histograms else _draw_columns)(figure, shown)
             return dict(save_static(context, figure, name, caption))
-    with drawing(8, 3.6) as figure:
-        figure.text(0.03, 0.95, "\n".join(listing(data)), va="top", family="DejaVu Sans Mono", size=9)
+    lines = listing(data)
+    with drawing(8, 0.4 + 0.19 * len(lines)) as figure:
+        figure.text(0.03, 0.5, "\n".join(lines), va="center", family="DejaVu Sans Mono", size=9, linespacing=1.4)
         return dict(save_static(context, figure, name, caption))
 
 
@@ -117,11 +118,18 @@ def _draw_histograms(figure: Any, columns: Mapping[str, Array]) -> None:
     for axes, (label, values) in zip(panels, columns.items(), strict=False):
         real, _ = _real(values)
         real = real[np.isfinite(real)]
-        counts, borders = np.histogram(real, bins=min(BINS, max(5, int(np.sqrt(real.size)))))
+        counts, borders = np.histogram(real, bins=_bins(real, values.dtype.kind in "biu"))
         axes.stairs(counts, borders, fill=True, alpha=0.85)
         axes.set(xlabel=f"|{label}|" if values.dtype.kind == "c" else label, ylabel="entries")
     for axes in panels[len(columns) :]:
         axes.set_visible(False)
+
+
+def _bins(values: Array, whole: bool) -> Any:
+    """Return one bin for each whole number where they are few, else about √n equal bins."""
+    if whole and values.max() - values.min() < BINS:
+        return np.arange(values.min() - 0.5, values.max() + 1)
+    return min(BINS, max(5, int(np.sqrt(values.size))))
 
 
 def flat_columns(data: Any, prefix: str = "") -> dict[str, Any]:
@@ -155,7 +163,7 @@ def _brief(value: Any) -> str:
 
 
 def table_of(data: Any) -> dict[str, Any]:
-    """Return values as the columns of a CSV file; those of other lengths are repeated by index columns or left empty.
+    """Return values as the columns of a CSV file; where columns are shorter than others, cells stay empty.
 
     An array of any shape becomes one row for each element, with its indices.
     """
@@ -172,8 +180,7 @@ def table_of(data: Any) -> dict[str, Any]:
             name: np.array(column + [""] * (length - len(column)), dtype=object) for name, column in columns.items()
         }
     array = np.asarray(data, dtype=object if isinstance(data, list | str) or data is None else None)
-    places = np.indices(array.shape).reshape(array.ndim, -1)
-    indices = {f"i{axis}": place for axis, place in enumerate(places)} if array.ndim else {}
+    indices = {f"i{axis}": place.ravel() for axis, place in enumerate(np.indices(array.shape))} if array.ndim else {}
     parts = _split("value", array.ravel())
     return {**indices, **{name: np.array(part, dtype=object) for name, part in parts.items()}}
 

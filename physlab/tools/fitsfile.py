@@ -21,6 +21,7 @@ from physlab.tools.registry import Port
 from physlab.tools.types import Array, File
 
 PURPOSE = "FITS"
+SIGNED_BYTE = ((-128, None), (-128, ""), (-128, 1))  # TZERO and TSCAL of the standard's signed bytes (table 19)
 ARCHIVE = b"PK\x03\x04"
 COMMENTARY = ("COMMENT", "HISTORY", "")
 
@@ -104,7 +105,7 @@ def _find(wanted: int | str, info: list[dict[str, Any]]) -> int:
         raise ValidationError(
             f"hdu_index = {wanted}: the file has {len(info)} HDUs.", hint=f"Use 0 to {len(info) - 1}."
         )
-    found = [item["index"] for item in info if item["name"].upper() == wanted.strip().upper()]
+    found = [item["index"] for item in info if item["name"] and item["name"].upper() == wanted.strip().upper()]
     if len(found) == 1:
         return int(found[0])
     if found:
@@ -187,7 +188,9 @@ def _column(values: Any, column: Any, name: str, context: Context) -> Any:
             return ["".join(map(str, row)) if isinstance(row, np.ndarray) and row.ndim else str(row) for row in rows]
         return jagged(rows, (len(rows),), context, name)
     if values.dtype.kind in "SU":
-        return texts(np.asarray(values))
+        return texts(np.char.rstrip(np.asarray(values)))  # trailing blanks mean nothing in FITS
+    if values.dtype.kind == "f" and str(column.format).endswith("B") and (column.bzero, column.bscale) in SIGNED_BYTE:
+        values = values.astype(np.int8)
     null = column.null
     if values.dtype.kind in "iu" and null not in (None, "") and isinstance(null, int):
         missing = _raw_nulls(values, column, null)

@@ -104,7 +104,7 @@ def _image(params: ExportFitsParams, fits: Any, context: Context) -> Any:
 
 
 def _table(params: ExportFitsParams, fits: Any, context: Context) -> Any:
-    columns = {name: _column(name, value) for name, value in params.data.items()}  # type: ignore[union-attr]
+    columns = {name: _column(name, value, context) for name, value in params.data.items()}  # type: ignore[union-attr]
     lengths = {name: len(column) for name, column in columns.items()}
     if not columns or len(set(lengths.values())) > 1:
         told = ", ".join(f"{name}: {length}" for name, length in lengths.items()) or "none"
@@ -125,7 +125,7 @@ def _table(params: ExportFitsParams, fits: Any, context: Context) -> Any:
         raise ValidationError(f"The table cannot be written: {error}.", hint="Check names and units.") from error
 
 
-def _column(name: str, value: Any) -> Array:
+def _column(name: str, value: Any, context: Context) -> Array:
     if isinstance(value, Mapping) and set(value) == {"real", "imag"}:
         value = np.asarray(value["real"]) + 1j * np.asarray(value["imag"])
     try:
@@ -143,6 +143,9 @@ def _column(name: str, value: Any) -> Array:
             f"The column '{name}' is of the type {array.dtype} and the shape {array.shape}, which FITS cannot hold.",
             hint="Give a list of numbers, of booleans, or of texts.",
         )
+    if array.ndim > 1 and array.size == len(array):
+        context.warn(f"The column '{name}' of the shape {array.shape} is written as {len(array)} single values.")
+        return array.reshape(-1)
     return array
 
 
