@@ -60,7 +60,10 @@ def import_hdf5(params: ImportHdf5Params, context: Context) -> dict[str, Any]:
     path = file_of(params.file_path)
     with reading(params.file_path, PURPOSE):
         if not h5py.is_hdf5(path):
-            raise ValidationError(f"'{params.file_path.name}' is not an HDF5 file.", hint="Its first bytes differ.")
+            raise ValidationError(
+                f"'{params.file_path.name}' is not an HDF5 file.",
+                hint="Check the path; tables of text are read by import_csv.",
+            )
         with h5py.File(path, "r", locking=False) as file:
             found = _datasets(file, h5py)
             chosen = params.dataset_path or _largest(found, params.file_path.name)

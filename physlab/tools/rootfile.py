@@ -48,7 +48,10 @@ def import_root(params: ImportRootParams, context: Context) -> dict[str, Any]:
     path = file_of(params.file_path)
     with path.open("rb") as stream, reading(params.file_path, PURPOSE, uproot.DeserializationError):
         if stream.read(4) != MAGIC:
-            raise ValidationError(f"'{params.file_path.name}' is not a ROOT file.", hint="Its first bytes differ.")
+            raise ValidationError(
+                f"'{params.file_path.name}' is not a ROOT file.",
+                hint="Check the path; tables of text are read by import_csv.",
+            )
         stream.seek(0)
         with uproot.open(stream) as file:  # a stream, so that no name can be read as an address
             name, tree = _tree(file, params, uproot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from physlab.errors import ComputationError, ValidationError
 from physlab.tools.context import Context
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 else:
     Hertz = quantity("Hz")
 Cutoff = Annotated[float | tuple[float, float], BeforeValidator(_hertz), Unit("Hz")]
+
+
+def _edges(cut: float | tuple[float, float]) -> list[float]:
+    return list(cut) if isinstance(cut, tuple) else [cut]
 
 
 class SignalParams(VisualParams):
@@ -61,23 +65,26 @@ class FilterParams(SignalParams):
     @property
     def edges(self) -> list[float]:
         """The edges of the band [Hz]."""
-        return list(self.cutoff_freq) if isinstance(self.cutoff_freq, tuple) else [self.cutoff_freq]
+        return _edges(self.cutoff_freq)
 
-    @model_validator(mode="after")
-    def _below_nyquist(self) -> FilterParams:
-        nyquist, wanted = self.rate / 2, 2 if self.filter_type in BANDS else 1
-        if len(self.edges) != wanted:
-            form = "[low, high]" if wanted == 2 else "one frequency"
-            raise ValueError(f"{self.filter_type} needs {form} as cutoff_freq, not {self.cutoff_freq}")
-        for edge in self.edges:
-            if not 0 < edge < nyquist:
+    @field_validator("cutoff_freq")
+    @classmethod
+    def _below_nyquist(cls, cut: Any, info: ValidationInfo) -> Any:
+        rate, kind = info.data.get("sample_rate"), info.data.get("filter_type")
+        if rate is None or kind is None:
+            return cut
+        edges, wanted = _edges(cut), 2 if kind in BANDS else 1
+        if len(edges) != wanted:
+            raise ValueError(f"{kind} needs {'[low, high]' if wanted == 2 else 'one frequency'}")
+        for edge in edges:
+            if not 0 < edge < rate / 2:
                 raise ValueError(
-                    f"the cutoff {edge:g} Hz does not lie between 0 and {nyquist:g} Hz, the Nyquist frequency of"
-                    f" sample_rate = {self.rate:g} Hz; lower it, or sample faster"
+                    f"{edge:g} Hz does not lie between 0 and {rate / 2:g} Hz, the Nyquist frequency of"
+                    f" sample_rate = {rate:g} Hz; lower it, or sample faster"
                 )
-        if wanted == 2 and self.edges[0] >= self.edges[1]:
-            raise ValueError(f"the band {self.edges} is empty; give the lower edge first")
-        return self
+        if wanted == 2 and edges[0] >= edges[1]:
+            raise ValueError("the band is empty; give the lower edge first")
+        return cut
 
 
 class SpectrogramParams(SignalParams):
