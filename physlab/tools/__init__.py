@@ -9,7 +9,19 @@ from physlab.tools.registry import Method, Port, Registry, Tool, registry
 
 __all__ = ["BUILTIN", "Method", "Port", "Registry", "Tool", "load_tools", "registry"]
 
-BUILTIN = ("constants", "units", "cas", "quantum", "plot", "data", "shell", "python", "accelerators")
+BUILTIN = (
+    "constants",
+    "units",
+    "cas",
+    "quantum",
+    "plot",
+    "data",
+    "signals",
+    "scifiles",
+    "shell",
+    "python",
+    "accelerators",
+)
 
 
 @cache

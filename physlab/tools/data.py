@@ -31,7 +31,7 @@ def _csv_name(name: str) -> str:
 
 CsvName = Annotated[str, AfterValidator(_csv_name)]
 
-registry.tool("data", summary="Tables and series: read, write, compute, summarise.", discriminator="action")
+registry.tool("data", summary="Tables, series, signals and scientific files.", discriminator="action")
 
 
 class ImportCsvParams(Params):
