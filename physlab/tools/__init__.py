@@ -9,7 +9,10 @@ from physlab.tools.registry import Method, Port, Registry, Tool, registry
 
 __all__ = ["BUILTIN", "Method", "Port", "Registry", "Tool", "load_tools", "registry"]
 
-BUILTIN = ("constants", "units", "cas", "quantum", "plot", "data", "shell", "python")
+BUILTIN = (
+    "constants", "units", "cas", "cas_ode", "cas_uncertainty", "statmech", "tensors", "quantum", "plot", "data",
+    "shell", "python",
+)  # fmt: skip
 
 
 @cache
