@@ -10,18 +10,9 @@ from physlab.tools.registry import Method, Port, Registry, Tool, registry
 __all__ = ["BUILTIN", "Method", "Port", "Registry", "Tool", "load_tools", "registry"]
 
 BUILTIN = (
-    "constants",
-    "units",
-    "cas",
-    "quantum",
-    "plot",
-    "data",
-    "signals",
-    "scifiles",
-    "shell",
-    "python",
-    "accelerators",
-)
+    "constants", "units", "cas", "cas_ode", "cas_uncertainty", "statmech", "tensors", "quantum", "plot", "data",
+    "signals", "scifiles", "shell", "python", "accelerators",
+)  # fmt: skip
 
 
 @cache

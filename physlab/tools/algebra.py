@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,7 @@ class Setup:
         numbers: Number of each variable that has one.
         parts: The same with its base units.
         dimensional: True when units are in play.
+        functions: Names of unknown functions and of their derivatives.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Setup:
         unknown: str,
         *,
         units: bool = False,
+        functions: Collection[str] = (),
     ) -> None:
         given = {normal_name(name): value for name, value in values.items()}
         self.units = [value.unit for value in given.values() if value.unit]
@@ -45,11 +48,12 @@ class Setup:
         self._own = {normal_name(name): words for name, words in assumptions.items() if name != "*"}
         self._everywhere = everywhere
         self.unknown = normal_name(unknown) if unknown else ""
+        self.functions = frozenset(functions)
 
     @property
     def declared(self) -> set[str]:
         """The names that the caller spoke of."""
-        return {*self.numbers, *self._own, *((self.unknown,) if self.unknown else ())}
+        return {*self.numbers, *self._own, *self.functions, *((self.unknown,) if self.unknown else ())}
 
     def parse(self, text: str, context: Context) -> Expression:
         """Read a formula, and say which letters were read as constants."""
@@ -82,6 +86,31 @@ class Setup:
         found = expression.to_sympy(assumed, values)
         require_defined(found, f"The formula {expression.text!r}")
         return found
+
+
+def sides(equation: str) -> tuple[str, str]:
+    """Return the two sides of an equation (`a = b`, `a == b`, `Eq(a, b)`); without `=` the right one is zero.
+
+    Raises:
+        ValidationError: It is not one equation.
+    """
+    inner = re.fullmatch(r"\s*Eq\((.*)\)\s*", equation, re.DOTALL)
+    parts = _arguments(inner[1]) if inner else re.split(r"(?<![<>=!])={1,2}(?!=)", equation)
+    if len(parts) > 2 or re.search(r"[<>≤≥≠]|!=", equation):
+        raise ValidationError(f"{equation!r} is not one equation.", hint="Write left = right.")
+    return parts[0], (parts[1] if len(parts) == 2 else "0")
+
+
+def _arguments(text: str) -> list[str]:
+    """Return what the commas outside parentheses separate."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def exact_int(value: float) -> float:

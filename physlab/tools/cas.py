@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from physlab.errors import ComputationError, ValidationError, nearest
@@ -16,6 +15,7 @@ from physlab.tools.algebra import (
     rational,
     report,
     require_defined,
+    sides,
     write,
 )
 from physlab.tools.cas_params import Differentiate, Evaluate, Integrate, SolveEquation, Symbolic, Value
@@ -28,14 +28,15 @@ SymPy = ("sympy", "pint")
 
 registry.tool(
     "cas",
-    summary="Symbolic mathematics: evaluate, differentiate, integrate, solve; with units.",
+    summary="Symbolic mathematics: evaluate, differentiate, integrate, solve, propagate uncertainties; with units.",
     discriminator="action",
     aliases={
         "eval": "evaluate", "simplify": "evaluate", "differentiate": "diff", "derivative": "diff", "derive": "diff",
-        "integral": "integrate", "solve": "solve_equation",
+        "integral": "integrate", "solve": "solve_equation", "dsolve": "solve_ode", "ode": "solve_ode",
+        "uncertainty": "propagate_uncertainty", "propagate": "propagate_uncertainty",
     },
 )  # fmt: skip
-for _name in ("evaluate", "diff", "integrate", "solve_equation"):
+for _name in ("evaluate", "diff", "integrate", "solve_equation", "solve_ode", "propagate_uncertainty"):
     registry.alias(f"cas_{_name}", "cas", _name)
 
 RESULT = (
@@ -255,7 +256,7 @@ def solve_equation(params: SolveEquation, context: Context) -> dict[str, Any]:
     """
     setup = _set_up(params, context, params.symbol, units=params.to is not None)
     _refuse_value(setup, "unknown")
-    left, right = (setup.parse(side, context) for side in _sides(params.equation))
+    left, right = (setup.parse(side, context) for side in sides(params.equation))
     names = left.names | right.names
     if setup.unknown not in names:
         raise ValidationError(
@@ -274,14 +275,6 @@ def solve_equation(params: SolveEquation, context: Context) -> dict[str, Any]:
         "dimensionality": None,
     }
     return {**answer, **_with_unit(setup, left, right, base, params, answer)} if setup.dimensional else answer
-
-
-def _sides(equation: str) -> tuple[str, str]:
-    """Return the two sides of an equation; without `=` the right one is zero."""
-    parts = re.split(r"(?<![<>=!])={1,2}(?!=)", equation)
-    if len(parts) > 2 or re.search(r"[<>≤≥≠]|!=", equation):
-        raise ValidationError(f"{equation!r} is not one equation.", hint="Write left = right.")
-    return parts[0], (parts[1] if len(parts) == 2 else "0")
 
 
 def _solve(setup: Setup, residual: Any, params: SolveEquation, context: Context) -> list[Any]:

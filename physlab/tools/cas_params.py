@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from physlab.errors import ValidationError, nearest
-from physlab.expressions import ASSUMPTIONS
+from physlab.expressions import ASSUMPTIONS, normal_name
 from physlab.tools.types import Params
 from physlab.tools.units import split_quantity
 
@@ -116,3 +118,104 @@ class SolveEquation(Symbolic):
         description="Search one numeric root near this number (SI units when units are used).",
     )
     to: str | None = TO
+
+
+class SolveOde(Symbolic):
+    """Parameters of `cas.solve_ode`."""
+
+    ode: Formula = Field(
+        validation_alias=AliasChoices("ode", "equation"),
+        description="`left = right`, or what is to be zero: `y'' + y = 0`, `Derivative(y(x), x, 2) + y(x)`, "
+        "`diff(y, x, 2) = -y`, `d^2y/dx^2 = -y`, `ÿ + y = 0`.",
+    )
+    symbol: str = SYMBOL
+    func: str = Field(
+        validation_alias=AliasChoices("func", "function"), min_length=1, description="The function: `y`, or `y(x)`."
+    )
+    ics: dict[str, Formula] = Field(
+        {},
+        validation_alias=AliasChoices("ics", "initial_conditions"),
+        description='Initial or boundary conditions: `{"y(0)": 1, "y\'(0)": "v0"}`; numbers or formulas.',
+    )
+
+    @field_validator("func")
+    @classmethod
+    def _bare(cls, value: str) -> str:
+        return value.partition("(")[0].strip()
+
+
+class PropagateUncertainty(Symbolic):
+    """Parameters of `cas.propagate_uncertainty`."""
+
+    expr: Formula = EXPR
+    correlations: dict[str, float] = Field(
+        {},
+        description='Correlation coefficients: `{"x,y": 0.5}`, `{"x": {"y": 0.5}}`, '
+        '`{"variables": ["x", "y"], "matrix": [[1, 0.5], [0.5, 1]]}`, or the matrix alone, in the order of `vars`.',
+    )
+    to: str | None = TO
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spellings(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or data.get("correlations") is None:
+            return data
+        return {**data, "correlations": read_correlations(data["correlations"], data.get("vars"))}
+
+
+def read_correlations(given: Any, values: Any) -> Any:
+    """Return correlation coefficients as `{"x,y": r}`, names in alphabetical order; what is no spelling, as it is.
+
+    Raises:
+        ValidationError: A matrix is not square, symmetric, or of the variables' size, or has no ones on its diagonal;
+            a pair stands twice with two coefficients.
+    """
+    if isinstance(given, Mapping) and set(given) == {"variables", "matrix"}:
+        return _from_matrix(given["matrix"], list(given["variables"]))
+    if isinstance(given, list | tuple):
+        if not isinstance(values, Mapping):
+            raise ValidationError("the rows of `correlations` have no names.", hint='Give {"variables", "matrix"}.')
+        return _from_matrix(given, list(values))
+    if not isinstance(given, Mapping):
+        return given
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        inner = value.items() if isinstance(value, Mapping) else ((None, value),)
+        for other, number in inner:
+            _note(found, _pair(name if other is None else f"{name},{other}"), number)
+    return found
+
+
+def _pair(text: str) -> tuple[str, str]:
+    names = [normal_name(name) for name in re.split(r"[,;:\s]+", text.strip("() "))]
+    if len(names) != 2:
+        raise ValidationError(f"'{text}' does not name two variables.", hint='Write {"x,y": 0.5}.')
+    first, second = sorted(names)
+    return first, second
+
+
+def _note(found: dict[str, Any], pair: tuple[str, str], number: Any) -> None:
+    if pair[0] == pair[1]:
+        if number != 1:
+            raise ValidationError(f"the correlation of {pair[0]} with itself is {number}, not 1.", hint="Leave it out.")
+        return
+    name = ",".join(pair)
+    if found.setdefault(name, number) != number:
+        raise ValidationError(
+            f"the correlation of {pair[0]} and {pair[1]} is both {found[name]} and {number}.", hint="Give it once."
+        )
+
+
+def _from_matrix(rows: Any, names: list[str]) -> dict[str, Any]:
+    if not isinstance(rows, list | tuple) or any(not isinstance(row, list | tuple) for row in rows):
+        raise ValidationError("the matrix of `correlations` is not a list of rows.", hint="Write [[1, r], [r, 1]].")
+    if len(rows) != len(names) or any(len(row) != len(names) for row in rows):
+        raise ValidationError(
+            f"`correlations` is no {len(names)} × {len(names)} matrix, one row for each of {', '.join(names)}.",
+            hint="Write [[1, r], [r, 1]].",
+        )
+    found: dict[str, Any] = {}
+    for name, row in zip(names, rows, strict=True):
+        for other, number in zip(names, row, strict=True):
+            _note(found, _pair(f"{name},{other}"), number)
+    return found
