@@ -29,6 +29,8 @@ CAPS: dict[str, Cap] = {
     "interactive": Cap(24, "points per axis", "interactive thumbnails"),
     "samples": Cap(100_000, "points", "curves and arrays in a parameter"),
     "values": Cap(5_000_000, "values", "imported files, spectrograms and wavelet maps"),
+    "dimension": Cap(1024, "states", "dense matrices of quantum operators"),
+    "qubits": Cap(16, "qubits", "simulated quantum circuits"),
     "time_s": Cap(10, "s", "interactive tools"),
     "animation_time_s": Cap(30, "s", "animations"),
     "expression_chars": Cap(4_000, "characters", "the formula parser"),

@@ -27,7 +27,13 @@ _GROWING = frozenset(
 )
 
 
-def parse(text: str, names: Collection[str] | None = None, *, variables: Collection[str] = ()) -> Expression:
+def parse(
+    text: str,
+    names: Collection[str] | None = None,
+    *,
+    variables: Collection[str] = (),
+    functions: Collection[str] = (),
+) -> Expression:
     """Read a formula.
 
     Powers are `^` or `**`; `2x`, `2 sin(x)` and `3(x+1)` are products; Greek letters are their names (`ω₀` is
@@ -38,6 +44,7 @@ def parse(text: str, names: Collection[str] | None = None, *, variables: Collect
         text: The formula.
         names: The variables it may use; None allows any.
         variables: With `names=None`: names that are variables even where they would be constants.
+        functions: Further functions, to which the caller gives a meaning by `Expression.fold`.
 
     Raises:
         ValidationError: It is not a formula, is too long or too deep, uses an unknown name or function, or spells a
@@ -49,7 +56,7 @@ def parse(text: str, names: Collection[str] | None = None, *, variables: Collect
             f"The formula has {len(text)} characters; the cap is {longest}.", hint="Split it over several nodes."
         )
     spelled = to_python(text)
-    reader = _Reader(text, names, frozenset(map(normal_name, (*(names or ()), *variables))))
+    reader = _Reader(text, names, frozenset(map(normal_name, (*(names or ()), *variables))), frozenset(functions))
     tree = reader.read(_syntax_tree(text, spelled), 0)
     if "**" in spelled or reader.grows:
         _growth(tree, text)
@@ -75,8 +82,10 @@ def is_condition(node: Node) -> bool:
 
 
 class _Reader:
-    def __init__(self, text: str, names: Collection[str] | None, declared: frozenset[str]) -> None:
-        self.text, self.open, self.declared = text, names is None, declared
+    def __init__(
+        self, text: str, names: Collection[str] | None, declared: frozenset[str], functions: frozenset[str]
+    ) -> None:
+        self.text, self.open, self.declared, self.functions = text, names is None, declared, functions
         self.names: set[str] = set()
         self.constants: set[str] = set()
         self.grows = False
@@ -177,6 +186,8 @@ class _Reader:
         if not isinstance(node.func, ast.Name) or node.keywords:
             raise self.refuse("holds what is no formula", "Call known functions by name, as in sin(x).")
         written = "lambda" if node.func.id == "_lambda" else node.func.id
+        if written in self.functions:
+            return Apply(written, tuple(self.number(arg, depth) for arg in node.args))
         if written in self.declared:
             raise self.refuse(f"calls the variable {written}", f"Write {written}*(…) for a product.")
         if written in _RELATIONS and len(node.args) == 2:

@@ -19,6 +19,7 @@ from physlab.store import Store
 from physlab.store.blobs import damaged
 
 ROWS, COLUMNS = 12, 6  # up to which a series is shown whole
+LISTED, SERIES = 12, 64  # numbers of a list that are shown one by one; up to which a list is a result at all
 WHOLE = 200  # rows up to which a table that is a result in itself is shown whole
 ALIKE = 4  # nodes of one method that share a table
 _POWER = re.compile(r"\^(-?\d+)")
@@ -154,7 +155,7 @@ def _shown(value: Any) -> bool:
     if isinstance(value, str):
         return 0 < len(value) <= TEXT and "\n" not in value
     if isinstance(value, list):
-        return 0 < len(value) <= 6 and all(map(_is_number, value))
+        return 0 < len(value) <= SERIES and all(map(_is_number, value))
     return isinstance(value, bool) or _is_number(value)
 
 
@@ -182,6 +183,8 @@ def _scalar(item: Scalar) -> Markup:
     if isinstance(item.value, str):
         return Markup("<code{}>{}</code>").format(Markup(' class="long"') if len(item.value) > 24 else "", item.value)
     if isinstance(item.value, list):
+        if len(item.value) > LISTED:
+            return escape(words.value(item.value))
         return escape(", ".join(words.number(entry, 6) for entry in item.value))
     return escape(words.number(item.value))
 

@@ -22,7 +22,7 @@ PORTS = (
     Port("mean_x", "number", None, "Oscillator, box: ⟨x⟩ of the state n, on the grid."),
     Port("mean_x2", "number", None, "Oscillator, box: ⟨x²⟩ of the state n, on the grid."),
 )
-LADDER = 6
+LADDER = {"harmonic oscillator": 12, "particle in a box": 8}  # so many states fit into one picture
 
 
 def solve_oscillator(params: SolveParams, context: Context) -> dict[str, Any]:
@@ -36,11 +36,11 @@ def solve_oscillator(params: SolveParams, context: Context) -> dict[str, Any]:
 
 def solve_box(params: SolveParams, context: Context) -> dict[str, Any]:
     """Return the levels of a particle in a box."""
-    well = Box(params.length, params.mass, params.hbar)
+    well = Box(params.length or 1.0, params.mass, params.hbar)
     n_max = 5 if params.n_max is None else max(params.n_max, 1)
-    given = {"length": params.length, "mass": params.mass, "hbar": params.hbar, "n_max": n_max, "n": params.n}
+    given = {"length": well.length, "mass": params.mass, "hbar": params.hbar, "n_max": n_max, "n": params.n}
     return _solve(
-        well, n_max, params, context, given, "particle in a box", rf"Particle in a box, $L = {params.length:g}$"
+        well, n_max, params, context, given, "particle in a box", rf"Particle in a box, $L = {well.length:g}$"
     )
 
 
@@ -54,7 +54,7 @@ def _solve(
     n = params.level
     x = np.linspace(*well.span(n), params.samples)
     psi = well.states(n, x)[-1]
-    shown = min(n_max, well.lowest + LADDER - 1)
+    shown = min(n_max, well.lowest + LADDER[name] - 1)
     wide = np.linspace(*well.span(shown), params.samples)
     family = well.states(shown, wide)
     ground = np.linspace(*well.span(well.lowest), params.samples)
@@ -73,15 +73,23 @@ def _solve(
         "units": well.units,
     }  # fmt: skip
     context.meta.update(samples=params.samples, dtype="float64")
-    return fields | _show(well, wide, family, params, context, name, title)
+    return fields | _show(well, wide, family, len(fields["energy_levels"]), params, context, name, title)
 
 
 def _show(
-    well: Oscillator | Box, x: Array, family: Array, params: SolveParams, context: Context, name: str, title: str
+    well: Oscillator | Box,
+    x: Array,
+    family: Array,
+    total: int,
+    params: SolveParams,
+    context: Context,
+    name: str,
+    title: str,
 ) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     stem, count = name.replace(" ", "_"), len(family)
-    states = f"n = {well.lowest} to {well.lowest + count - 1}" if count > 1 else f"n = {well.lowest}"
+    some = f"the lowest {count} of {total} states, " if count < total else ""
+    states = some + (f"n = {well.lowest} to {well.lowest + count - 1}" if count > 1 else f"n = {well.lowest}")
     caption = f"Energy levels and wave functions of the {name} for {states}."
     if context.wants("static"):
         with drawing(7.5, 6, params.dpi) as figure:
