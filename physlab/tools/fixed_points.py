@@ -20,6 +20,7 @@ RESIDUAL = 1e-9  # speed at a fixed point, in units of the flow's pace
 APART = 1e-6  # fixed points nearer than this (in windows) are one; degenerate ones are found less sharply
 APART_DEGENERATE = 1e-3
 SINGULAR = 1e-7  # smallest singular value of a degenerate Jacobian, in units of the largest (or of the flow's pace)
+MOST_DRAWN = 50  # more fixed points are a curve or a fine lattice: they are listed, not drawn
 STEP = 1e-3  # of the differences, in windows
 KINK_STEP = 1e-6  # of the comparison of both sides, in windows
 STENCIL = {1: 3 / 4, 2: -3 / 20, 3: 1 / 60}  # central first difference of sixth order

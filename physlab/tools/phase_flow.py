@@ -12,6 +12,8 @@ from physlab.tools.plot_params import reader
 from physlab.tools.types import Array
 
 RTOL, ATOL = 1e-9, 1e-12  # of the integration; the second in units of the window
+MOST_STEPS = 50_000  # of one trajectory
+STUCK = 1e-15  # a step this short, in units of the whole time, does not advance any more
 MARGIN = 0.5  # a trajectory is followed this far out of the window, in units of the window
 MEASURED = 41  # points per axis on which the pace of the flow is measured
 
@@ -80,7 +82,8 @@ class Flow:
     def trajectory(self, start: Array, t: Array) -> tuple[Array, str]:
         """Follow one point.
 
-        LSODA (Hindmarsh and Petzold) with a relative tolerance of 1e-9; it changes to a stiff method by itself.
+        SciPy's LSODA (Hindmarsh and Petzold) with a relative tolerance of 1e-9 for each step; it changes to a stiff
+        method by itself. It is stepped here and not by `solve_ivp`, which would try for ever to pass a singularity.
 
         Args:
             start: Where it is at t[0], scaled, shape (2,).
@@ -90,19 +93,22 @@ class Flow:
             Scaled places, shape (instants, 2), NaN after it went out of reach (half a window outside) or could not be
             followed; and why it could not be followed, or nothing.
         """
-        from scipy.integrate import solve_ivp
+        from scipy.integrate import LSODA
 
-        def leaves(_: float, place: Array) -> float:
-            return float(0.5 + MARGIN - np.max(np.abs(place - 0.5)))
-
-        leaves.terminal = True  # type: ignore[attr-defined]
         places = np.full((len(t), 2), np.nan)
+        places[0], filled = start, 1
         with np.errstate(all="ignore"):
-            found = solve_ivp(
-                lambda _, place: self.scaled(place), (t[0], t[-1]), start, method="LSODA", t_eval=t, events=leaves,
-                rtol=RTOL, atol=ATOL,
-            )  # fmt: skip
-        known = found.y.T[np.isfinite(found.y).all(axis=0)]
-        places[: len(known)] = known
-        trouble = "" if found.status >= 0 and len(known) == found.y.shape[1] else str(found.message)
-        return places, trouble
+            solver = LSODA(lambda _, place: self.scaled(place), t[0], start, t[-1], rtol=RTOL, atol=ATOL)
+            for _ in range(MOST_STEPS):
+                trouble = solver.step()
+                if solver.status == "failed" or not np.isfinite(solver.y).all():
+                    return places, trouble or "the flow has no value there."
+                if solver.step_size <= STUCK * abs(t[-1] - t[0]):
+                    return places, f"it meets a singularity at t = {self.tau * solver.t:.6g}."
+                reached = int(np.searchsorted(np.abs(t - t[0]), abs(solver.t - t[0]), side="right"))
+                if reached > filled:
+                    places[filled:reached], filled = solver.dense_output()(t[filled:reached]).T, reached
+                if solver.status == "finished" or np.max(np.abs(solver.y - 0.5)) > 0.5 + MARGIN:
+                    places[np.max(np.abs(places - 0.5), axis=1) > 0.5 + MARGIN] = np.nan
+                    return places, ""
+        return places, f"it takes more than {MOST_STEPS} steps."

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from physlab.errors import ValidationError
 from physlab.tools.context import Context
-from physlab.tools.fixed_points import FixedPoint, find_fixed_points
+from physlab.tools.fixed_points import MOST_DRAWN, FixedPoint, find_fixed_points
 from physlab.tools.phase_flow import RTOL, Flow
 from physlab.tools.plot_params import check_finite, check_formula, evaluate, span, table, written
 from physlab.tools.plot_phase_picture import draw_portrait
@@ -21,7 +21,6 @@ from physlab.tools.types import Array
 
 CROSSINGS = 3.0  # a trajectory of an automatic portrait is followed for so many times the flow's time scale
 OFFSET = 1e-5  # a separatrix starts so far from its saddle [windows]
-MOST_FIXED = 50  # more fixed points are a continuum or a lattice: they are listed, not drawn
 
 
 class PhaseParams(PlaneParams):
@@ -178,11 +177,11 @@ def _portrait(params: PhaseParams, context: Context) -> tuple[Flow, Portrait]:
         if both:
             trajectories[index, : params.samples] = _followed(flow, start, -one_way, context)[::-1]
     fixed = find_fixed_points(flow)
-    if len(fixed) > MOST_FIXED:
+    if len(fixed) > MOST_DRAWN:
         context.warn(
             f"{len(fixed)} fixed points were found: they form a curve or a fine lattice. They are listed, not drawn."
         )
-    saddles = [point for point in fixed if point.kind == "saddle"] if len(fixed) <= MOST_FIXED else []
+    saddles = [point for point in fixed if point.kind == "saddle"] if len(fixed) <= MOST_DRAWN else []
     curves = [curve for point in saddles for curve in _separatrices(flow, point, one_way, context)]
     separatrices = np.array(curves).reshape(-1, len(one_way), 2)
     return flow, Portrait(x, y, u, v, t, trajectories, separatrices, fixed)

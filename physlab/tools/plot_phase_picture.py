@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physlab.tools.figures import AMBER, BLUE, GREEN, INK, PURPLE, VERMILION
-from physlab.tools.fixed_points import stability
+from physlab.tools.fixed_points import MOST_DRAWN, stability
 from physlab.tools.phase_flow import Flow
 from physlab.tools.plot_field import draw_arrows, one_length
 from physlab.tools.plot_params import symbol
@@ -16,6 +16,7 @@ from physlab.tools.types import Array
 if TYPE_CHECKING:
     from physlab.tools.plot_phase import PhaseParams, Portrait
 
+POLE = 30.0  # a change of sign at so many times the median speed is a pole, not a nullcline
 FINE = 201  # points per axis on which nullclines are found
 PALE_ARROW = "#b8c0c8"
 FACES = {"stable": INK, "unstable": "white", "neutral": AMBER, "undetermined": "#9aa3ab"}
@@ -56,17 +57,16 @@ def _draw_nullclines(axes: Any, flow: Flow) -> None:
     with np.errstate(all="ignore"):
         speeds = flow.scaled(scaled)
     for speed, colour, name in zip(speeds, (GREEN, PURPLE), ("dx/dt", "dy/dt"), strict=True):
+        speed = np.where(np.abs(speed) < POLE, speed, np.nan)
         known = speed[np.isfinite(speed)]
-        if known.min() < 0 < known.max():
+        if known.size and known.min() < 0 < known.max():
             look: dict[str, Any] = {"linewidths": 1.2, "linestyles": "dashed", "zorder": 1.5}
             axes.contour(*np.moveaxis(places, -1, 0), np.ma.masked_invalid(speed), [0.0], colors=colour, **look)
             axes.plot([], [], color=colour, linewidth=1.2, linestyle="dashed", label=f"{name} = 0")
 
 
 def _draw_fixed(axes: Any, portrait: Portrait) -> None:
-    from physlab.tools.plot_phase import MOST_FIXED
-
-    for point in portrait.fixed if len(portrait.fixed) <= MOST_FIXED else []:
+    for point in portrait.fixed if len(portrait.fixed) <= MOST_DRAWN else []:
         axes.plot(
             *point.place, "D" if point.kind == "saddle" else "o", markerfacecolor=FACES[stability(point.kind)],
             markeredgecolor=INK, markeredgewidth=1.3, markersize=8, zorder=4, clip_on=False, linestyle="none",

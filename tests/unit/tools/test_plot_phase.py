@@ -131,6 +131,14 @@ def test_what_runs_away_ends(ask):
     assert a["t"][known][-1] == pytest.approx(5 / 6, abs=0.02)
 
 
+def test_a_singularity_ends_a_trajectory(ask):
+    a = ask("plot", "phase_portrait", dx="0", dy="-1/y", **BOX, initial_points=[[0, 1]], t_max=1)
+    assert "meets a singularity at t = 0.5" in a.context.warnings[-1]  # y² = 1 − 2 t
+    y = a["trajectories"][0, :, 1]
+    known = np.isfinite(y)
+    assert y[known] ** 2 == pytest.approx(1 - 2 * a["t"][known], abs=1e-6) and known.sum() == 100
+
+
 def test_a_line_of_fixed_points_is_said(ask):
     a = ask("plot", "phase_portrait", _visuals=BOTH, dx="x+y", dy="2*x+2*y", **BOX, seeds=1)
     assert "form a curve" in a.context.warnings[0]
