@@ -171,12 +171,12 @@ def restore(value: Any, blobs: Blobs) -> Any:
 def show(value: Any, blobs: Blobs, *, inline_bytes: int = 1 << 20) -> Any:
     """Return a stored value as a reply shows it.
 
-    Arrays up to `inline_bytes` become lists, larger ones stay references; files become base64, text or a path as their
-    tool declared.
+    Arrays up to `inline_bytes` become lists, with null where a number is not finite; larger ones stay references;
+    files become base64, text or a path as their tool declared.
     """
     if is_stored_array(value):
         array = restore(value, blobs)
-        return array_to_json(array) if array.nbytes <= inline_bytes else {**value["$array"], "uri": _uri(value)}
+        return _listed(array) if array.nbytes <= inline_bytes else {**value["$array"], "uri": _uri(value)}
     if is_stored_file(value):
         import base64
 
@@ -191,6 +191,14 @@ def show(value: Any, blobs: Blobs, *, inline_bytes: int = 1 << 20) -> Any:
     if isinstance(value, list):
         return [show(item, blobs, inline_bytes=inline_bytes) for item in value]
     return value
+
+
+def _listed(array: np.ndarray[Any, Any]) -> Any:
+    if array.dtype.kind == "c":
+        return {"real": _listed(array.real), "imag": _listed(array.imag)}
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return np.where(np.isfinite(array), array.astype(object), None).tolist()
+    return array_to_json(array)
 
 
 def _uri(value: Mapping[str, Any]) -> str:

@@ -1,9 +1,18 @@
-"""Plots: curves, surfaces, contours and animations of formulas and of other nodes' arrays."""
+"""Plots: curves, surfaces, fields, flows, volumes and animations of formulas and of other nodes' arrays."""
 
 from __future__ import annotations
 
 from physlab.model import Visuals
-from physlab.tools import plot_animation, plot_curve, plot_grid
+from physlab.tools import (
+    plot_animation,
+    plot_curve,
+    plot_field,
+    plot_grid,
+    plot_interactive,
+    plot_parametric,
+    plot_phase,
+    plot_volume,
+)
 from physlab.tools.figures import IMPORTS
 from physlab.tools.registry import Port, registry
 
@@ -13,6 +22,13 @@ FIGURE = {
     "imports": IMPORTS,
     "kind": "plot",
 }
+FILM = {
+    **FIGURE,
+    "can": Visuals(static=True, series=True, animation=True),
+    "time_limit_s": 30.0,
+    "libraries": ("numpy", "scipy", "matplotlib", "imageio-ffmpeg"),
+}
+FIELD_CAPS = {"grid_points": "field", "x": "field", "y": "field"}
 
 registry.tool("plot", summary="Pictures of formulas and of other nodes' arrays.", discriminator="plot_type")
 registry.method(
@@ -23,6 +39,30 @@ registry.method(
     caps={"samples": "samples", "x": "samples"},
     **FIGURE,
 )(plot_curve.function_2d)
+registry.method(
+    "plot",
+    "parametric_2d",
+    params=plot_parametric.ParametricParams,
+    returns=plot_parametric.PORTS,
+    caps={"samples": "samples", "t": "samples"},
+    **FIGURE,
+)(plot_parametric.parametric_2d)
+registry.method(
+    "plot",
+    "field_2d",
+    params=plot_field.FieldParams,
+    returns=plot_field.PORTS,
+    caps=FIELD_CAPS,
+    **FIGURE,
+)(plot_field.field_2d)
+registry.method(
+    "plot",
+    "phase_portrait",
+    params=plot_phase.PhaseParams,
+    returns=plot_phase.PORTS,
+    caps=FIELD_CAPS,
+    **{**FIGURE, "imports": (*IMPORTS, "scipy.integrate")},
+)(plot_phase.phase_portrait)
 registry.method(
     "plot",
     "surface_3d",
@@ -39,20 +79,32 @@ registry.method(
     caps={"samples": "surface", "x": "surface", "y": "surface"},
     **FIGURE,
 )(plot_grid.contour_2d)
-
+registry.method(
+    "plot",
+    "volume_3d",
+    params=plot_volume.VolumeParams,
+    returns=plot_volume.PORTS,
+    visuals=Visuals(static=True, series=False, animation=False),
+    caps={"x": "volume", "y": "volume", "z": "volume"},
+    **FILM,
+)(plot_volume.volume_3d)
 registry.method(
     "plot",
     "animation",
     params=plot_animation.AnimationParams,
     returns=plot_animation.PORTS,
     visuals=Visuals(static=True, series=False, animation=True),
-    can=Visuals(static=True, series=True, animation=True),
-    time_limit_s=30.0,
     caps={"t_range": "frames"},
-    libraries=("numpy", "scipy", "matplotlib", "imageio-ffmpeg"),
-    imports=IMPORTS,
-    kind="plot",
+    **FILM,
 )(plot_animation.animation)
+registry.method(
+    "plot",
+    "interactive",
+    params=plot_interactive.InteractiveParams,
+    returns=plot_interactive.PORTS,
+    caps={"grid_limit": "interactive", "x_range": "interactive", "y_range": "interactive"},
+    **{**FIGURE, "time_limit_s": 30.0},
+)(plot_interactive.interactive)
 
-for name in ("function_2d", "surface_3d", "contour_2d", "animation"):
-    registry.alias(f"plot_{name}", "plot", name)
+for name in list(registry.tools["plot"].methods):
+    registry.alias(f"plot_{name}", "plot", str(name))

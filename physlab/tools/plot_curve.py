@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from physlab.tools.context import Context
-from physlab.tools.figures import SERIES_PORTS, drawing, save_series, save_static
 from physlab.tools.plot_params import (
     FigureParams,
     Formula,
@@ -17,17 +16,15 @@ from physlab.tools.plot_params import (
     evaluate,
     heading,
     is_formula,
-    plain,
     real_array,
     span,
     symbol,
     table,
     written,
 )
+from physlab.tools.plot_show import FIGURE_PORTS, dots, show
 from physlab.tools.registry import Port
 from physlab.tools.types import Array
-
-DOTTED = 40  # a curve of fewer given points shows them
 
 
 class CurveParams(FigureParams):
@@ -48,11 +45,7 @@ class CurveParams(FigureParams):
 
 
 PORTS = (
-    Port("image_png_b64", "image", description="The figure as PNG."),
-    Port("svg", "image", description="The figure as SVG."),
-    Port("thumbnails", "list", description="Small PNGs."),
-    Port("csv_data", "text", description="The series as CSV."),
-    *SERIES_PORTS,
+    *FIGURE_PORTS,
     Port("x", "array", description="The points."),
     Port("y", "array", description="The values; NaN where there is none."),
     Port("x_range", "list", description="[min, max] of the points."),
@@ -77,21 +70,22 @@ def function_2d(params: CurveParams, context: Context) -> dict[str, Any]:
     formula = is_formula(params.f)
     xlabel, ylabel = params.xlabel or "x", params.ylabel or ("f(x)" if formula else "f")
     what = f"f(x) = {written(params.f, params.vars)}" if formula else f"{ylabel} against {xlabel}"
-    what = plain(f"{params.title}: {what}" if params.title else what)
-    caption = f"{what}, {len(x)} points from {x[0]:.6g} to {x[-1]:.6g}."
-    if context.wants("static"):
-        with drawing(params.width, params.height, params.dpi) as figure:
-            title = heading(params.title, params.f, "f(x)")
-            axes = figure.add_subplot(title=title, xlabel=symbol(xlabel), ylabel=symbol(ylabel))
-            dots = {"marker": "o", "markersize": 4.5} if len(x) < DOTTED else {}
-            axes.plot(x, y, **dots)
-            if params.x is not None:
-                axes.set_xlim(params.x_min, params.x_max)
-            fields |= save_static(context, figure, "function_2d", caption, png_field="image_png_b64")
-    if context.wants("series"):
-        columns = table((xlabel, ylabel), (x, y))
-        fields |= save_series(context, columns, "function_2d", caption, text_field="csv_data")
-    return fields
+
+    def draw(figure: Any) -> None:
+        title = heading(params.title, params.f, "f(x)")
+        axes = figure.add_subplot(title=title, xlabel=symbol(xlabel), ylabel=symbol(ylabel))
+        axes.plot(x, y, **dots(len(x)))
+        if params.x is not None:
+            axes.set_xlim(params.x_min, params.x_max)
+
+    return fields | show(
+        context,
+        params,
+        "function_2d",
+        f"{what}, {len(x)} points from {x[0]:.6g} to {x[-1]:.6g}.",
+        draw=draw,
+        columns=lambda: table((xlabel, ylabel), (x, y)),
+    )
 
 
 def _points(params: CurveParams, context: Context) -> tuple[Array, Array]:

@@ -8,39 +8,31 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from physlab.tools.context import Context
-from physlab.tools.figures import SERIES_PORTS, colour_bar, drawing, heat_map, save_series, save_static, tones
+from physlab.tools.figures import colour_bar, heat_map, tones
 from physlab.tools.plot_params import (
     Colormap,
-    FigureParams,
     Formula,
-    axis_points,
     check_finite,
     check_formula,
-    check_order,
     evaluate,
     heading,
     is_formula,
-    plain,
     real_array,
     span,
     symbol,
     table,
     written,
 )
+from physlab.tools.plot_plane import PlaneParams, over_plane, plane_points
+from physlab.tools.plot_show import FIGURE_PORTS, show
 from physlab.tools.registry import Port
 from physlab.tools.types import Array
 
 
-class GridParams(FigureParams):
+class GridParams(PlaneParams):
     """A function of two variables, and the ranges to draw."""
 
     f: Formula = Field(description="A formula in x and y, or an array of shape (y points, x points).")
-    x: Array | None = Field(None, description="[min, max], [min, max, steps], or the points along x.")
-    y: Array | None = Field(None, description="[min, max], [min, max, steps], or the points along y.")
-    x_min: float | None = Field(None, description="Start of x.")
-    x_max: float | None = Field(None, description="End of x.")
-    y_min: float | None = Field(None, description="Start of y.")
-    y_max: float | None = Field(None, description="End of y.")
     zlabel: str | None = Field(None, max_length=300, description="Label of the values, with their unit.")
     colormap: Colormap = Field("auto", description="auto: viridis, or two hues around zero for both signs.")
 
@@ -71,11 +63,7 @@ class ContourParams(GridParams):
 
 
 PORTS = (
-    Port("image_png_b64", "image", description="The figure as PNG."),
-    Port("svg", "image", description="The figure as SVG."),
-    Port("thumbnails", "list", description="Small PNGs."),
-    Port("csv_data", "text", description="The grid as CSV, one point in a row."),
-    *SERIES_PORTS,
+    *FIGURE_PORTS,
     Port("x", "array", description="The points along x."),
     Port("y", "array", description="The points along y."),
     Port("z", "array", description="The values, shape (y points, x points); NaN where there is none."),
@@ -121,32 +109,22 @@ def _plot(params: Any, context: Context, name: str, kind: str, draw: Any) -> dic
     context.meta.update(mesh=[len(x), len(y)], samples=z.size, dtype="float64")
     labels = (params.xlabel or "x", params.ylabel or "y", params.zlabel or "f")
     what = f"f(x, y) = {written(params.f, params.vars)}" if is_formula(params.f) else labels[2]
-    ranges = f"for {labels[0]} from {x[0]:.6g} to {x[-1]:.6g} and {labels[1]} from {y[0]:.6g} to {y[-1]:.6g}"
-    caption = plain((f"{params.title}: " if params.title else "") + f"{kind} of {what} {ranges}.")
-    if context.wants("static"):
-        with drawing(params.width, params.height, params.dpi) as figure:
-            draw(figure, params, x, y, z)
-            fields |= save_static(context, figure, name, caption, png_field="image_png_b64")
-    if context.wants("series"):
-        columns = table(labels, (*np.meshgrid(x, y), z))
-        fields |= save_series(context, columns, name, caption, text_field="csv_data")
-    return fields
+    return fields | show(
+        context,
+        params,
+        name,
+        f"{kind} of {what} {over_plane(params, x, y)}.",
+        draw=lambda figure: draw(figure, params, x, y, z),
+        columns=lambda: table(labels, (*np.meshgrid(x, y), z)),
+    )
 
 
 def _grid(params: Any, context: Context) -> tuple[Array, Array, Array]:
     values = None if is_formula(params.f) else real_array(params.f, 2)
     rows, columns = (None, None) if values is None else values.shape
 
-    def points(name: str, length: int | None) -> Array:
-        axis = axis_points(
-            name, getattr(params, name), getattr(params, f"{name}_min"), getattr(params, f"{name}_max"),
-            samples=params.samples, length=length,
-            admit=lambda count: context.enforce("surface", count, f"points along {name}"),
-        )  # fmt: skip
-        check_order(axis, name, descending=True)
-        return axis
-
-    x, y = points("x", columns), points("y", rows)
+    x = plane_points(params, "x", context, cap="surface", samples=params.samples, length=columns)
+    y = plane_points(params, "y", context, cap="surface", samples=params.samples, length=rows)
     if values is None:
         values = evaluate(str(params.f), {"x": x[None, :], "y": y[:, None]}, params.vars)
     if x[0] > x[-1]:

@@ -102,6 +102,32 @@ def axis_points(
     return np.linspace(low, high, count)
 
 
+def reader(formula: str, axes: Iterable[str], values: Mapping[str, float]) -> Callable[..., Array]:
+    """Return a formula as a function of its axes, which are given by name as arrays that broadcast.
+
+    Args:
+        formula: In the names of `axes` and `values`.
+        axes: The variables.
+        values: Numbers for other names.
+
+    Returns:
+        What gives real numbers of the broadcast shape; NaN where the formula has no real value.
+
+    Raises:
+        ValidationError: The formula is wrong.
+    """
+    known = {normal_name(name): value for name, value in values.items()}
+    expression = parse(formula, {*axes, *known})
+
+    def read(**places: Array) -> Array:
+        result = expression.evaluate(**places, **known)
+        if result.dtype.kind == "c":
+            result = np.where(np.abs(result.imag) <= 1e-12 * np.abs(result), result.real, np.nan)
+        return result.astype(float)
+
+    return read
+
+
 def evaluate(formula: str, axes: Mapping[str, Array], values: Mapping[str, float]) -> Array:
     """Return a formula's values where its axes meet.
 
@@ -116,11 +142,7 @@ def evaluate(formula: str, axes: Mapping[str, Array], values: Mapping[str, float
     Raises:
         ValidationError: The formula is wrong.
     """
-    known = {normal_name(name): value for name, value in values.items()}
-    result = parse(formula, {*axes, *known}).evaluate(**axes, **known)
-    if result.dtype.kind == "c":
-        result = np.where(np.abs(result.imag) <= 1e-12 * np.abs(result), result.real, np.nan)
-    return result.astype(float)
+    return reader(formula, axes, values)(**axes)
 
 
 def check_formula(value: Formula, axes: Iterable[str], values: Mapping[str, float]) -> None:

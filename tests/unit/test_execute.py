@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,13 @@ def test_missing_bytes_are_said(store: Store) -> None:
     store.blobs.remove(gone["$array"]["sha256"])
     with pytest.raises(StoreError, match="cannot be read"):
         restore(gone, store.blobs)
+
+
+def test_a_reply_is_strict_json(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        for array in (np.array([1.0, np.nan, np.inf]), np.array([1 + 2j, complex(np.nan, 3)])):
+            stored = _store_array(array, store.blobs)
+            assert is_stored_array(stored)
+            shown = json.loads(json.dumps(show(stored, store.blobs), allow_nan=False))
+            lists = [shown["real"], shown["imag"]] if isinstance(shown, dict) else [shown]
+            assert lists in ([[1.0, None, None]], [[1.0, None], [2.0, 3.0]])
