@@ -197,7 +197,9 @@ def _listed(array: np.ndarray[Any, Any]) -> Any:
     if array.dtype.kind == "c":
         return {"real": _listed(array.real), "imag": _listed(array.imag)}
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return np.where(np.isfinite(array), array.astype(object), None).tolist()
+        numbers: Any = array.astype(object)
+        numbers[~np.isfinite(array)] = None
+        return numbers.tolist()
     return array_to_json(array)
 
 
