@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 
 from physlab import device
-from physlab.errors import CancelledError, PhyslabError, TimeLimitError, WorkerLostError
+from physlab.errors import CancelledError, PhyslabError, ResourceError, TimeLimitError, WorkerLostError
 from physlab.model import Node, Work, WorkResult, is_stored_array, is_stored_file
 from physlab.sites import worker
 from physlab.sites.base import Affinity, Capacity
@@ -224,6 +224,10 @@ def _translate(error: BaseException, work: Work) -> BaseException:
 
     if isinstance(error, concurrent.futures.CancelledError):
         return _stopped(work.label)
+    if isinstance(error, MemoryError):  # so little was left that the tool's own words for it did not fit
+        return ResourceError(
+            f"{work.label} ran out of memory.", hint="Make it smaller, or raise resources.memory_gb of this node."
+        )
     alarm = isinstance(error, ProcessExpired) and error.exitcode in (-signal.SIGALRM, 128 + signal.SIGALRM)
     if alarm or (isinstance(error, concurrent.futures.TimeoutError) and not isinstance(error, PhyslabError)):
         return TimeLimitError(
