@@ -36,16 +36,18 @@ registry.method(
     "function_2d",
     params=plot_curve.CurveParams,
     returns=plot_curve.PORTS,
-    caps={"samples": "samples", "x": "samples"},
-    **FIGURE,
+    caps={"samples": "samples", "x": "samples", "frames": "frames"},
+    visuals=Visuals(static=True, series=True, animation=False),
+    **FILM,
 )(plot_curve.function_2d)
 registry.method(
     "plot",
     "parametric_2d",
     params=plot_parametric.ParametricParams,
     returns=plot_parametric.PORTS,
-    caps={"samples": "samples", "t": "samples"},
-    **FIGURE,
+    caps={"samples": "samples", "t": "samples", "frames": "frames"},
+    visuals=Visuals(static=True, series=True, animation=False),
+    **FILM,
 )(plot_parametric.parametric_2d)
 registry.method(
     "plot",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
+from physlab.expressions import normal_name
 from physlab.tools.context import Context
+from physlab.tools.figures import QUIET
+from physlab.tools.movie import ANIMATION_PORTS
 from physlab.tools.plot_params import (
-    FigureParams,
     Formula,
     axis_points,
     check_finite,
@@ -22,15 +24,21 @@ from physlab.tools.plot_params import (
     table,
     written,
 )
-from physlab.tools.plot_show import FIGURE_PORTS, dots, show
+from physlab.tools.plot_show import FIGURE_PORTS, dots, show, titled
+from physlab.tools.plot_trace import TracedParams, film, save_trace
 from physlab.tools.registry import Port
 from physlab.tools.types import Array
 
 
-class CurveParams(FigureParams):
+class CurveParams(TracedParams):
     """A curve, and the range to draw."""
 
     f: Formula = Field(description="A formula in x, or an array of values such as from:node.psi.")
+    variable: str = Field(
+        "x",
+        validation_alias=AliasChoices("variable", "symbol"),
+        description="The variable of the formula, where it is not x: `t` for sin(2*t).",
+    )
     x: Array | None = Field(
         None, description="[min, max], [min, max, steps], or the points of f; without any range f is drawn by index."
     )
@@ -38,14 +46,20 @@ class CurveParams(FigureParams):
     x_max: float | None = Field(None, description="End of x; with an array x, end of the view.")
     samples: int = Field(1000, ge=10, description="Points of a formula.")
 
+    @field_validator("variable")
+    @classmethod
+    def _one_name(cls, value: str) -> str:
+        return normal_name(value)
+
     @model_validator(mode="after")
     def _readable(self) -> CurveParams:
-        check_formula(self.f, "x", self.vars)
+        check_formula(self.f, [self.variable], self.vars)
         return self
 
 
 PORTS = (
     *FIGURE_PORTS,
+    *ANIMATION_PORTS,
     Port("x", "array", description="The points."),
     Port("y", "array", description="The values; NaN where there is none."),
     Port("x_range", "list", description="[min, max] of the points."),
@@ -67,25 +81,31 @@ def function_2d(params: CurveParams, context: Context) -> dict[str, Any]:
     x, y = _points(params, context)
     fields: dict[str, Any] = {"x": x, "y": y, "x_range": span(x), "y_range": span(y), "samples": len(x)}
     context.meta.update(samples=len(x), dtype="float64")
+    signature = f"f({params.variable})"
     formula = is_formula(params.f)
-    xlabel, ylabel = params.xlabel or "x", params.ylabel or ("f(x)" if formula else "f")
-    what = f"f(x) = {written(params.f, params.vars)}" if formula else f"{ylabel} against {xlabel}"
+    xlabel, ylabel = params.xlabel or params.variable, params.ylabel or (signature if formula else "f")
+    what = f"{signature} = {written(params.f, params.vars)}" if formula else f"{ylabel} against {xlabel}"
+    caption = f"{what}, {len(x)} points from {x[0]:.6g} to {x[-1]:.6g}."
 
-    def draw(figure: Any) -> None:
-        title = heading(params.title, params.f, "f(x)")
-        axes = figure.add_subplot(title=title, xlabel=symbol(xlabel), ylabel=symbol(ylabel))
-        axes.plot(x, y, **dots(len(x)))
+    def draw(figure: Any, **look: Any) -> Any:
+        title = heading(params.title, params.f, signature)
+        axes = figure.add_subplot(xlabel=symbol(xlabel), ylabel=symbol(ylabel))
+        axes.set_title(title, loc="left" if look else "center")
+        axes.plot(x, y, **(look or dots(len(x))))
         if params.x is not None:
             axes.set_xlim(params.x_min, params.x_max)
+        return axes
 
-    return fields | show(
-        context,
-        params,
-        "function_2d",
-        f"{what}, {len(x)} points from {x[0]:.6g} to {x[-1]:.6g}.",
-        draw=draw,
-        columns=lambda: table((xlabel, ylabel), (x, y)),
-    )
+    shown = show(
+        context, params, "function_2d", caption, draw=draw, columns=lambda: table((xlabel, ylabel), (x, y))
+    )  # fmt: skip
+    if context.wants("animation"):
+        with film(params) as figure:
+            axes = draw(figure, color=QUIET, alpha=0.5, linewidth=1)
+            shown |= save_trace(
+                context, params, "function_2d", titled(params, caption), figure, axes, (x, x, y), xlabel
+            )  # fmt: skip
+    return fields | shown
 
 
 def _points(params: CurveParams, context: Context) -> tuple[Array, Array]:
@@ -98,5 +118,5 @@ def _points(params: CurveParams, context: Context) -> tuple[Array, Array]:
         "x", params.x, params.x_min, params.x_max,
         samples=params.samples, length=None if values is None else len(values), admit=admit,
     )  # fmt: skip
-    y = evaluate(str(params.f), {"x": x}, params.vars) if values is None else values
+    y = evaluate(str(params.f), {params.variable: x}, params.vars) if values is None else values
     return x, check_finite(y, context)

@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from physlab.errors import ComputationError, ValidationError
 from physlab.tools.context import Context
-from physlab.tools.figures import BLUE, VERMILION
+from physlab.tools.figures import BLUE, QUIET, VERMILION
+from physlab.tools.movie import ANIMATION_PORTS
 from physlab.tools.plot_params import (
-    FigureParams,
     Formula,
     axis_points,
     check_finite,
@@ -24,12 +24,13 @@ from physlab.tools.plot_params import (
     table,
     written,
 )
-from physlab.tools.plot_show import FIGURE_PORTS, dots, show, to_scale
+from physlab.tools.plot_show import FIGURE_PORTS, dots, show, titled, to_scale
+from physlab.tools.plot_trace import TracedParams, film, save_trace
 from physlab.tools.registry import Port
 from physlab.tools.types import Array
 
 
-class ParametricParams(FigureParams):
+class ParametricParams(TracedParams):
     """A curve in the plane, and the range of its parameter."""
 
     x_t: Formula = Field(description="A formula in t, or an array of values.")
@@ -54,6 +55,7 @@ class ParametricParams(FigureParams):
 
 PORTS = (
     *FIGURE_PORTS,
+    *ANIMATION_PORTS,
     Port("t", "array", description="The values of the parameter."),
     Port("x", "array", description="x(t); NaN where there is none."),
     Port("y", "array", description="y(t); NaN where there is none."),
@@ -86,29 +88,43 @@ def parametric_2d(params: ParametricParams, context: Context) -> dict[str, Any]:
         if formulas
         else f"{ylabel} against {xlabel}"
     )
-    return fields | show(
+    caption = f"{what}, {len(t)} points for {tlabel} from {t[0]:.6g} to {t[-1]:.6g}."
+    shown = show(
         context,
         params,
         "parametric_2d",
-        f"{what}, {len(t)} points for {tlabel} from {t[0]:.6g} to {t[-1]:.6g}.",
+        caption,
         draw=lambda figure: _draw(figure, params, t, x, y),
         columns=lambda: table((tlabel, xlabel, ylabel), (t, x, y)),
     )
+    if context.wants("animation"):
+        with film(params) as figure:
+            axes = _axes(figure, params, x, y)
+            axes.set_title(params.title or "", loc="left")
+            axes.plot(x, y, color=QUIET, alpha=0.5, linewidth=1)
+            shown |= save_trace(
+                context, params, "parametric_2d", titled(params, caption), figure, axes, (t, x, y), tlabel
+            )  # fmt: skip
+    return fields | shown
+
+
+def _axes(figure: Any, params: ParametricParams, x: Array, y: Array) -> Any:
+    axes = figure.add_subplot(xlabel=symbol(params.xlabel or "x"), ylabel=symbol(params.ylabel or "y"))
+    axes.margins(0.06)
+    if to_scale(params.equal_aspect, *(_length(values) for values in (x, y))):
+        axes.set_aspect("equal", adjustable="datalim")
+    return axes
 
 
 def _draw(figure: Any, params: ParametricParams, t: Array, x: Array, y: Array) -> None:
-    axes = figure.add_subplot(
-        title=params.title or "", xlabel=symbol(params.xlabel or "x"), ylabel=symbol(params.ylabel or "y")
-    )
-    axes.margins(0.06)
+    axes = _axes(figure, params, x, y)
+    axes.set_title(params.title or "")
     axes.plot(x, y, color=BLUE, **dots(len(t)))
     start = int(np.flatnonzero(np.isfinite(x))[0])
     name, _, unit = (params.tlabel or "t").partition(" [")
     label = f"{symbol(name)} = {t[start]:.4g}{' ' + unit.rstrip(']') if unit else ''}"
     axes.plot(x[start], y[start], "o", color=VERMILION, markersize=7, label=label, zorder=3)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderpad=0, handletextpad=0.2)
-    if to_scale(params.equal_aspect, *(_length(values) for values in (x, y))):
-        axes.set_aspect("equal", adjustable="datalim")
 
 
 def _length(values: Array) -> float:
