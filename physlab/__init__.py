@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from physlab.experiment import Dag, Output, Run
+    from physlab.tools.own import tool
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ __all__ = [
     "UnitsError",
     "ValidationError",
     "__version__",
+    "tool",
 ]
 
 
@@ -46,8 +48,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name when it is used first, so that importing physlab costs nothing."""
     if name not in __all__:
         raise AttributeError(f"module 'physlab' has no attribute '{name}'")
-    room = "physlab.experiment" if name in ("Dag", "Output", "Run") else "physlab.errors"
-    return getattr(importlib.import_module(room), name)
+    room = {"Dag": "experiment", "Output": "experiment", "Run": "experiment", "tool": "tools.own"}.get(name, "errors")
+    return getattr(importlib.import_module(f"physlab.{room}"), name)
 
 
 def __dir__() -> list[str]:

@@ -125,6 +125,9 @@ class Settings(Model):
 
     home: Path = Field(description="The lab's own folder: store, journal, index, server state.")
     results: Path = Field(Path("results"), description="Folder for results with human names.")
+    tools: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
+        (), description="Python files whose tools this lab has, such as optics.py."
+    )
     store: StoreSettings = StoreSettings()
     run: RunSettings = RunSettings()
     caps: dict[CapName, CapValue] = Field({}, description="Safety caps that differ from the table, by name.")

@@ -18,7 +18,7 @@ from physlab.settings.model import Settings
 
 FILE = "physlab.toml"
 PREFIX = "PHYSLAB_"
-PATHS = ("home", "results", "report.logo")
+PATHS = ("home", "results", "report.logo", "tools")
 
 
 class Given(NamedTuple):
@@ -197,6 +197,8 @@ def _validated(given: Mapping[str, Given]) -> Settings:
 
 def _rooted(said: Given) -> Any:
     """Make a relative path start where it was written: beside its file, or in the working directory."""
+    if isinstance(said.value, list | tuple):
+        return [_rooted(said._replace(value=item)) for item in said.value]
     if isinstance(said.value, str | Path) and str(said.value):
         return said.base / Path(said.value).expanduser()
     return said.value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -11,14 +10,14 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from physlab.errors import ComputationError, PhyslabError, ValidationError, nearest
+from physlab.errors import PhyslabError, ValidationError, nearest
 from physlab.tools.context import Context
+from physlab.tools.handover import hand_over
 from physlab.tools.registry import Port, registry
 from physlab.tools.types import File, InputFile, Params
 from physlab.tools.usermodule import call_user, load_module, name_modules, public_functions, user_process
-from physlab.tools.workcopy import NAME, ROLE_OF, as_array, check_relative, collect, place, to_json
+from physlab.tools.workcopy import NAME, as_array, check_relative, collect, place
 
-_FIELD = re.compile(r"[A-Za-z0-9_-]+")
 RelativePath = Annotated[str, AfterValidator(check_relative)]
 
 registry.tool("python", summary="A function of your own Python module.")
@@ -105,7 +104,7 @@ def python(params: PythonParams, context: Context) -> dict[str, Any]:
         raise
     finally:
         kept = context.save(log, "log.txt", role="log", caption=f"What {label} printed.", field="log")
-    fields = _fields(value, context, folder, label)
+    fields = hand_over(value, context, folder, label, taken=("log", "files"))
     taken = {*fields, *(port.name for port in PORTS)}
     outputs = collect(context, folder, params.outputs, reserved=taken, captions=params.captions, origin=label)
     return {**outputs.fields, **fields, "log": kept, "files": outputs.files}
@@ -164,38 +163,3 @@ def _fit(function: Any, arguments: dict[str, Any], context: Context, folder: Pat
             hint=f"It is {function.__name__}{signature}.",
         ) from error
     return ready
-
-
-def _fields(value: Any, context: Context, folder: Path, label: str) -> dict[str, Any]:
-    named = dict(value) if isinstance(value, Mapping) else {"result": value}
-    for name in named:
-        if not isinstance(name, str) or not _FIELD.fullmatch(name) or name in ("log", "files"):
-            raise ComputationError(
-                f"{label} returned a field called {name!r}, which a reference cannot spell or which is taken.",
-                hint="Name the items of the mapping with letters, digits, '_' or '-'; 'log' and 'files' are taken.",
-            )
-    return {name: _leave(item, name, context, folder, label) for name, item in named.items()}
-
-
-def _leave(value: Any, name: str, context: Context, folder: Path, label: str) -> Any:
-    """Return one returned value as the store keeps it: arrays stay, paths become files, the rest becomes JSON."""
-    if isinstance(value, np.ndarray) and value.ndim:
-        if value.dtype.kind not in "biufc":
-            raise ComputationError(
-                f"The field '{name}' of {label} is an array of {value.dtype}.", hint="Return an array of numbers."
-            )
-        return value
-    if isinstance(value, Path):
-        path = folder / value
-        if not path.resolve().is_relative_to(folder) or not path.is_file():
-            raise ComputationError(
-                f"The field '{name}' of {label} is a path to no file in its working folder: {value}.",
-                hint="Write the file into the current folder (also given as 'workdir') and return its path.",
-            )
-        relative = path.resolve().relative_to(folder).as_posix()
-        role = ROLE_OF.get(path.suffix.lower(), "data")
-        return context.save(path, relative, role=role, caption=f"{relative}, written by {label}.", field=name)
-    try:
-        return to_json(value, f"the field '{name}' of {label}")
-    except ValidationError as error:
-        raise ComputationError(error.message, hint=error.hint) from error

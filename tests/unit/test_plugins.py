@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,47 @@ def test_a_broken_package_is_named(package: Path) -> None:
     assert "nothing_of_that_name" in done.stderr
 
 
+OWN = '''
+"""Planets."""
+
+from physlab import tool
+
+
+@tool("planets.mass")
+def mass(times: float = 1.0) -> float:
+    """Return the mass of a planet.
+
+    Returns:
+        mass: Mass [kg].
+    """
+    return 2 * times
+'''
+
+
+def test_a_file_of_the_lab_is_a_tool(package: Path) -> None:
+    (package / "tools.py").write_text("")
+    folder = package.parent.parent
+    (folder / "own.py").write_text(OWN)
+    (folder / "physlab.toml").write_text('tools = ["own.py"]')
+    assert run(package) == {"state": "miss", "why": "never run before", "mass": 6.0}
+    (folder / "own.py").write_text(OWN.replace("2 * times", "3 * times"))
+    assert run(package) == {"state": "miss", "why": "the tool's code changed", "mass": 9.0}
+
+
+@pytest.mark.parametrize(("name", "text", "said"), [
+    ("gone.py", None, "is not there, or is not Python"),
+    ("wrong.py", "1/0", "ZeroDivisionError"),
+    ("tools.txt", "", "is not there, or is not Python"),
+])  # fmt: skip
+def test_a_wrong_file_is_named(tmp_path: Path, name: str, text: str | None, said: str) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    (tmp_path / "physlab.toml").write_text(f'tools = ["{name}"]')
+    program = "from physlab.plugins import all_tools; all_tools()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert "ConfigurationError: The file of tools" in done.stderr and said in done.stderr and name in done.stderr
+
+
 def test_two_packages_cannot_announce_one_method() -> None:
     def other(params: Any, context: Any) -> Any:
         """Do something."""
@@ -123,3 +165,22 @@ def test_two_packages_cannot_announce_one_method() -> None:
         registry.method("t", "m", **settings)(third)
     with pytest.raises(ConfigurationError, match="was not announced"):
         registry.method("u", "m", **settings)(third)
+
+
+def test_the_example_package_installs_and_runs(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "own-tool"
+    copy = tmp_path / "own-tool"
+    shutil.copytree(example, copy)
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", str(site), str(copy)], check=True, capture_output=True)
+    env = {**os.environ, "PYTHONPATH": str(site), "PHYSLAB_HOME": str(tmp_path / "home"), "HOME": str(tmp_path)}
+
+    def physlab(*words: str) -> Any:
+        command = [sys.executable, "-m", "physlab", *words, "--json"]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert physlab("run", str(copy / "camera.yaml"), "--no-server")["status"] == "completed"
+    assert physlab("show", "latest", "image")["fields"]["image"] == pytest.approx(2 / 39)
