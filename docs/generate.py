@@ -1,4 +1,4 @@
-"""Writes tools.md, configuration.md and cli.md in docs/reference from the code: `make docs`. A test compares them."""
+"""Writes the pages of docs/reference that say what the code says: `make docs`. A test compares them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pydantic import BaseModel
 
 from physlab.caps import CAPS
 from physlab.cli.app import app
-from physlab.plugins import all_tools
 from physlab.settings.model import Settings
 from physlab.settings.sources import PREFIX
-from physlab.tools import Method, Tool
+from physlab.tools import Method, Tool, load_tools, registry
+from physlab.tools.examples import command, example
 from physlab.tools.types import array_to_json
 
 HERE = Path(__file__).parent / "reference"
@@ -25,18 +25,24 @@ COMMON = ("allow_large", "emit_plots", "emit_csv", "emit_animation")
 
 
 def main() -> None:
-    """Write both pages; with `--check`, only say whether they are up to date."""
+    """Write the pages; with `--check`, only say whether they are up to date."""
     makers = {"tools": tools, "configuration": configuration, "cli": commands}
-    pages = {HERE / f"{name}.md": "\n".join(make()) + "\n" for name, make in makers.items()}
+    found = {HERE / f"{name}.md": make() for name, make in makers.items()}
+    found |= {HERE / "tools" / f"{tool.name}.md": page(tool) for tool in load_tools().tools.values()}
+    pages = {path: "\n".join(lines) + "\n" for path, lines in found.items()}
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    stale += [path for path in (HERE / "tools").glob("*.md") if path not in pages]
     if "--check" in sys.argv:
         sys.exit(f"Out of date, run `make docs`: {', '.join(map(str, stale))}" if stale else 0)
     for path in stale:
-        path.write_text(pages[path], encoding="utf-8")
+        if path in pages:
+            path.write_text(pages[path], encoding="utf-8")
+        else:
+            path.unlink()
 
 
 def tools() -> Iterator[str]:
-    """Yield the lines of the page of tools."""
+    """Yield the lines of the page that leads to the tools."""
     yield from (
         "# Tools",
         "",
@@ -46,17 +52,39 @@ def tools() -> Iterator[str]:
         "`emit_plots`, `emit_csv` and `emit_animation`, which mean the same as `visual_outputs: {static, series,",
         'animation}` on the node. A quantity with a unit may be given as a number in that unit, as `"5 eV"`, or as',
         "`{value: 5, unit: eV}`. Any value may be a reference, `from:node.field`.",
+        "",
+        "The examples on the pages are commands for the folder `docs/reference/tools`, where `samples/` is; a node",
+        "says the same as `tool`, `method` and `params`. Tools of your own: [Python](python.md#tools-of-your-own).",
+        "",
+        "| tool | what it does |",
+        "|---|---|",
+        *(f"| [{tool.name}](tools/{tool.name}.md) | {_cell(tool.summary)} |" for tool in load_tools().tools.values()),
     )
-    for tool in all_tools().tools.values():
-        yield from ("", f"## {tool.name}", "", tool.summary)
+
+
+def page(tool: Tool) -> Iterator[str]:
+    """Yield the lines of one tool's page."""
+    yield from (f"# {tool.name}", "", tool.summary)
+    others = sorted(
+        name for name, (of, method) in registry.aliases.items() if of == tool.name and method in (None, *tool.methods)
+    )
+    if others:
+        yield from ("", f"Other names: {', '.join(f'`{name}`' for name in others)}.")
+    notes = Path(__file__).parent / "notes" / f"{tool.name}.md"
+    if notes.exists():
+        yield from ("", notes.read_text(encoding="utf-8").strip())
+    if len(tool.methods) > 1:
+        yield from ("", "| method | what it does |", "|---|---|")
         for method in tool.methods.values():
-            yield from _method(tool, method)
+            yield f"| [{method.name}](#{str(method.full_name).replace('.', '').lower()}) | {_cell(method.summary)} |"
+    for method in tool.methods.values():
+        yield from _method(tool, method)
 
 
 def _method(tool: Tool, method: Method) -> Iterator[str]:
     if method.name:
         other = sorted(alias for alias, name in tool.method_aliases.items() if name == method.name)
-        yield from ("", f"### {method.full_name}", "", method.summary)
+        yield from ("", f"## {method.full_name}", "", method.summary)
         if other:
             yield from ("", f"Also called {', '.join(f'`{name}`' for name in other)}.")
     facts = [f"limit {method.time_limit_s:g} s" if method.time_limit_s else "limit: `resources.walltime_s`"]
@@ -64,6 +92,9 @@ def _method(tool: Tool, method: Method) -> Iterator[str]:
     facts += [f"can write: {', '.join(able)}"] if able else []
     facts += [f"`{name}` ≤ {CAPS[cap].value:g} {CAPS[cap].unit}" for name, cap in method.caps.items()]
     yield from ("", "; ".join(facts) + ".")
+    shown = example(method)
+    if shown is not None:
+        yield from ("", "```bash", command(method.full_name, shown), "```")
     rows = list(_parameters(method.params))
     if rows:
         yield from ("", "| parameter | type | default | meaning |", "|---|---|---|---|", *rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
 
 
 def call(
-    source: Annotated[str, typer.Argument(metavar="FILE|-", help="The call as JSON; - reads it from stdin.")] = "-",
+    source: Annotated[
+        str, typer.Argument(metavar="FILE|-|TOOL.METHOD", help="The call as JSON, - from stdin; or a method's name.")
+    ] = "-",
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="With a name: its parameters, text or JSON.")
+    ] = None,
     no_server: NoServer = False,
 ) -> int:
     """Answer one tool call, given and answered as JSON.
 
-    Logs go to stderr.
+    Or typed: physlab call cas.diff expr='x^2*sin(x)' symbol=x. Logs go to stderr.
 
     Exit code: 0 all is well, 1 with {"error": {code, message, hint, details}}.
     """
@@ -31,8 +37,9 @@ def call(
     from physlab.settings import load_settings
     from physlab.spelling import read_call
 
-    payload = _payload(source)
-    base = Path.cwd() if source == "-" else Path(source).absolute().parent
+    typed = bool(values) or _is_name(source)
+    payload = _typed(source, values or []) if typed else _payload(source)
+    base = Path.cwd() if typed or source == "-" else Path(source).absolute().parent
     with Lab(load_settings()) as lab:
         asked = read_call(payload, lab.vocabulary)
         if asked.method != "run_dag":
@@ -50,6 +57,29 @@ def _payload(source: str) -> Any:
     if not text.strip():
         raise ValidationError("There is no call on stdin.", hint="Pipe JSON into it: … | physlab call -")
     return parse_spec(text, "stdin", json_only=True)
+
+
+def _is_name(source: str) -> bool:
+    """Say whether a word is the name of a method, `cas.diff`, and not that of a file."""
+    known_file = source.endswith((".json", ".yaml", ".yml")) or Path(source).exists()
+    return re.fullmatch(r"[A-Za-z_]\w*(\.\w+)?", source) is not None and not known_file
+
+
+def _typed(name: str, values: list[str]) -> dict[str, Any]:
+    """Read `cas.diff expr=x^2 symbol=x`."""
+    from physlab.errors import ValidationError
+    from physlab.tools.examples import read
+
+    params: dict[str, Any] = {}
+    for word in values:
+        key, equals, value = word.partition("=")
+        if not equals or not key.isidentifier() or key in params:
+            raise ValidationError(
+                f"'{word}' is not a new NAME=VALUE.", hint=f"Write each parameter once: physlab call {name} name=value"
+            )
+        params[key] = read(value)
+    tool, _, method = name.partition(".")
+    return {"tool": tool, **({"method": method} if method else {}), "params": params}
 
 
 def _run(asked: Call, base: Path, *, server: bool) -> Reply:

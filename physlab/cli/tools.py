@@ -94,6 +94,8 @@ def _show_tool(registry: Registry, tool: str) -> int:
 
 def describe(method: Method) -> dict[str, Any]:
     """Return a method as plain values, its parameters as a JSON schema."""
+    from physlab.tools.examples import example
+
     return {
         "name": method.full_name,
         "summary": method.summary,
@@ -103,6 +105,7 @@ def describe(method: Method) -> dict[str, Any]:
             {"name": port.name, "kind": port.kind, "unit": port.unit, "description": port.description}
             for port in method.returns
         ],
+        "example": example(method),
         "open_returns": method.open_returns,
         "visual_outputs": {"default": method.visuals.model_dump(), "can": method.can.model_dump()},
         "time_limit_s": method.time_limit_s,
@@ -112,6 +115,7 @@ def describe(method: Method) -> dict[str, Any]:
 
 
 def _show_method(method: Method) -> None:
+    from physlab.tools.examples import command, example
     from physlab.tools.types import EMIT_FLAGS
 
     schema = method.params.model_json_schema()
@@ -138,6 +142,9 @@ def _show_method(method: Method) -> None:
     voice.fact("devices", ", ".join(method.devices))
     if method.time_limit_s:
         voice.fact("limit", f"{method.time_limit_s:g} s")
+    shown = example(method)
+    if shown is not None and "samples/" not in str(shown):
+        voice.next(command(method.full_name, shown))
 
 
 def _place(name: str, required: list[str]) -> int:

@@ -1,0 +1,58 @@
+"""The pages of the tools: every method has an example, and every example works as it stands there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from physlab import service
+from physlab.lab import Lab
+from physlab.settings import load_settings
+from physlab.spelling import read_call
+from physlab.tools import Method, load_tools
+from physlab.tools.examples import command, examples, read, spell
+
+PAGES = Path(__file__).parents[2] / "docs" / "reference" / "tools"
+METHODS = [method for tool in load_tools().tools.values() for method in tool.methods.values()]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One lab for all, so that its workers are started once."""
+    home = tmp_path_factory.mktemp("lab")
+    with Lab(load_settings(home, overrides={"home": str(home)}, environ={})) as lab:
+        yield lab
+
+
+def test_every_method_has_an_example() -> None:
+    assert examples().keys() == {method.full_name for method in METHODS}
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
+def test_the_example_on_the_page_works(method: Method, lab: Lab) -> None:
+    text = (PAGES / f"{method.tool}.md").read_text(encoding="utf-8")
+    [line] = [line for line in text.splitlines() if re.match(rf"physlab call {re.escape(method.full_name)}( |$)", line)]
+    params = {key: read(value) for key, _, value in (word.partition("=") for word in shlex.split(line)[3:])}
+    assert params == examples()[method.full_name]
+    call: dict[str, Any] = {"tool": method.tool, "params": params} | ({"method": method.name} if method.name else {})
+    reply = service.answer(lab, read_call(call, lab.vocabulary), PAGES)
+    assert reply.error is None, reply.error
+    body = reply.as_object()
+    json.dumps(body, allow_nan=False)
+    promised = {port.name for port in method.returns}
+    got = body.keys() - {"artifacts", "meta"}
+    assert got and (method.open_returns or got <= promised)
+    assert not body["meta"]["warnings"], "an example for newcomers does not begin with a warning"
+
+
+def test_values_are_spelled_so_that_they_come_back() -> None:
+    for value in ("x^2", "2", "true", "a b", '"q"', 2, 2.5, True, None, [1, "a"], {"ω": 1}, "", "it's"):
+        assert read(spell(value)) == value
+        words = shlex.split(command("t", {"k": value}))
+        assert read(words[3].partition("=")[2]) == value
