@@ -6,13 +6,14 @@ readings walk that tree.
 
 from physlab.expressions.functions import CONSTANTS, FUNCTIONS
 from physlab.expressions.reader import is_condition, parse
-from physlab.expressions.spelling import normal_name
+from physlab.expressions.spelling import GREEK, normal_name
 from physlab.expressions.tree import ASSUMPTIONS, Apply, Constant, Expression, Name, Number, Truth, symbol
 
 __all__ = [
     "ASSUMPTIONS",
     "CONSTANTS",
     "FUNCTIONS",
+    "GREEK",
     "Apply",
     "Constant",
     "Expression",

@@ -9,8 +9,8 @@ from tests.architecture.source import LIBRARY, ROOT, imports, module
 FLOORS = (
     ("errors",),
     ("model", "caps", "keys", "submitter"),
-    ("spelling", "graph", "expressions", "specfile", "language"),
-    ("settings", "device", "store"),
+    ("spelling", "graph", "expressions", "specfile"),
+    ("settings", "device", "store", "language"),
     ("tools",),
     ("plugins",),
     ("sites", "report"),
