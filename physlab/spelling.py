@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -194,6 +195,8 @@ def _read_node(step: Any, index: int, before: list[Node], vocabulary: Vocabulary
                 raise ValidationError(f"unknown key '{key}'.", hint=f"Did you mean '{meant[0]}'?")
     params = _previous({**step.get("params", {}), **inline}, before)
     call = vocabulary.resolve(step["tool"], step.get("method"), params)
+    if call.tool in LAB_METHODS and isinstance(call.params.get("spec"), Mapping | list):
+        call = call.model_copy(update={"params": {**call.params, "spec": json.dumps(call.params["spec"])}})
     fields |= {"tool": call.tool, "method": call.method, "params": call.params}
     fields.setdefault("id", f"step{index + 1}_{call.tool}")
     try:

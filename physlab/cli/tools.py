@@ -52,7 +52,7 @@ def show(
 
     registry = all_tools()
     tool, _, method = name.partition(".")
-    if tool in LAB_METHODS:
+    if tool in LAB_METHODS and tool not in registry.tools:
         return _show_lab(tool)
     if tool in registry.aliases:
         tool, implied = registry.aliases[tool]

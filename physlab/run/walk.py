@@ -54,6 +54,7 @@ class Run:
         code_of: Gives the versions of a method's code.
         watch: Told of every change of state.
         caps: Caps of this lab.
+        office: Answers the nodes that ask the lab itself.
     """
 
     plan: Plan
@@ -67,6 +68,7 @@ class Run:
     code_of: Callable[[Method], dict[str, str]]
     watch: Callable[[Event], None] = lambda event: None
     caps: Mapping[str, float] = field(default_factory=dict)
+    office: Site | None = None
 
 
 def walk(run: Run) -> RunRecord:
@@ -228,7 +230,7 @@ class _Walk:
                     self._take_hit(node, entry)
                     return self._note(node, "cached", attempts=attempt, why="another run made it meanwhile")
             self.run.watch(Event(node.id, "running"))
-            site, _ = place(node.checked.node, self.run.sites, self.run.request.offload_policy)
+            site = self._site(node)
             started, clock = now(), time.perf_counter()
             work = self.inputs.work(node, node.id, attempt)
             result = site.submit(work).result()
@@ -237,6 +239,11 @@ class _Walk:
             self._note(node, "completed", attempts=attempt, site=site.name, duration_ms=duration_ms)
         finally:
             self.store.leases.release(key)
+
+    def _site(self, node: PlannedNode) -> Site:
+        if node.checked.method.asks_lab and self.run.office is not None:
+            return self.run.office
+        return place(node.checked.node, self.run.sites, self.run.request.offload_policy)[0]
 
     def _lease(self, node: PlannedNode, key: str) -> None:
         while not self.store.leases.acquire(key):

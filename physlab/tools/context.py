@@ -39,6 +39,7 @@ class Context:
         allow_large: True when the caps are lifted.
         cap_values: Caps of this lab that differ from the table.
         time_limit_s: How long the call may take [s].
+        office: Answers the lab's own methods, for the methods that ask it: name and parameters to fields.
         meta: What the reply's `meta` shall say (`mesh`, `samples`, `dtype`, …).
     """
 
@@ -51,6 +52,7 @@ class Context:
     time_limit_s: float = 10.0
     cpu: int = 1
     attempt: int = 1
+    office: Callable[[str, Mapping[str, Any]], dict[str, Any]] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)

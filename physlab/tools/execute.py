@@ -29,8 +29,12 @@ INLINE_VALUES = 256  # arrays up to this many numbers stay in the record
 EXACT = 2**53  # whole numbers from here on are not exact in JSON
 
 
-def execute(work: Work) -> WorkResult:
+def execute(work: Work, office: Callable[[str, Mapping[str, Any]], dict[str, Any]] | None = None) -> WorkResult:
     """Run one node's work and put what it makes into the store.
+
+    Args:
+        work: What to do.
+        office: Answers the lab's own methods, where the lab is.
 
     Raises:
         PhyslabError: The work failed; `details["log"]` names its log in the store when there is one.
@@ -48,6 +52,7 @@ def execute(work: Work) -> WorkResult:
             time_limit_s=work.time_limit_s,
             cpu=work.resources.cpu,
             attempt=work.attempt,
+            office=office,
         )
         started = time.perf_counter()
         try:

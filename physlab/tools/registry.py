@@ -53,6 +53,7 @@ class Method:
         time_limit_s: Limit for an interactive call [s]; None takes `resources.walltime_s`.
         keeps_time: True when it stops at its limit by itself, because it has processes to stop.
         inline: True when it is light enough to run in the conductor's own process.
+        asks_lab: True when the lab itself answers it, in the conductor's process.
         devices: Device kinds it can use, best first.
         lasting: False when the answer tells of here and now, so that it is never taken from the cache.
         libraries: Distributions whose version enters the key.
@@ -74,6 +75,7 @@ class Method:
     time_limit_s: float | None = 10.0
     keeps_time: bool = False
     inline: bool = False
+    asks_lab: bool = False
     devices: tuple[str, ...] = ("cpu",)
     lasting: bool = True
     libraries: tuple[str, ...] = ()

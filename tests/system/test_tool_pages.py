@@ -13,6 +13,7 @@ import pytest
 
 from physlab import service
 from physlab.lab import Lab
+from physlab.model import RunRequest
 from physlab.settings import load_settings
 from physlab.spelling import read_call
 from physlab.tools import Method, load_tools
@@ -41,6 +42,8 @@ def test_the_example_on_the_page_works(method: Method, lab: Lab) -> None:
     params = {key: read(value) for key, _, value in (word.partition("=") for word in shlex.split(line)[3:])}
     assert params == examples()[method.full_name]
     call: dict[str, Any] = {"tool": method.tool, "params": params} | ({"method": method.name} if method.name else {})
+    if method.full_name == "experiment_orchestrator.publish_report":  # of the latest run
+        service.run_dag(lab, "plot x^2 from 0 to 1", RunRequest())
     reply = service.answer(lab, read_call(call, lab.vocabulary), PAGES)
     assert reply.error is None, reply.error
     body = reply.as_object()
@@ -48,7 +51,7 @@ def test_the_example_on_the_page_works(method: Method, lab: Lab) -> None:
     promised = {port.name for port in method.returns}
     got = body.keys() - {"artifacts", "meta"}
     assert got and (method.open_returns or got <= promised)
-    assert not body["meta"]["warnings"], "an example for newcomers does not begin with a warning"
+    assert not body.get("meta", {}).get("warnings"), "an example for newcomers does not begin with a warning"
 
 
 def test_values_are_spelled_so_that_they_come_back() -> None:

@@ -203,9 +203,10 @@ def test_nli_parse_answers_a_call(bench: Bench) -> None:
 
 
 FRAGMENTS = (
-    "plot", "solve", "it", "x^2", "sin(x)", "from", "0", "to", "3", "and", "then", ",", ";", ". ", "with", "y(0)=1", "'",
+    "plot", "solve", "it", "x^2", "sin(x)", "from", "0", "to", "3", "and", "then", ",", ";", ". ", "with", "y(0)=1",
     "y'' + y = 0", "=", "the derivative of", "convert", "5 eV", "in", "J", "animate", "as a", "contour", "(", ")", "±",
-    "load", "a.csv", "at 5 Hz", "fft", "hydrogen 2p", "twice", "over", "t", "[", "]", "{", "ħω", "\\n", "e", "search arXiv for",
+    "load", "a.csv", "at 5 Hz", "fft", "hydrogen 2p", "twice", "over", "t", "[", "]", "{", "ħω", "\n", "e", "'",
+    "search arXiv for",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""One function for each public method: parameters in, reply out. The table at the end is the router."""
+"""One function for each public method on graphs: parameters in, reply out."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from physlab import graph
-from physlab.errors import ComputationError, PhyslabError, ValidationError, from_reply, nearest
-from physlab.lab import CALL, Lab, NamedDag, edges_of, few_collections, new_run_id
-from physlab.model import Call, Dag, Node, NodeRecord, RunRecord, RunRequest
+from physlab.errors import ComputationError, PhyslabError, ValidationError
+from physlab.lab import Lab, NamedDag, edges_of, few_collections, new_run_id
+from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Plan
 from physlab.run import Event, Run, walk
+from physlab.service.wishes import read_run_call, run_request
+from physlab.sites.office import OfficeSite
+from physlab.specfile import parse_spec
 from physlab.submitter import PlainSubmitter, Submitter
-from physlab.tools.execute import show
 from physlab.tools.fingerprint import code_identity
 
 
@@ -39,6 +40,7 @@ class Conductor:
     planned: Callable[[str, Plan], None] = lambda run_id, plan: None
     watch: Callable[[Event], None] = lambda event: None
     run_id: str | None = None
+    within: tuple[str, ...] = ()  # the graphs of which this one is a node
 
 
 def define_dag(lab: Lab, *, spec: Any = None, natural_language: str | None = None, base_dir: Path) -> Reply:
@@ -138,9 +140,42 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
         code_of=code_identity,
         watch=conductor.watch,
         caps=lab.settings.caps,
+        office=OfficeSite(lambda method, params: _answer_node(lab, method, params, named, conductor.within)),
     )
     with few_collections():
         return walk(run)
+
+
+def _answer_node(
+    lab: Lab, method: str, params: Mapping[str, Any], named: NamedDag, within: tuple[str, ...]
+) -> dict[str, Any]:
+    """Answer a node that asks the lab itself; a graph that it runs is a run of its own."""
+    given = dict(params)
+    if method == "run_dag":
+        dag, wishes = read_run_call(given)
+        inner, above = lab.find_dag(dag, named.base_dir), (*within, named.dag_id)
+        if inner.dag_id in above:
+            raise ValidationError(
+                f"The graph {inner.dag_id} would run inside itself.", hint="Let the node run another graph."
+            )
+        reply = run_dag(lab, inner, run_request(lab, **wishes), conductor=Conductor(within=above))
+    elif method == "publish_report":
+        reply = publish_report(lab, given.pop("run_id"), **{key: given[key] for key in given if key != "format"})
+    elif method == "validate_dag":
+        reply = validate_dag(lab, given["dag_id"], named.base_dir)
+    else:
+        spec = _written(lab, given["spec"], named.base_dir) if "spec" in given else None
+        reply = define_dag(lab, spec=spec, natural_language=given.get("natural_language"), base_dir=named.base_dir)
+    if reply.error is not None:
+        raise reply.error
+    return reply.body
+
+
+def _written(lab: Lab, spec: str, base_dir: Path) -> Any:
+    """Return the graph of a text in JSON or YAML, of a file, or of a name."""
+    if "\n" in spec or spec.lstrip().startswith(("{", "[")):
+        return parse_spec(spec, "spec")
+    return lab.find_dag(spec, base_dir).dag
 
 
 def run_reply(lab: Lab, record: RunRecord, named: NamedDag) -> Reply:
@@ -222,164 +257,3 @@ def publish_report(
     )
     results = write_results(record, named.dag, lab.store, lab.settings.results, pdf)
     return Reply({"pdf_path": str(results.path / "report.pdf"), "run_id": record.run_id})
-
-
-def call_tool(lab: Lab, call: Call, base_dir: Path) -> Reply:
-    """Run one tool, cached like any node, and return its bare fields."""
-    node = Node(id="call", tool=call.tool, method=call.method, params=call.params)
-    dag = Dag(nodes=(node,), title=f"{CALL}{call.tool}")
-    named = NamedDag(dag, graph.identity(dag), base_dir)
-    errors = lab.check(named).errors
-    if errors:
-        code = errors[0].code if len({item.code for item in errors}) == 1 else ValidationError.code
-        message, hint = (
-            " ".join(filter(None, texts)) for texts in zip(*((e.message, e.hint) for e in errors), strict=True)
-        )
-        problems = [item.model_dump() for item in errors]
-        raise from_reply({"code": code, "message": message, "hint": hint, "details": {"problems": problems}})
-    record = carry_out(lab, named, RunRequest(parallelism=1), Conductor())
-    [outcome] = record.nodes
-    if outcome.error is not None:
-        raise from_reply(outcome.error)
-    made = NodeRecord.model_validate(lab.store.record(str(outcome.record)))
-    folder = lab.settings.home / "calls" / str(outcome.record)[:16]
-    fields = {name: show(value, lab.store.blobs) for name, value in made.fields.items()}
-    artifacts = []
-    for artifact in made.artifacts:
-        target = folder / artifact.name
-        lab.store.blobs.export(artifact.sha256, target)
-        artifacts.append({"kind": artifact.role, "path": str(target), "sha256": artifact.uri})
-    _name_paths(fields, {str(lab.store.blobs.path(a.sha256)): str(folder / a.name) for a in made.artifacts})
-    meta = {**made.meta, "cached": outcome.cached, "warnings": list(made.warnings)}
-    return Reply({**fields, "artifacts": artifacts, "meta": meta})
-
-
-def _name_paths(value: Any, names: Mapping[str, str]) -> None:
-    """Put the human paths of files in the place of their paths in the store."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in list(items):
-        if isinstance(item, str) and item in names:
-            value[key] = names[item]
-        else:
-            _name_paths(item, names)
-
-
-def _take(params: dict[str, Any], method: str, **names: tuple[str, ...]) -> dict[str, Any]:
-    """Pick a method's parameters by their accepted names, refusing what is left."""
-    rest = dict(params)
-    taken = {}
-    for name, spellings in names.items():
-        found = [spelling for spelling in (name, *spellings) if spelling in rest]
-        if len(found) > 1:
-            raise ValidationError(f"{method}: '{found[0]}' and '{found[1]}' mean the same.", hint="Give one of them.")
-        if found:
-            taken[name] = rest.pop(found[0])
-    if rest:
-        known = [spelling for name, others in names.items() for spelling in (name, *others)]
-        raise ValidationError(
-            f"{method} knows no parameter '{next(iter(rest))}'.", hint=nearest(next(iter(rest)), known)
-        )
-    return taken
-
-
-def _call_define(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
-    sentence = params.get("natural_language")
-    if sentence is None and set(params) == {"description"}:
-        return define_dag(lab, natural_language=params["description"], base_dir=base_dir)
-    if "spec" in params or sentence is not None:
-        taken = _take(params, "define_dag", spec=(), natural_language=())
-        return define_dag(lab, **taken, base_dir=base_dir)
-    return define_dag(lab, spec=params or None, base_dir=base_dir)
-
-
-def _call_validate(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
-    taken = _take(params, "validate_dag", dag_id=("dag", "name", "spec"))
-    return validate_dag(lab, _needed(taken, "dag_id", "validate_dag"), base_dir)
-
-
-def read_run_call(params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the graph and the wishes that the parameters of a `run_dag` call spell.
-
-    Raises:
-        ValidationError: A parameter is unknown, or no graph is named.
-    """
-    taken = _take(
-        params,
-        "run_dag",
-        dag_id=("dag", "name", "spec"),
-        parallelism=(),
-        offload_policy=("execution_policy",),
-        refresh=(),
-        fail_fast=(),
-        cache_enabled=(),
-        parallel_execution=(),
-    )
-    dag = _needed(taken, "dag_id", "run_dag")
-    if taken.pop("cache_enabled", True) is False:
-        taken["refresh"] = True
-    if taken.pop("parallel_execution", True) is False:
-        taken["parallelism"] = 1
-    return dag, {name: wish for name, wish in taken.items() if name != "dag_id"}
-
-
-def _call_run(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
-    dag, wishes = read_run_call(params)
-    return run_dag(lab, dag, run_request(lab, **wishes), base_dir=base_dir)
-
-
-def run_request(lab: Lab, **changes: Any) -> RunRequest:
-    """Return the lab's defaults for a run with the changes of one call.
-
-    Raises:
-        ValidationError: A value is out of its range.
-    """
-    import pydantic
-
-    try:
-        return lab.settings.run.request(**changes)
-    except pydantic.ValidationError as error:
-        item = error.errors()[0]
-        name = ".".join(map(str, item["loc"][:1]))
-        raise ValidationError(f"{name} = {item['input']!r}: {item['msg']}.", hint="See: physlab run --help.") from error
-
-
-def _call_publish(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
-    taken = _take(
-        params, "publish_report", run_id=("run", "dag_id"), title=(), authors=(), bib=(), abstract=(), format=(),
-        include_artifacts=(),
-    )  # fmt: skip
-    if taken.pop("format", "pdf") != "pdf":
-        raise ValidationError("publish_report writes PDF.", hint='Leave "format" out or say "pdf".')
-    taken.pop("include_artifacts", None)
-    run = _needed(taken, "run_id", "publish_report")
-    taken.pop("run_id")
-    return publish_report(lab, run, **taken)
-
-
-def _needed(taken: Mapping[str, Any], name: str, method: str) -> Any:
-    if taken.get(name) is None:
-        raise ValidationError(f"{method} needs '{name}'.", hint="See: physlab tools show experiment_orchestrator.")
-    return taken[name]
-
-
-METHODS: dict[str, Callable[[Lab, dict[str, Any], Path], Reply]] = {
-    "define_dag": _call_define,
-    "validate_dag": _call_validate,
-    "run_dag": _call_run,
-    "publish_report": _call_publish,
-}
-
-
-def answer(lab: Lab, call: Call, base_dir: Path) -> Reply:
-    """Answer any tool call.
-
-    Raises:
-        PhyslabError: The call is wrong or failed.
-    """
-    if call.tool in ("experiment_orchestrator", "distributed_collaboration"):
-        if call.method not in METHODS:
-            raise ValidationError(
-                f"'{call.method}' is not available in this version.", hint=f"Available: {', '.join(METHODS)}."
-            )
-        return METHODS[call.method](lab, call.params, base_dir)
-    return call_tool(lab, call, base_dir)

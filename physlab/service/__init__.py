@@ -1,0 +1,34 @@
+"""One function for each public method: parameters in, reply out."""
+
+from physlab.service.calls import METHODS, answer, call_tool
+from physlab.service.graphs import (
+    Conductor,
+    Reply,
+    carry_out,
+    define_dag,
+    failure,
+    kinds,
+    publish_report,
+    run_dag,
+    run_reply,
+    validate_dag,
+)
+from physlab.service.wishes import read_run_call, run_request
+
+__all__ = [
+    "METHODS",
+    "Conductor",
+    "Reply",
+    "answer",
+    "call_tool",
+    "carry_out",
+    "define_dag",
+    "failure",
+    "kinds",
+    "publish_report",
+    "read_run_call",
+    "run_dag",
+    "run_reply",
+    "run_request",
+    "validate_dag",
+]
