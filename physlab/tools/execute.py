@@ -45,6 +45,8 @@ def execute(work: Work) -> WorkResult:
             seed=work.seed,
             device=work.device,
             cap_values=work.caps,
+            web=work.web,
+            home=root.parent,
             time_limit_s=work.time_limit_s,
             cpu=work.resources.cpu,
             attempt=work.attempt,
