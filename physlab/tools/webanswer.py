@@ -68,9 +68,11 @@ def not_yet(service: Service, why: str) -> ResourceError:
 
 
 def spell_age(seconds: float) -> str:
-    """Return an age in words: `40 s`, `3.5 h`, `12.0 days`."""
+    """Return an age in words: `40 s`, `5 min`, `3.5 h`, `12.0 days`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
     if seconds < 2 * 86400:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 86400:.1f} days"

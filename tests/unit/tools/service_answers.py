@@ -96,7 +96,8 @@ DOUBLE_ELECTRON: dict[str, Any] = {
     "recid": "30521", "title": "/DoubleEG/Run2016G-UL2016_MiniAODv2_NanoAODv9-v1/NANOAOD", "experiment": ["CMS"],
     "type": {"primary": "Dataset", "secondary": ["Collision"]}, "date_created": ["2016"], "run_period": ["Run2016G"],
     "collision_information": {"energy": "13TeV", "type": "pp"}, "doi": "10.7483/OPENDATA.CMS.X",
-    "distribution": {"formats": ["nanoaod", "root"], "number_events": 78797031, "number_files": 47, "size": 75705443664},
+    "distribution": {"formats": ["nanoaod", "root"], "number_events": 78797031, "number_files": 47,
+                     "size": 75705443664},
     "license": {"attribution": "CC0"}, "availability": "online",
 }  # fmt: skip
 

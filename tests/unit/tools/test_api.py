@@ -491,3 +491,26 @@ def test_no_result_is_taken_from_the_cache_of_nodes() -> None:
     tool = load_tools().tools["api_tools"]
     assert tool.discriminator == "api" and list(tool.methods) == ["arxiv", "cern", "nasa", "nist"]
     assert not any(method.lasting for method in tool.methods.values())
+
+
+def test_a_node_of_a_lab(stand: Stand, tmp_path: Path) -> None:
+    """Settings reach the worker's side with the work, answers are kept in the home, and fields hold no times."""
+    from physlab.keys import digest
+    from physlab.model import Resources, Work
+    from physlab.store import open_store
+    from physlab.tools.execute import execute
+
+    stand.say("/cgi-bin/ASD/lines1.pl", Reply(answers.H_ALPHA))
+    web = Web(nist_asd_url=stand.url, nist_delay_s=0)
+    none = Visuals(static=False, series=False, animation=False)
+    with open_store(tmp_path / "store") as store:
+        params = {"data_type": "atomic", "element": "H I"}
+        work = Work(
+            **{"key": "k", "label": "n", "tool": "api_tools", "method": "nist", "params": params, "visuals": none},
+            **{"seed": 0, "device": "cpu", "time_limit_s": 60, "resources": Resources(), "store": str(store.root)},
+            web=web,
+        )
+        first, second = (execute(Work.model_validate_json(work.model_dump_json())) for _ in range(2))
+    assert (first.meta["cached"], second.meta["cached"]) == (False, True) and len(stand.seen) == 1
+    assert digest(first.fields) == digest(second.fields)
+    assert list((tmp_path / "web" / "answers").glob("*.json")) and list((tmp_path / "web" / "pace").iterdir())

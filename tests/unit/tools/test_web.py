@@ -332,7 +332,7 @@ def test_a_stamp_that_makes_no_sense_is_none(tmp_path: Path, stamp: str) -> None
 
 @given(st.floats(0, 1e9))
 def test_ages_are_spelled(seconds: float) -> None:
-    assert spell_age(seconds).split()[1] in ("s", "h", "days")
+    assert spell_age(seconds).split()[1] in ("s", "min", "h", "days")
 
 
 def test_the_settings_reach_the_tool(tmp_path: Path) -> None:
