@@ -65,7 +65,7 @@ def make_plan(lab: Lab, named: NamedDag, request: RunRequest) -> Plan:
 def scripts(lab: Lab, named: NamedDag, request: RunRequest) -> dict[str, str]:
     """Return, for each node that would run and whose inputs are known, the command its site would start."""
     plan = make_plan(lab, named, request)
-    sites, inputs = lab.sites(), Inputs(plan, lab.store, lab.settings.caps)
+    sites, inputs = lab.sites(), Inputs(plan, lab.store, lab.settings.caps, lab.settings.web)
     found = {}
     for node in plan.nodes.values():
         if node.state == "miss":

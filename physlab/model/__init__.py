@@ -7,6 +7,7 @@ from physlab.model.problem import Problem
 from physlab.model.record import NodeRecord, NodeRun, RunRecord, RunRequest
 from physlab.model.reference import Reference, find_references
 from physlab.model.stored import Artifact, StoredArray, StoredFile, is_stored_array, is_stored_file
+from physlab.model.web import Web
 from physlab.model.work import Work, WorkResult
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "StoredArray",
     "StoredFile",
     "Visuals",
+    "Web",
     "Work",
     "WorkResult",
     "find_references",

@@ -7,6 +7,7 @@ from typing import Any
 from physlab.model.base import Model
 from physlab.model.dag import Resources, Visuals
 from physlab.model.stored import Artifact
+from physlab.model.web import Web
 
 
 class Work(Model):
@@ -26,6 +27,7 @@ class Work(Model):
     time_limit_s: float
     resources: Resources
     caps: dict[str, float] = {}
+    web: Web = Web()
     store: str
     attempt: int = 1
 

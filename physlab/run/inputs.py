@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from physlab.errors import ComputationError, ValidationError, nearest
-from physlab.model import NodeRecord, Resources, Work, is_stored_array
+from physlab.model import NodeRecord, Resources, Web, Work, is_stored_array
 from physlab.planning.plan import Plan, PlannedNode
 from physlab.store import Store
 from physlab.tools.execute import restore
@@ -26,10 +26,11 @@ class Inputs:
         plan: The plan of the run.
         store: Where results lie.
         caps: Caps of this lab.
+        web: How this lab asks public services.
     """
 
-    def __init__(self, plan: Plan, store: Store, caps: Mapping[str, float]) -> None:
-        self.plan, self.store, self.caps = plan, store, dict(caps)
+    def __init__(self, plan: Plan, store: Store, caps: Mapping[str, float], web: Web) -> None:
+        self.plan, self.store, self.caps, self.web = plan, store, dict(caps), web
         self._recent: OrderedDict[str, tuple[dict[str, Any], dict[str, Any]]] = OrderedDict()
         self._files: dict[str, dict[str, Any]] = {}
         self._guard = threading.Lock()
@@ -74,6 +75,7 @@ class Inputs:
             time_limit_s=time_limit_s(checked.method, checked.prepared, resources.walltime_s),
             resources=resources,
             caps=self.caps,
+            web=self.web,
             store=str(self.store.root),
             attempt=attempt,
         )

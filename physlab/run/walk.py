@@ -13,7 +13,7 @@ from typing import Any
 
 from physlab import keys
 from physlab.errors import CancelledError, PhyslabError
-from physlab.model import NodeRecord, NodeRun, RunRecord, RunRequest, WorkResult
+from physlab.model import NodeRecord, NodeRun, RunRecord, RunRequest, Web, WorkResult
 from physlab.model.record import Status
 from physlab.planning.placement import place
 from physlab.planning.plan import Plan, PlannedNode, content_digest
@@ -55,6 +55,7 @@ class Run:
         watch: Told of every change of state.
         caps: Caps of this lab.
         office: Answers the nodes that ask the lab itself.
+        web: How this lab asks public services.
     """
 
     plan: Plan
@@ -69,6 +70,7 @@ class Run:
     watch: Callable[[Event], None] = lambda event: None
     caps: Mapping[str, float] = field(default_factory=dict)
     office: Site | None = None
+    web: Web = field(default_factory=Web)
 
 
 def walk(run: Run) -> RunRecord:
@@ -83,7 +85,7 @@ def walk(run: Run) -> RunRecord:
 class _Walk:
     def __init__(self, run: Run) -> None:
         self.run, self.plan, self.store = run, run.plan, run.store
-        self.inputs = Inputs(run.plan, run.store, run.caps)
+        self.inputs = Inputs(run.plan, run.store, run.caps, run.web)
         self.runs: dict[str, NodeRun] = {}
         self.waiting: dict[str, int] = {}
         self.downstream: dict[str, list[str]] = {}

@@ -41,7 +41,8 @@ def call_tool(lab: Lab, call: Call, base_dir: Path) -> Reply:
         lab.store.blobs.export(artifact.sha256, target)
         artifacts.append({"kind": artifact.role, "path": str(target), "sha256": artifact.uri})
     _name_paths(fields, {str(lab.store.blobs.path(a.sha256)): str(folder / a.name) for a in made.artifacts})
-    meta = {**made.meta, "cached": outcome.cached, "warnings": list(made.warnings)}
+    cached = outcome.cached or bool(made.meta.get("cached"))  # a service's answer may have been kept as well
+    meta = {**made.meta, "cached": cached, "warnings": list(made.warnings)}
     return Reply({**fields, "artifacts": artifacts, "meta": meta})
 
 

@@ -141,6 +141,7 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
         watch=conductor.watch,
         caps=lab.settings.caps,
         office=OfficeSite(lambda method, params: _answer_node(lab, method, params, named, conductor.within)),
+        web=lab.settings.web,
     )
     with few_collections():
         return walk(run)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_
 
 from physlab.caps import CAPS
 from physlab.errors import nearest
-from physlab.model import RunRequest
+from physlab.model import RunRequest, Web
 from physlab.model.base import Model
 from physlab.model.record import OffloadPolicy
 
@@ -135,6 +135,7 @@ class Settings(Model):
     sites: SitesSettings = SitesSettings()
     device: DeviceSettings = DeviceSettings()
     visuals: VisualsSettings = VisualsSettings()
+    web: Web = Web()
     collaboration: CollaborationSettings = CollaborationSettings()
     report: ReportSettings = ReportSettings()
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

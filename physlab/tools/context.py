@@ -13,7 +13,7 @@ import numpy as np
 
 from physlab import caps
 from physlab.errors import ComputationError
-from physlab.model import Visuals
+from physlab.model import Visuals, Web
 from physlab.tools.types import File
 
 
@@ -38,6 +38,8 @@ class Context:
         device: The device kind to compute on.
         allow_large: True when the caps are lifted.
         cap_values: Caps of this lab that differ from the table.
+        web: How this lab asks public services.
+        home: The lab's own folder, None where there is none.
         time_limit_s: How long the call may take [s].
         office: Answers the lab's own methods, for the methods that ask it: name and parameters to fields.
         meta: What the reply's `meta` shall say (`mesh`, `samples`, `dtype`, …).
@@ -49,6 +51,8 @@ class Context:
     device: str = "cpu"
     allow_large: bool = False
     cap_values: Mapping[str, float] = field(default_factory=dict)
+    web: Web = field(default_factory=Web)
+    home: Path | None = None
     time_limit_s: float = 10.0
     cpu: int = 1
     attempt: int = 1

@@ -49,6 +49,8 @@ def execute(work: Work, office: Callable[[str, Mapping[str, Any]], dict[str, Any
             seed=work.seed,
             device=work.device,
             cap_values=work.caps,
+            web=work.web,
+            home=root.parent,
             time_limit_s=work.time_limit_s,
             cpu=work.resources.cpu,
             attempt=work.attempt,
