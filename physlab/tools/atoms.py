@@ -15,6 +15,21 @@ SYMBOLS = (
     "Ir", "Pt", "Au", "Hg", "Tl", "Pb", "Bi", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Th", "Pa", "U", "Np", "Pu", "Am",
     "Cm", "Bk", "Cf", "Es", "Fm", "Md", "No", "Lr", "Rf", "Db", "Sg", "Bh", "Hs", "Mt", "Ds",
 )  # fmt: skip
+NAMES = (
+    "hydrogen", "deuterium", "tritium", "helium", "lithium", "beryllium", "boron", "carbon", "nitrogen", "oxygen",
+    "fluorine", "neon", "sodium", "magnesium", "aluminium", "silicon", "phosphorus", "sulfur", "chlorine", "argon",
+    "potassium", "calcium", "scandium", "titanium", "vanadium", "chromium", "manganese", "iron", "cobalt", "nickel",
+    "copper", "zinc", "gallium", "germanium", "arsenic", "selenium", "bromine", "krypton", "rubidium", "strontium",
+    "yttrium", "zirconium", "niobium", "molybdenum", "technetium", "ruthenium", "rhodium", "palladium", "silver",
+    "cadmium", "indium", "tin", "antimony", "tellurium", "iodine", "xenon", "caesium", "barium", "lanthanum",
+    "cerium", "praseodymium", "neodymium", "promethium", "samarium", "europium", "gadolinium", "terbium",
+    "dysprosium", "holmium", "erbium", "thulium", "ytterbium", "lutetium", "hafnium", "tantalum", "tungsten",
+    "rhenium", "osmium", "iridium", "platinum", "gold", "mercury", "thallium", "lead", "bismuth", "polonium",
+    "astatine", "radon", "francium", "radium", "actinium", "thorium", "protactinium", "uranium", "neptunium",
+    "plutonium", "americium", "curium", "berkelium", "californium", "einsteinium", "fermium", "mendelevium",
+    "nobelium", "lawrencium", "rutherfordium", "dubnium", "seaborgium", "bohrium", "hassium", "meitnerium",
+    "darmstadtium",
+)  # fmt: skip
 ROMAN = ((100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
 
 
@@ -22,12 +37,15 @@ def spell_spectrum(text: str, *, neutral: bool = False) -> str:
     """Return the spectrum as ASD spells it: `Fe II`, `198Hg I`, or a bare symbol.
 
     Args:
-        text: `Fe II`, `fe ii`, `Fe+`, `Fe 2`, `Fe`.
+        text: `Fe II`, `fe ii`, `Fe+`, `Fe 2`, `Fe`, `iron`, `iron II`.
         neutral: True makes a bare symbol the neutral atom.
 
     Raises:
         ValidationError: There is no such atom or ion.
     """
+    name, *rest = text.split() or [""]
+    if name.lower() in SYMBOL_OF:
+        text = " ".join((SYMBOL_OF[name.lower()], *rest))
     found = SPECTRUM.fullmatch(text.strip())
     symbol = found[2].capitalize() if found else ""
     if found is None or symbol not in SYMBOLS:
@@ -67,4 +85,5 @@ def roman(number: int) -> str:
     return text
 
 
+SYMBOL_OF = dict(zip(NAMES, SYMBOLS, strict=True)) | {"aluminum": "Al", "sulphur": "S", "cesium": "Cs"}
 STAGES = frozenset(map(roman, range(1, 121)))

@@ -18,6 +18,8 @@ from physlab.settings import load_settings
 from physlab.spelling import read_call
 from physlab.tools import Method, load_tools
 from physlab.tools.examples import command, examples, read, spell
+from tests.unit.tools import service_answers as answers
+from tests.unit.tools.services import standing
 
 PAGES = Path(__file__).parents[2] / "docs" / "reference" / "tools"
 METHODS = [method for tool in load_tools().tools.values() for method in tool.methods.values()]
@@ -25,10 +27,17 @@ METHODS = [method for tool in load_tools().tools.values() for method in tool.met
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One lab for all, so that its workers are started once."""
+    """One lab for all, so that its workers are started once; public services are played by this machine."""
     home = tmp_path_factory.mktemp("lab")
-    with Lab(load_settings(home, overrides={"home": str(home)}, environ={})) as lab:
-        yield lab
+    with standing() as stand:
+        stand.say("/api/query", answers.atom(answers.entry()))
+        stand.say("/api/records/", answers.cern_search(answers.DOUBLE_ELECTRON))
+        stand.say("/api/records/30521", answers.cern_record())
+        stand.say("/api/v0/invoke", answers.mast([answers.WFPC2]))
+        places = {f"web.{name}_url": stand.url for name in ("arxiv", "cern", "mast", "nist_asd", "nist_data")}
+        delays = {f"web.{name}_delay_s": 0.0 for name in ("arxiv", "cern", "nasa", "nist")}
+        with Lab(load_settings(home, overrides={"home": str(home), **places, **delays}, environ={})) as lab:
+            yield lab
 
 
 def test_every_method_has_an_example() -> None:

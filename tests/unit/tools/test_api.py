@@ -17,7 +17,7 @@ from physlab.errors import ComputationError, PhysicsError, ResourceError, Valida
 from physlab.model import Visuals, Web
 from physlab.tools import load_tools
 from physlab.tools.asd import to_air
-from physlab.tools.atoms import roman, spell_spectrum
+from physlab.tools.atoms import SYMBOLS, roman, spell_spectrum
 from physlab.tools.call import call_method
 from physlab.tools.context import Context
 from physlab.tools.mast import from_mjd, separation_arcmin, to_mjd
@@ -514,3 +514,9 @@ def test_a_node_of_a_lab(stand: Stand, tmp_path: Path) -> None:
     assert (first.meta["cached"], second.meta["cached"]) == (False, True) and len(stand.seen) == 1
     assert digest(first.fields) == digest(second.fields)
     assert list((tmp_path / "web" / "answers").glob("*.json")) and list((tmp_path / "web" / "pace").iterdir())
+
+
+def test_elements_by_name() -> None:
+    assert spell_spectrum("hydrogen") == "H" and spell_spectrum("Iron II") == "Fe II"
+    assert spell_spectrum("sulphur", neutral=True) == "S I" and spell_spectrum("tungsten") == "W"
+    assert spell_spectrum("darmstadtium") == SYMBOLS[-1]
