@@ -51,7 +51,7 @@ def test_the_example_on_the_page_works(method: Method, lab: Lab) -> None:
     params = {key: read(value) for key, _, value in (word.partition("=") for word in shlex.split(line)[3:])}
     assert params == examples()[method.full_name]
     call: dict[str, Any] = {"tool": method.tool, "params": params} | ({"method": method.name} if method.name else {})
-    if method.full_name == "experiment_orchestrator.publish_report":  # of the latest run
+    if method.full_name in ("experiment_orchestrator.publish_report", "report_generate"):  # of the latest run
         service.run_dag(lab, "plot x^2 from 0 to 1", RunRequest())
     reply = service.answer(lab, read_call(call, lab.vocabulary), PAGES)
     assert reply.error is None, reply.error
