@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from physlab.errors import ComputationError, ValidationError, nearest
-from physlab.expressions import Expression, normal_name
-from physlab.tools.algebra import Setup, number_of, rational, require_defined, sides, write
-from physlab.tools.calculator_format import RESULT, SUCCESS, Calculation, Speller, has_decimals, only_variable, present
+from physlab.expressions import normal_name
+from physlab.tools.algebra import Setup, number_of, require_defined, sides, write
+from physlab.tools.calculator_format import RESULT, SUCCESS, Calculation, Speller, exact, only_variable, present
 from physlab.tools.calculator_names import Names, Text
 from physlab.tools.cas import solve
 from physlab.tools.cas_params import SolveEquation
@@ -62,19 +62,9 @@ class SystemParams(Calculation):
     )
 
 
-def built(expression: Expression, setup: Setup) -> Any:
-    """Return a formula for SymPy; fractions that are spelled as decimals become fractions.
-
-    Raises:
-        ComputationError: It is undefined or infinite.
-    """
-    return rational(setup.build(expression, {}))
-
-
 def _read(params: ExpressionParams, context: Context) -> tuple[Any, bool]:
     """Return the formula, and whether it holds decimals."""
-    raw = Setup({}, {}, "").build(params.names().read(params.expression, context), {})
-    return rational(raw), has_decimals(raw)
+    return exact(params.names().read(params.expression, context))
 
 
 def evaluate(params: ExpressionParams, context: Context) -> dict[str, Any]:
@@ -237,10 +227,10 @@ def solve_equation(params: SolveParams, context: Context) -> dict[str, Any]:
             f"The equation {params.equation!r} does not contain {unknown}.", hint=nearest(unknown, left.names)
         )
     setup = Setup({}, {}, unknown)
-    residual = setup.build(left, {}) - setup.build(right, {})
+    (first, some), (second, more) = exact(left, setup), exact(right, setup)
     asked = SolveEquation(equation=params.equation, symbol=unknown, guess=params.guess)
-    found = solve(setup, rational(residual), asked, context)
-    decimals = has_decimals(residual) or params.guess is not None
+    found = solve(setup, first - second, asked, context)
+    decimals = some or more or params.guess is not None
     speller = Speller(params.format, params.precision, decimals=decimals)
     return {
         "success": True, "solutions": speller.all(found), "count": len(found), "variable": unknown,
@@ -277,8 +267,8 @@ def solve_system(params: SystemParams, context: Context) -> dict[str, Any]:
     names = params.names(*(params.solve_for or ()))
     setup = Setup({}, {}, "")
     residuals = [_residual(text, names, setup, context) for text in params.equations]
-    exact = [rational(item) for item in residuals]
-    present_names = sorted({str(item) for residual in exact for item in residual.free_symbols})
+    equations = [item for item, _ in residuals]
+    present_names = sorted({str(item) for residual in equations for item in residual.free_symbols})
     unknowns = [normal_name(name) for name in params.solve_for or present_names]
     if missing := [name for name in unknowns if name not in present_names]:
         raise ValidationError(f"No equation contains {missing[0]}.", hint=nearest(missing[0], present_names))
@@ -286,10 +276,10 @@ def solve_system(params: SystemParams, context: Context) -> dict[str, Any]:
         raise ValidationError("The equations contain no unknown.", hint="Check `variables`.")
     symbols = [setup.symbol(name) for name in unknowns]
     if params.guess is not None:
-        found = [_near(exact, symbols, params.guess)]
+        found = [_near(equations, symbols, params.guess)]
     else:
         try:
-            found = sympy.solve(exact, symbols, dict=True)
+            found = sympy.solve(equations, symbols, dict=True)
         except NotImplementedError as error:
             raise ComputationError(
                 "SymPy knows no closed form of the solutions of these equations.",
@@ -297,7 +287,7 @@ def solve_system(params: SystemParams, context: Context) -> dict[str, Any]:
             ) from error
     if not found:
         raise ComputationError("The equations contradict each other: there is no solution.", hint="Check them.")
-    decimals = any(map(has_decimals, residuals)) or params.guess is not None
+    decimals = any(some for _, some in residuals) or params.guess is not None
     speller = Speller(params.format, params.precision, decimals=decimals)
     rows = [[row.get(symbol, symbol) for symbol in symbols] for row in found]
     for row in rows:
@@ -320,25 +310,26 @@ def _rank(item: Any) -> tuple[int, float, float]:
     return (0, value, 0.0) if value is not None else (2, 0.0, 0.0)
 
 
-def _residual(text: str, names: Names, setup: Setup, context: Context) -> Any:
-    left, right = (setup.build(names.read(side, context), {}) for side in sides(text))
-    return left - right
+def _residual(text: str, names: Names, setup: Setup, context: Context) -> tuple[Any, bool]:
+    """Return left - right, and whether a side holds decimals."""
+    (left, some), (right, more) = (exact(names.read(side, context), setup) for side in sides(text))
+    return left - right, some or more
 
 
-def _near(exact: Sequence[Any], symbols: Sequence[Any], guess: dict[str, float]) -> dict[Any, Any]:
+def _near(equations: Sequence[Any], symbols: Sequence[Any], guess: dict[str, float]) -> dict[Any, Any]:
     import sympy
 
     start = {normal_name(name): value for name, value in guess.items()}
     if lacking := [str(item) for item in symbols if str(item) not in start]:
         raise ValidationError(f"guess has no value for {lacking[0]}.", hint="Give one for each unknown.")
-    others = {str(item) for residual in exact for item in residual.free_symbols} - {str(item) for item in symbols}
-    if others or len(exact) != len(symbols):
+    others = {str(item) for residual in equations for item in residual.free_symbols} - {str(item) for item in symbols}
+    if others or len(equations) != len(symbols):
         raise ValidationError(
-            f"A numeric solution needs as many equations as unknowns and values for all other names: {len(exact)} "
+            f"A numeric solution needs as many equations as unknowns and values for all other names: {len(equations)} "
             f"equations, {len(symbols)} unknowns{', no value for ' + min(others) if others else ''}."
         )
     try:
-        point = sympy.nsolve(list(exact), list(symbols), [start[str(item)] for item in symbols])
+        point = sympy.nsolve(list(equations), list(symbols), [start[str(item)] for item in symbols])
     except (ValueError, ZeroDivisionError, TypeError) as error:
         raise ComputationError(
             f"No solution was found near {guess}.", hint="Give a guess nearer to the solution."

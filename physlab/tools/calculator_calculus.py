@@ -9,7 +9,7 @@ from pydantic import AliasChoices, Field
 from physlab.errors import ComputationError, ValidationError
 from physlab.tools.algebra import Setup, number_of, rational, require_defined, write
 from physlab.tools.calculator_algebra import EXPRESSION
-from physlab.tools.calculator_format import RESULT, Calculation, Speller, has_decimals, only_variable, present
+from physlab.tools.calculator_format import RESULT, Calculation, Speller, exact, has_decimals, only_variable, present
 from physlab.tools.calculator_names import Names, Text
 from physlab.tools.cas import definite, derive
 from physlab.tools.context import Context
@@ -76,8 +76,7 @@ class _Problem:
         self.names: Names = params.names(unknown)
         self.setup = Setup({}, {}, unknown)
         self.symbol = self.setup.symbol(unknown)
-        raw = self.setup.build(self.expression, {})
-        self.decimals, self.function = has_decimals(raw), rational(raw)
+        self.function, self.decimals = exact(self.expression, self.setup)
 
     def number(self, text: str, context: Context, *, infinite: bool = False) -> Any:
         """Return a point on the variable's axis.
@@ -91,10 +90,10 @@ class _Problem:
         found = self.names.read(text, context)
         if self.setup.unknown in found.names:
             raise ValidationError(f"{text!r} depends on {self.setup.unknown}.", hint="Give a number.")
-        value = rational(found.to_sympy())
+        value, decimals = (rational(found.to_sympy()), False) if "inf" in found.constants else exact(found)
         if not (infinite and value in (sympy.oo, -sympy.oo)):
             require_defined(value, f"The point {text!r}")
-        self.decimals = self.decimals or has_decimals(found.to_sympy())
+        self.decimals = self.decimals or decimals
         return value
 
 

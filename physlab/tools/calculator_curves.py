@@ -154,7 +154,7 @@ def _plot(
     }  # fmt: skip
     fields |= show(
         context, params, name, caption,
-        draw=lambda figure: _draw(figure, params, scene, drawn, limits),
+        draw=lambda figure: _draw(figure, params, scene, drawn, limits, middle),
         columns=lambda: _columns(scene, drawn),
     )  # fmt: skip
     if context.wants("animation"):
@@ -345,10 +345,10 @@ def _on(scene: Scene, x: Array, y: Array) -> tuple[Array, Array]:
     return np.where(r < 0, scene.u + np.pi, scene.u), np.abs(r)
 
 
-def _draw(
-    figure: Any, params: CurvePlotParams, scene: Scene, drawn: Sequence[tuple[Array, Array]], limits: Any
-) -> None:
+def _draw(figure: Any, params: CurvePlotParams, scene: Scene, drawn: Any, limits: Any, middle: float | None) -> None:
     axes = _axes(figure, params, scene, limits)
+    if middle is not None:
+        axes.set_title(f"{axes.get_title()} ({scene.sweep} = {middle:.4g})".strip())
     for curve, (x, y) in zip(scene.curves, drawn, strict=True):
         first, second = _on(scene, x, y)
         axes.plot(first, second, color=curve.colour, label=curve.label, **dots(len(scene.u)))

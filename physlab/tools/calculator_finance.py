@@ -126,7 +126,17 @@ def annuity(i: float, n: float) -> float:
 
 
 def _growth(i: float, n: float) -> float:
-    return math.exp(n * math.log1p(i))
+    """Return (1 + i)^n.
+
+    Raises:
+        ComputationError: It is beyond floating-point numbers.
+    """
+    try:
+        return math.exp(n * math.log1p(i))
+    except OverflowError as error:
+        raise ComputationError(
+            f"A rate of {i:g} over {n:g} periods grows beyond 1e308.", hint="Check interest_rate and periods."
+        ) from error
 
 
 def _due(params: FinanceParams) -> float:
@@ -199,10 +209,12 @@ def _interest_rate(params: FinanceParams, context: Context) -> dict[str, Any]:
         paid, later = params.payment, params.future_value or 0.0
 
         def miss(i: float) -> float:
-            worth = later / _growth(i, n) + paid * annuity(i, n) * (1 + i if params.due == "begin" else 1)
+            worth = later * math.exp(-n * math.log1p(i)) + paid * annuity(i, n) * (
+                1 + i if params.due == "begin" else 1
+            )
             return worth - now
 
-        low, high = -0.99, 10.0
+        low, high = max(-0.99, math.expm1(-600 / n)), 10.0  # v^n stays a number
         if miss(low) * miss(high) > 0:
             raise ComputationError(f"No rate between -99 % and 1000 % makes {n:g} payments of {paid:g} worth {now:g}.")
         i = float(brentq(miss, low, high, xtol=1e-15, rtol=8.9e-16))

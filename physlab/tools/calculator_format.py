@@ -7,7 +7,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from physlab.errors import ComputationError
-from physlab.tools.algebra import number_of, rational, write
+from physlab.expressions import Apply, Expression, Name, Number
+from physlab.expressions.tree import Leaf, Node
+from physlab.tools.algebra import Setup, number_of, rational, write
 from physlab.tools.calculator_names import Environment, Names, Text
 from physlab.tools.context import Context
 from physlab.tools.registry import Port
@@ -50,6 +52,32 @@ class Calculation(Spelled):
     def names(self, *bound: str) -> Names:
         """Return what reads formulas in this calculation's environment."""
         return Names(self.environment, self.variables, bound)
+
+
+def exact(expression: Expression, setup: Setup | None = None) -> tuple[Any, bool]:
+    """Return a formula for SymPy with every decimal as the fraction that it spells, and whether there was one.
+
+    Args:
+        expression: The formula.
+        setup: What is assumed of its variables.
+
+    Raises:
+        ComputationError: It is undefined or infinite.
+    """
+    import sympy
+
+    values: dict[str, Any] = {}
+
+    def leaf(node: Leaf) -> Node:
+        if isinstance(node, Number) and isinstance(node.value, float):
+            name = f"decimal {len(values)}"  # no formula can hold such a name
+            values[name] = sympy.Rational(repr(node.value))
+            return Name(name)
+        return node
+
+    tree = expression.fold(leaf, lambda operation, args: Apply(operation, tuple(args)))
+    whole = Expression(expression.text, tree, expression.names | values.keys(), expression.constants)
+    return (setup or Setup({}, {}, "")).build(whole, values), bool(values)
 
 
 def has_decimals(result: Any) -> bool:

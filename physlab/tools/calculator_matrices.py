@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 
 from physlab.errors import ComputationError, ValidationError
-from physlab.tools.algebra import number_of, rational, require_defined, write
-from physlab.tools.calculator_format import SUCCESS, Calculation, Speller, has_decimals, present
+from physlab.tools.algebra import number_of, write
+from physlab.tools.calculator_format import SUCCESS, Calculation, Speller, exact, present
 from physlab.tools.calculator_names import Names, Text
 from physlab.tools.context import Context
 from physlab.tools.registry import Port
@@ -74,10 +74,8 @@ def _read(rows: list[list[str]], names: Names, context: Context, name: str) -> t
     import sympy
 
     largest = max(len(rows), len(rows[0]))
-    entries = [[names.read(text, context).to_sympy() for text in row] for row in rows]
-    for row, texts in zip(entries, rows, strict=True):
-        for item, text in zip(row, texts, strict=True):
-            require_defined(item, f"The entry {text!r} of {name}")
+    read = [[exact(names.read(text, context)) for text in row] for row in rows]
+    entries = [[item for item, _ in row] for row in read]
     free = any(item.free_symbols for row in entries for item in row)
     limit = SYMBOLIC if free else LARGEST
     if largest > limit and not context.allow_large:
@@ -85,9 +83,7 @@ def _read(rows: list[list[str]], names: Names, context: Context, name: str) -> t
             f"{name} is {len(rows)} x {len(rows[0])}; exact matrices {'with free names ' if free else ''}have at most "
             f"{limit} rows and columns.", hint="Set allow_large: true, or use the python tool with numpy.",
         )  # fmt: skip
-    return sympy.Matrix([[rational(item) for item in row] for row in entries]), any(
-        has_decimals(item) for row in entries for item in row
-    )
+    return sympy.Matrix(entries), any(some for row in read for _, some in row)
 
 
 def numbers(matrix: Any) -> Any:

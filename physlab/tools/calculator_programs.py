@@ -8,8 +8,8 @@ from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 
 from physlab.errors import ValidationError, nearest
 from physlab.expressions import normal_name
-from physlab.tools.algebra import number_of, rational, require_defined, write
-from physlab.tools.calculator_format import RESULT, SUCCESS, Calculation, Speller, has_decimals, present
+from physlab.tools.algebra import number_of, write
+from physlab.tools.calculator_format import RESULT, SUCCESS, Calculation, Speller, exact, has_decimals, present
 from physlab.tools.calculator_names import Names, Text, UserFunction, plain_name
 from physlab.tools.calculator_program import Machine, merged, read_program
 from physlab.tools.context import Context
@@ -118,17 +118,18 @@ def store_variable(params: StoreParams, context: Context) -> dict[str, Any]:
         ComputationError: The value is undefined or infinite.
     """
     name = plain_name(params.var_name, "A variable")
-    raw = params.names().read(params.var_value, context).to_sympy()
-    require_defined(raw, f"The value {params.var_value!r}")
+    read = params.names().read(params.var_value, context)
+    raw, decimals = exact(read)
     if name in {item.name for item in raw.free_symbols}:
         raise ValidationError(
             f"{name} = {params.var_value} defines {name} by itself.", hint="Give the old one a value."
         )
-    text = write(rational(raw))["str"] if not has_decimals(raw) else write(raw)["str"]
-    if raw.is_Float:
-        text = repr(float(raw))
+    text = write(raw)["str"]
+    if decimals:
+        plain = read.to_sympy()
+        text = repr(float(raw)) if plain.is_Float else write(plain)["str"]
     found = merged(params.environment, params.variables).with_names(variables={name: text})
-    fields = present(raw, params, params.var_value, context)
+    fields = present(raw, params, params.var_value, context, decimals=decimals)
     return {**fields, "var_name": name, "environment": found.model_dump(mode="json")}
 
 
@@ -163,9 +164,9 @@ def recall_variable(params: RecallParams, context: Context) -> dict[str, Any]:
     function = environment.functions.get(name)
     bound = () if function is None else function.variables
     text = environment.variables[name] if function is None else function.expression
-    raw = Names(environment, {}, bound).read(text, context).to_sympy()
+    raw, decimals = exact(Names(environment, {}, bound).read(text, context))
     kind = "variable" if function is None else "function"
-    return {**present(raw, params, text, context), **fields, "kind": kind}
+    return {**present(raw, params, text, context, decimals=decimals), **fields, "kind": kind}
 
 
 def define_function(params: DefineParams, context: Context) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pydantic import AliasChoices, Field, model_validator
 from physlab.errors import ComputationError, ValidationError
 from physlab.expressions import Expression, parse
 from physlab.tools.algebra import Setup, rational, sides, write
-from physlab.tools.calculator_format import SUCCESS, Calculation, Speller, only_variable
+from physlab.tools.calculator_format import SUCCESS, Calculation, Speller, exact, only_variable
 from physlab.tools.calculator_intervals import Nowhere, image
 from physlab.tools.calculator_names import Text, require_names
 from physlab.tools.context import Context
@@ -94,7 +94,7 @@ def find_roots(params: RootsParams, context: Context) -> dict[str, Any]:
     unknown = only_variable(expression.names, params.variable, f"The formula {params.expression!r}")
     require_names(expression, {unknown})
     setup = Setup({}, {}, unknown)
-    function = rational(setup.build(expression, {}))
+    function = exact(expression, setup)[0]
     if function == 0 or function.equals(0):
         raise ComputationError(f"{params.expression!r} is zero everywhere.", hint="Check the formula.")
     found, method, said = _search(function, setup, expression, params)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from physlab.errors import ComputationError, PhyslabError, UnitsError, ValidationError
+from physlab.errors import ComputationError, UnitsError, ValidationError
 from physlab.tools import load_tools
 
 TOOL = "graphing_calculator"
 SQUARE = {"functions": {"f": {"variables": ["x"], "expression": "x^2 + a"}}, "variables": {"a": "sqrt(2)"}}
-OPERATIONS = """
-evaluate simplify expand factor solve_equation solve_system find_roots derivative integral limit series plot_function
-plot_parametric plot_polar plot_implicit plot_inequality plot_data matrix_add matrix_multiply matrix_determinant
-matrix_inverse matrix_eigenvalues matrix_rref stats_descriptive stats_regression stats_distribution
-stats_hypothesis_test create_list list_operations table_values store_variable recall_variable define_function
-execute_program convert_units financial_calc
-""".split()
+OPERATIONS = [
+    "evaluate", "simplify", "expand", "factor", "solve_equation", "solve_system", "find_roots", "derivative",
+    "integral", "limit", "series", "plot_function", "plot_parametric", "plot_polar", "plot_implicit",
+    "plot_inequality", "plot_data", "matrix_add", "matrix_multiply", "matrix_determinant", "matrix_inverse",
+    "matrix_eigenvalues", "matrix_rref", "stats_descriptive", "stats_regression", "stats_distribution",
+    "stats_hypothesis_test", "create_list", "list_operations", "table_values", "store_variable", "recall_variable",
+    "define_function", "execute_program", "convert_units", "financial_calc",
+]  # fmt: skip
 
 
 def test_there_are_36_operations_and_each_says_success():
@@ -52,7 +53,7 @@ def test_definitions_are_bounded(ask):
     with pytest.raises(ValidationError, match="10000 digits"):
         ask(TOOL, "evaluate", expression="f(f(f(f(2))))", environment=tower)
     wide = {"functions": {"f": {"variables": ["x"], "expression": "x + x*x + sin(x)"}}}
-    with pytest.raises(ValidationError, match="parts|levels"):
+    with pytest.raises(ValidationError, match=r"parts|levels"):
         ask(TOOL, "evaluate", expression="f(f(f(f(f(f(f(f(f(f(y))))))))))", environment=wide)
 
 
@@ -239,7 +240,12 @@ def test_convert_units(ask):
         ("matrix_determinant", {"matrix": [[1, 2], [3]]}, ValidationError, "1, 2 entries"),
         ("matrix_determinant", {"matrix": np.eye(41)}, ValidationError, "at most 40"),
         ("matrix_inverse", {"matrix": [[1, 2], [2, 4]]}, ComputationError, "singular.*rank 1 of 2"),
-        ("matrix_eigenvalues", {"matrix": [["a", 1, 0, 0]] * 4}, PhyslabError, ""),
+        (
+            "matrix_eigenvalues",
+            {"matrix": [["a", 1, 0, 2], [1, "b", 3, 0], [0, 3, 1, 1], [2, 0, 1, 5]]},
+            ComputationError,
+            "no closed form",
+        ),
         ("matrix_rref", {"matrix": [["1/0"]]}, ComputationError, "divides by zero|pole"),
         ("convert_units", {"value": 1, "from_unit": "eV", "to_unit": "m"}, UnitsError, "spectroscopy"),
     ],

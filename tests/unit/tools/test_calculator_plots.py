@@ -68,7 +68,8 @@ def test_parametric(ask):
     x, y = a["x"], a["y"]
     assert np.abs(x) ** (2 / 3) + np.abs(y) ** (2 / 3) == pytest.approx(1, abs=1e-12)  # the astroid
     assert np.hypot(np.diff(x), np.diff(y)).sum() == pytest.approx(6, rel=1e-5)  # its length is 6
-    assert read(a["csv_data"])[0] == ["t", "x: (cos(t)^3, sin(t)^3)", "y: (cos(t)^3, sin(t)^3)"]
+    b = ask(TOOL, "plot_parametric", _visuals={"series": True}, series=[{"expression": "t, t^2", "label": "p"}])
+    assert read(b["csv_data"])[0] == ["t", "x: p", "y: p"]
     assert ask(TOOL, "plot_parametric", expression=["t", "t^2"], domain={"start": 0, "end": 2})["y"][-1] == 4
 
 
@@ -85,7 +86,7 @@ def test_implicit_points_lie_on_the_curve(ask):
     a = ask(TOOL, "plot_implicit", _visuals=BOTH, equation="x^2 + y^2 = 4", x_range=[-3, 3], y_range=[-3, 3])
     assert a["x"] ** 2 + a["y"] ** 2 == pytest.approx(4, abs=1e-12)
     assert a["branches"] == 1 and a["curves"][0]["branches"][0]["closed"]
-    header, (x, y, curve, branch) = read(a["csv_data"])
+    header, (_, _, curve, branch) = read(a["csv_data"])
     assert header == ["x", "y", "curve", "branch"] and set(curve) == set(branch) == {1}
 
 
@@ -96,11 +97,11 @@ def test_implicit_topology(ask):
     twice = ask(TOOL, "plot_implicit", equation="(x - y)^2 = 0", **window)  # never changes its sign
     assert twice["branches"] == 1 and twice["x"] == pytest.approx(twice["y"], abs=1e-12)
     pole = ask(TOOL, "plot_implicit", equation="y = 1/x", **window)  # the axis x = 0 is no part of it
-    assert pole["branches"] == 2 and pole["x"] * pole["y"] == pytest.approx(1, abs=1e-12, nan_ok=True)
+    assert pole["branches"] == 2 and np.nanmax(np.abs(pole["x"] * pole["y"] - 1)) < 1e-12
     tangent = ask(TOOL, "plot_implicit", equation="y = tan(x)", **window)
     assert tangent["branches"] == 3 and not np.any(np.abs(np.abs(tangent["x"]) - np.pi / 2) < 1e-6)
     edge = ask(TOOL, "plot_implicit", equation="sqrt(x) + sqrt(y) = 1", x_range=[-0.5, 1.5], y_range=[-0.5, 1.5])
-    assert edge["branches"] == 1 and np.sqrt(edge["x"]) + np.sqrt(edge["y"]) == pytest.approx(1, abs=1e-9)
+    assert edge["branches"] == 1 and np.sqrt(edge["x"]) + np.sqrt(edge["y"]) == pytest.approx(1, abs=1e-7)
 
 
 def test_inequalities(ask):
@@ -150,7 +151,7 @@ def test_data_with_errors_and_a_fit(ask):
         ("plot_implicit", {"equation": "x = y", "samples": 2000}, ValidationError, "cap of 1001"),
         ("plot_inequality", {"expression": "x = y"}, ValidationError, "equation"),
         ("plot_inequality", {"expression": "x + y"}, ValidationError, "not a condition"),
-        ("plot_inequality", {"expression": "x == y"}, ValidationError, "bounds no region"),
+        ("plot_inequality", {"expression": "x != y"}, ValidationError, "bounds no region"),
         ("plot_data", {"data_x": [1, 2], "data_y": [1, 2, 3]}, ValidationError, "2 values, not 3"),
         (
             "plot_data",
@@ -169,7 +170,7 @@ def test_wrong_requests(ask, operation, params, kind, says):
     ("sweep", "says"),
     [
         ({"variable": "a"}, "no range"),
-        ({"variable": "b", "start": 0, "end": 1}, "takes no part"),
+        ({"variable": "b", "start": 0, "end": 1}, "no value|takes no part"),
         ({"variable": "a", "start": 0, "end": 1, "frames": 301}, "cap of 300"),
     ],
 )
