@@ -112,7 +112,9 @@ class Speller:
         import sympy
 
         if self.format == "decimal":
-            return sympy.N(result, self.precision)
+            whole = rational(result)
+            short = whole.is_Integer and abs(int(whole)) < 10**self.precision
+            return whole if short else sympy.N(result, self.precision)
         if self.format == "fraction" and not result.free_symbols and not result.is_rational:
             value = rational(result)
             return value if value.is_Rational else _near(value, self.precision)
