@@ -5,7 +5,7 @@ readings walk that tree.
 """
 
 from physlab.expressions.functions import CONSTANTS, FUNCTIONS
-from physlab.expressions.reader import is_condition, parse
+from physlab.expressions.reader import combine, is_condition, parse
 from physlab.expressions.spelling import GREEK, normal_name
 from physlab.expressions.tree import ASSUMPTIONS, Apply, Constant, Expression, Name, Number, Truth, symbol
 
@@ -20,6 +20,7 @@ __all__ = [
     "Name",
     "Number",
     "Truth",
+    "combine",
     "is_condition",
     "normal_name",
     "parse",

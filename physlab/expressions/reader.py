@@ -13,10 +13,23 @@ from physlab import caps
 from physlab.errors import ValidationError, nearest
 from physlab.expressions.functions import ALIASES, CONDITIONS, CONSTANT_ALIASES, CONSTANTS, FUNCTIONS, find_function
 from physlab.expressions.spelling import LETTERS, normal_name, shorten, to_python
-from physlab.expressions.tree import Apply, Constant, Expression, Name, Node, Number, Truth, constant_value, is_constant
+from physlab.expressions.tree import (
+    Apply,
+    Constant,
+    Expression,
+    Leaf,
+    Name,
+    Node,
+    Number,
+    Truth,
+    constant_value,
+    fold,
+    is_constant,
+)
 
 DIGITS = 10_000  # a whole number that a formula writes, or makes by powers and factorials, has at most so many
 LITERAL_DIGITS = 300
+PARTS = 20_000  # numbers, names and operations of a formula that is put together from others
 _BINARY: dict[type[ast.operator], str] = {ast.Div: "/", ast.Pow: "**", ast.Mod: "%"}
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
@@ -74,6 +87,58 @@ def _syntax_tree(text: str, spelled: str) -> ast.expr:
         raise ValidationError(
             f"The formula {shorten(text)} cannot be read.", hint="Check its parentheses and operators: 2*(x+1)^2."
         ) from error
+
+
+def combine(text: str, tree: Node) -> Expression:
+    """Return a tree that was put together from other formulas as one formula, under the limits of a written one.
+
+    Args:
+        text: How messages call it.
+        tree: The tree; its parts may be shared.
+
+    Raises:
+        ValidationError: It is too large or too deep, or spells a number of more than 10,000 digits.
+    """
+    _size(tree, text)
+    names: set[str] = set()
+    constants: set[str] = set()
+
+    def note(leaf: Leaf) -> None:
+        if isinstance(leaf, Name):
+            names.add(leaf.name)
+        elif isinstance(leaf, Constant):
+            constants.add(leaf.name)
+
+    fold(tree, note, lambda operation, args: None)
+    _growth(tree, text)
+    return Expression(text, tree, frozenset(names), frozenset(constants))
+
+
+def _size(tree: Node, text: str) -> None:
+    """Refuse a tree that is too large or too deep; parts that are shared are measured once.
+
+    Raises:
+        ValidationError: It is.
+    """
+    deepest = int(caps.limit("expression_depth"))
+    known: dict[int, tuple[int, int]] = {}
+
+    def measure(node: Node, depth: int) -> tuple[int, int]:
+        found = known.get(id(node))
+        if found is None:
+            inner = (
+                [measure(arg, depth + 1) for arg in node.args] if isinstance(node, Apply) and depth <= deepest else []
+            )
+            found = 1 + sum(size for size, _ in inner), 1 + max((height for _, height in inner), default=0)
+            known[id(node)] = found
+        if found[0] > PARTS or depth + found[1] > deepest + 1:
+            what = f"has more than {PARTS} parts" if found[0] > PARTS else f"nests more than {deepest} levels"
+            raise ValidationError(
+                f"The formula {shorten(text)} {what} once its functions are put in.", hint="Compute it in steps."
+            )
+        return found
+
+    measure(tree, 0)
 
 
 def is_condition(node: Node) -> bool:

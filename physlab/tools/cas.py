@@ -98,7 +98,7 @@ def differentiate(params: Differentiate, context: Context) -> dict[str, Any]:
     expression = setup.parse(params.expr, context)
     if setup.unknown not in expression.names:
         context.warn(f"{params.expr!r} does not contain {params.symbol}; its derivative is zero.")
-    derivative = _derive(setup, expression, params.order)
+    derivative = derive(setup, expression, params.order)
     answer = write(derivative)
     known = {item: setup.numbers[item.name] for item in derivative.free_symbols if item.name in setup.numbers}
     value = derivative.subs({item: sympy.Number(number) for item, number in known.items()})
@@ -112,7 +112,7 @@ def differentiate(params: Differentiate, context: Context) -> dict[str, Any]:
     return {**report(setup, value, params.expr, context, base, params.to), **answer}
 
 
-def _derive(setup: Setup, expression: Expression, order: int) -> Any:
+def derive(setup: Setup, expression: Expression, order: int) -> Any:
     """Return the derivative; functions such as |x| have one on the real axis only."""
     import sympy
 
@@ -171,7 +171,7 @@ def integrate(params: Integrate, context: Context) -> dict[str, Any]:
         return {**report(setup, result, params.expr, context, None, None), "definite": False}
     ends = [_bound(setup, item, context) for item in params.bounds]
     base = _integral_base(setup, expression, ends) if setup.dimensional else None
-    result = _definite(setup, expression, integrand, symbol, [end.value for end in ends], context, params.numeric)
+    result = definite(setup, expression, integrand, symbol, [end.value for end in ends], context, params.numeric)
     return {**report(setup, result, params.expr, context, base, params.to), "definite": True}
 
 
@@ -195,9 +195,14 @@ def _integral_base(setup: Setup, expression: Expression, ends: list[Part]) -> Ba
     return times(found, width, 1)
 
 
-def _definite(
+def definite(
     setup: Setup, expression: Expression, integrand: Any, symbol: Any, ends: list[Any], context: Context, numeric: bool
 ) -> Any:
+    """Return a definite integral in closed form, or its number by quadrature.
+
+    Raises:
+        ComputationError: It diverges, is undefined, or has neither a closed form nor a number.
+    """
     import sympy
 
     what = f"The integral of {expression.text!r} from {ends[0]} to {ends[1]}"
@@ -264,7 +269,7 @@ def solve_equation(params: SolveEquation, context: Context) -> dict[str, Any]:
         )
     base = infer(left, right, setup.unknown, setup.parts, params.equation) if setup.dimensional else None
     residual = setup.build(left, setup.numbers) - setup.build(right, setup.numbers)
-    found = _solve(setup, residual, params, context)
+    found = solve(setup, residual, params, context)
     answer: dict[str, Any] = {
         "solutions": [write(item)["str"] for item in found],
         "latex_solutions": [write(item)["latex"] for item in found],
@@ -277,7 +282,12 @@ def solve_equation(params: SolveEquation, context: Context) -> dict[str, Any]:
     return {**answer, **_with_unit(setup, left, right, base, params, answer)} if setup.dimensional else answer
 
 
-def _solve(setup: Setup, residual: Any, params: SolveEquation, context: Context) -> list[Any]:
+def solve(setup: Setup, residual: Any, params: SolveEquation, context: Context) -> list[Any]:
+    """Return the solutions of `residual = 0` as SymPy expressions, real ones in ascending order first.
+
+    Raises:
+        ComputationError: No solution, every value is one, or no closed form.
+    """
     import sympy
 
     unknown, text = setup.symbol(setup.unknown), params.equation
