@@ -21,7 +21,7 @@ FIRST_MOMENT = "1980-01-01T00:00:00+00:00"  # of a repository whose date nobody 
 
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text) or text in (".", "..") or text.lower().endswith((".git", ".wiki")):
-        raise ValueError("GitHub takes up to 100 letters, digits, '.', '_' and '-', without '.git' at the end")
+        raise ValueError("a name on GitHub is up to 100 letters, digits, '.', '_' and '-', without '.git' at the end")
     return text
 
 

@@ -46,9 +46,16 @@ class Mesh:
         return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
 
     def closed(self) -> bool:
-        """Say whether every edge is used as often in one direction as in the other, so that nothing leaks."""
-        ends = np.concatenate([self.triangles[:, [0, 1]], self.triangles[:, [1, 2]], self.triangles[:, [2, 0]]])
-        ends = ends[ends[:, 0] != ends[:, 1]].astype(np.int64)
+        """Say whether every edge is used as often in one direction as in the other, so that nothing leaks.
+
+        Corners at one place (within 1e-9 of the mesh's size) count as one.
+        """
+        size = float(np.ptp(self.vertices, axis=0).max()) or 1.0
+        places = np.round((self.vertices - self.vertices.min(axis=0)) / size * 1e9)
+        merged = np.unique(places, axis=0, return_inverse=True)[1].ravel()[self.triangles]
+        a, b, c = merged.T
+        merged = merged[(a != b) & (b != c) & (c != a)]
+        ends = np.concatenate([merged[:, [0, 1]], merged[:, [1, 2]], merged[:, [2, 0]]]).astype(np.int64)
         count = len(self.vertices)
         _, place = np.unique(np.sort(ends, axis=1) @ np.array([count, 1]), return_inverse=True)
         balance = np.bincount(place.ravel(), weights=np.where(ends[:, 0] < ends[:, 1], 1.0, -1.0))

@@ -29,7 +29,8 @@ td, th { border: .5pt solid #e3e7eb; padding: 1mm 2mm; text-align: left }
 _TAGS = frozenset(
     {
         "h1", "h2", "h3", "h4", "h5", "h6", "p", "br", "hr", "em", "strong", "del", "sub", "sup", "code", "pre", "div",
-        "span", "blockquote", "ul", "ol", "li", "dl", "dt", "dd", "a", "img", "table", "thead", "tbody", "tr", "th", "td",
+        "span", "blockquote", "ul", "ol", "li", "dl", "dt", "dd", "a", "img", "table", "thead", "tbody", "tr",
+        "th", "td",
     }
 )  # fmt: skip
 _ATTRIBUTES = {"*": ["id", "class"], "a": ["href", "title"], "img": ["src", "alt", "title"], "th": ["align"]}

@@ -76,8 +76,8 @@ class OverleafParams(Params):
     artifacts: Annotated[list[Exhibit], BeforeValidator(_from_reply)] = Field(
         [],
         description="What stands in it, in order: {type: figure, content: path or from:node.field, caption, label, "
-        "width (0.8 of the line)}; {type: table, content: CSV file or text, rows, or {column: values}, header, digits (6 "
-        "significant)}; {type: equation, content: LaTeX}. Or from:node, all its pictures.",
+        "width (0.8 of the line)}; {type: table, content: CSV file or text, rows, or {column: values}, header, digits "
+        "(6 significant)}; {type: equation, content: LaTeX}. Or from:node, all its pictures.",
     )
     bibliography: list[str] = Field([], description="BibTeX entries.")
     files: dict[str, InputFile] = Field(

@@ -200,6 +200,10 @@ def _read_back(content: bytes, mesh: Mesh, params: VrParams, trimesh: Any) -> No
     same = found.vertices.shape == mesh.vertices.shape and np.array_equal(
         np.asarray(found.vertices, dtype=np.float32), mesh.vertices.astype(np.float32)
     )
+    if mesh.normals is not None:
+        same = same and np.allclose(found.vertex_normals, mesh.normals, atol=1e-6)
+    if mesh.colors is not None:
+        same = same and np.array_equal(found.visual.vertex_colors, mesh.colors)
     if not same or not np.array_equal(found.faces, mesh.triangles):
         raise ValidationError(
             f"The {params.format} file does not hold what was given when it is read back.",
