@@ -68,7 +68,7 @@ def github(params: GithubParams, context: Context) -> dict[str, Any]:
     packed = {f"{params.repository_name}/{name}": path for name, path in repository.contents().items()}
     archive = write_zip(context.workdir / f"{params.repository_name}.zip", packed)
     hosted = _push(params, repository, context) if params.push else None
-    context.meta.update(file_count=len(files), pushed=hosted is not None, created=bool(hosted and hosted.made))
+    context.meta.update(file_count=len(files), pushed=hosted is not None, repository_made=bool(hosted and hosted.made))
     caption = f"Git repository '{params.repository_name}', commit {commit[:12]}."
     return {
         "local_path": context.save(archive, archive.name, role="document", caption=caption, field="local_path"),

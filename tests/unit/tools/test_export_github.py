@@ -266,3 +266,15 @@ def test_the_token_is_not_sent_to_another_host(ask: Ask, repository: dict[str, A
         github.repos["ada/hydrogen-levels"]["clone_url"] = address
         with pytest.raises(ComputationError, match="another host"):
             ask("export_tool", "github", **repository, push=True)
+
+
+def test_a_repeated_run_pushes_nothing(bench: Any, repository: dict[str, Any], github: Github) -> None:
+    """From the cache nothing is sent; computed anew it finds its own commit on GitHub."""
+    nodes = [{"id": "repo", "tool": "export_tool", "method": "github", "params": {**repository, "push": True}}]
+    assert bench.run(nodes).fields("repo")["github_url"] == f"{github.url}/ada/hydrogen-levels"
+    asked = len(github.asked)
+    again = bench.run(nodes)
+    assert again["repo"].cached and len(github.asked) == asked
+    assert bench.run(nodes, refresh=["repo"]).statuses == {"repo": "completed"}
+    assert len(github.asked) > asked and github.count("POST", "git-receive-pack") == 1
+    assert github.count("POST", "repos$") == 1
