@@ -115,6 +115,14 @@ def digest_stream(stream: BinaryIO) -> tuple[str, int]:
     return state.hexdigest(), size
 
 
+def md5_stream(stream: BinaryIO) -> str:
+    """Return the MD5 (32 hex digits) of what is left in a binary stream, for services that know no better."""
+    state = hashlib.md5(usedforsecurity=False)
+    while chunk := stream.read(CHUNK):
+        state.update(chunk)
+    return state.hexdigest()
+
+
 def hasher() -> Any:
     """Return a fresh SHA-256 state, for those who copy and hash in one pass."""
     return hashlib.sha256()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, field_validator
 
 from physlab.caps import CAPS
 from physlab.errors import nearest
@@ -120,6 +121,38 @@ class ReportSettings(Model):
     logo: Path | None = Field(None, description="PNG or SVG file beside the lab's name.")
 
 
+def _service(url: str) -> str:
+    bare = url.rstrip("/")
+    if not re.fullmatch(
+        r"https://[^\s/@?#]+(/[^\s@?#]*)?|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/[^\s@?#]*)?", bare
+    ):
+        raise ValueError("give an https:// address without user, password and query; http:// only on this machine")
+    return bare
+
+
+ServiceUrl = Annotated[str, AfterValidator(_service)]
+
+
+class ExportSettings(Model):
+    """`[export]`: where work is published when a node asks for it, and with which token."""
+
+    github_api: ServiceUrl = Field("https://api.github.com", description="REST address of GitHub or GitHub Enterprise.")
+    github_owner: str | None = Field(
+        None, description="User or organisation that repositories go to; unset: the token's."
+    )
+    github_token: SecretStr | None = Field(
+        None, description="Access token of GitHub; better as a variable than in a file."
+    )
+    zenodo_url: ServiceUrl = Field(
+        "https://zenodo.org", description="Zenodo, or another InvenioRDM with its deposit API."
+    )
+    zenodo_token: SecretStr | None = Field(
+        None, description="Access token of it, with deposit:write and deposit:actions."
+    )
+    zenodo_sandbox_url: ServiceUrl = Field("https://sandbox.zenodo.org", description="The place to try depositions at.")
+    zenodo_sandbox_token: SecretStr | None = Field(None, description="Access token of that place; it is another one.")
+
+
 class Settings(Model):
     """Everything a lab may set."""
 
@@ -138,4 +171,5 @@ class Settings(Model):
     web: Web = Web()
     collaboration: CollaborationSettings = CollaborationSettings()
     report: ReportSettings = ReportSettings()
+    export: ExportSettings = ExportSettings()
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -241,3 +241,17 @@ def test_any_text_is_settings_or_a_told_mistake(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(ConfigurationError):
         (Path(folder) / "physlab.toml").write_bytes(text.encode("utf-8", "replace"))
         load_settings(Path(folder), environ={"HOME": folder})
+
+
+def test_tokens_are_never_shown(load: Load) -> None:
+    tokens = {"PHYSLAB_EXPORT__GITHUB_TOKEN": "ghp_secret"}
+    settings = load(project="[export]\nzenodo_token = 'zen_secret'\n", **tokens)
+    told = f"{shown(settings)} {settings!r} {settings.model_dump_json()} {origins(settings)}"
+    assert "secret" not in told and "**********" in told
+    assert "987654" not in refusal(load, project="[export]\ngithub_token = 987654\n")
+
+
+def test_tokens_travel_encrypted(load: Load) -> None:
+    assert "https://" in refusal(load, PHYSLAB_EXPORT__ZENODO_URL="http://zenodo.example")
+    assert "https://" in refusal(load, PHYSLAB_EXPORT__GITHUB_API="https://me:word@api.example")
+    assert load(PHYSLAB_EXPORT__ZENODO_URL="http://127.0.0.1:8080/").export.zenodo_url == "http://127.0.0.1:8080"
