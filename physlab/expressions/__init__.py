@@ -5,8 +5,10 @@ readings walk that tree.
 """
 
 from physlab.expressions.functions import CONSTANTS, FUNCTIONS
+from physlab.expressions.latex import from_latex
+from physlab.expressions.latex_tokens import is_latex
+from physlab.expressions.names import normal_name
 from physlab.expressions.reader import is_condition, parse
-from physlab.expressions.spelling import normal_name
 from physlab.expressions.tree import ASSUMPTIONS, Apply, Constant, Expression, Name, Number, Truth, symbol
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "Name",
     "Number",
     "Truth",
+    "from_latex",
     "is_condition",
+    "is_latex",
     "normal_name",
     "parse",
     "symbol",
