@@ -143,14 +143,12 @@ class _Latex(Factors):
             raise self.refuse(token, "has an ambiguous row of bars", "Write \\lvert x \\rvert.")
         opens = self.opens_bracket()
         right = self.factor()
-        if opens and _NAMED.fullmatch(left.text) and not self.is_constant(left.text):
-            if LONE.fullmatch(right.text.removeprefix("(").removesuffix(")")):
-                name = left.text.partition("*")[0]
-                raise self.refuse(
-                    token,
-                    f"may call the function {name} or multiply by it",
-                    f"Write {name} \\cdot … for the product.",
-                )
+        called = opens and _NAMED.fullmatch(left.text) and not self.is_constant(left.text)
+        if called and LONE.fullmatch(right.text.removeprefix("(").removesuffix(")")):
+            name = left.text.partition("*")[0]
+            raise self.refuse(
+                token, f"may call the function {name} or multiply by it", f"Write {name} \\cdot … for the product."
+            )
         return right
 
     # --- functions -------------------------------------------------------------------------------------------------

@@ -79,7 +79,9 @@ class Factors(Names):
             return token.text in _PRIMARY_COMMANDS
         if token.kind == "sign":
             return token.text in ("(", "[", "{") or (token.text == "|" and self.inside[-1] != "|")
-        return token.kind in ("letter", "number", "name", "operator") and not (self.inside[-1] == "cases" and self.word())
+        return token.kind in ("letter", "number", "name", "operator") and not (
+            self.inside[-1] == "cases" and self.word()
+        )
 
     def opens_bracket(self, *, tight: bool = False) -> bool:
         """Say whether a bracket opens here; `tight`: without space before it, as a call is written."""
@@ -177,7 +179,7 @@ class Factors(Names):
             if len(token.text) > 1:
                 rest = token._replace(text=token.text[1:], start=token.start + 1, spaced=False)
                 self.tokens[self.place : self.place + 1] = [token._replace(text=token.text[0]), rest]
-            self.take()
+            token = self.take()
             if strict and what == "exponent" and not self.here.spaced and self.here.kind == "letter":
                 raise self.refuse(token, f"has an ambiguous {what}", f"Write {{{token.text}}} or {{{token.text}…}}.")
             return Piece(token.text, ATOM)
@@ -225,6 +227,7 @@ class Factors(Names):
         raise self.unknown_token(token)
 
     def number(self) -> Piece:
+        """Read a number; 1e-3 is the product 1·e-3 in LaTeX, and refused."""
         token = self.take()
         letter, after = self.here, self.ahead()
         if letter.text in ("e", "E") and not letter.spaced and not after.spaced:
@@ -282,7 +285,9 @@ class Factors(Names):
             raise self.unknown_token(self.here)
         if sized:
             if self.here.kind != "size":
-                raise self.refuse(self.here, f"lacks the \\right that belongs to {opening.text}", "Close what was opened.")
+                raise self.refuse(
+                    self.here, f"lacks the \\right that belongs to {opening.text}", "Close what was opened."
+                )
             self.take()
         closing = (FENCES | BARS).get(opening.text, opening.text)
         self.expect(closing, opening)

@@ -85,7 +85,9 @@ class Cursor:
             return self.refuse(token, "holds =", hint)
         hints = {"%": "Write \\bmod.", "**": "Write ^.", "&": "It belongs into \\begin{cases}.", "'": DERIVATIVE_HINT}
         return self.refuse(
-            token, f"holds {token.text!r} where it cannot be read", hints.get(token.text[:2], "Check what stands there.")
+            token,
+            f"holds {token.text!r} where it cannot be read",
+            hints.get(token.text[:2], "Check what stands there."),
         )
 
 
@@ -217,11 +219,10 @@ class Names(Cursor):
         opened = self.take()
         if not self.accept("{"):
             token = self.take()
-            if token.kind in ("letter", "number") and not self.here.spaced and self.here.kind in ("letter", "number"):
+            follows = not self.here.spaced and self.here.kind in ("letter", "number")
+            if len(token.text) > 1 if token.kind == "number" else token.kind == "letter" and follows:
                 raise self.refuse(
-                    token,
-                    "has a subscript of several signs without braces",
-                    f"Write _{{{token.text}{self.here.text}}}, or a space after its first sign.",
+                    token, "has a subscript of several signs without braces", "Write _{…}, or a space after one sign."
                 )
             return [self._element(token, alone=True)]
         parts: list[str] = []

@@ -13,9 +13,24 @@ GREEK_COMMANDS: dict[str, str] = {name: name for name in LETTERS - {"pi"}} | {
 
 FUNCTION_COMMANDS: dict[str, str] = {
     name: name
-    for name in ("sin", "cos", "tan", "sec", "csc", "cot", "sinh", "cosh", "tanh", "coth", "exp", "log", "arg",
-                 "min", "max")
-} | {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log", "lg": "log10", "Re": "re", "Im": "im"}  # fmt: skip
+    for name in [
+        "sin",
+        "cos",
+        "tan",
+        "sec",
+        "csc",
+        "cot",
+        "sinh",
+        "cosh",
+        "tanh",
+        "coth",
+        "exp",
+        "log",
+        "arg",
+        "min",
+        "max",
+    ]
+} | {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log", "lg": "log10", "Re": "re", "Im": "im"}
 OPERATOR_NAMES = {"Re": "re", "Im": "im", "arsinh": "asinh", "arcosh": "acosh", "artanh": "atanh"}
 
 RELATIONS = {

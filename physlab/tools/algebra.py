@@ -96,7 +96,13 @@ def sides(equation: str) -> tuple[str, str]:
         ValidationError: It is not one equation.
     """
     inner = re.fullmatch(r"\s*Eq\((.*)\)\s*", equation, re.DOTALL)
-    parts = split_equation(equation) if is_latex(equation) else _arguments(inner[1]) if inner else re.split(r"(?<![<>=!])={1,2}(?!=)", equation)
+    parts = (
+        split_equation(equation)
+        if is_latex(equation)
+        else _arguments(inner[1])
+        if inner
+        else re.split(r"(?<![<>=!])={1,2}(?!=)", equation)
+    )
     if len(parts) > 2 or re.search(r"[<>≤≥≠]|!=", equation):
         raise ValidationError(f"{equation!r} is not one equation.", hint="Write left = right.")
     return parts[0], (parts[1] if len(parts) == 2 else "0")
