@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 
-from physlab import caps
 from physlab.expressions.latex_factors import ATOM, LOGIC, LONE, POWER, PRODUCT, SUM, Factors, Piece
 from physlab.expressions.latex_tokens import Token
 from physlab.expressions.latex_words import (
@@ -47,16 +46,6 @@ def from_latex(
 
 
 class _Latex(Factors):
-    def __init__(
-        self,
-        text: str,
-        declared: Collection[str],
-        functions: Collection[str] | None,
-        unknown: tuple[str, str] | None,
-    ) -> None:
-        super().__init__(text, declared, functions, unknown)
-        self.depth, self.deepest = 0, int(caps.limit("expression_depth"))
-
     def formula(self) -> str:
         if self.here.kind == "end":
             return ""
@@ -68,12 +57,7 @@ class _Latex(Factors):
     # --- operations, from the weakest ------------------------------------------------------------------------------
 
     def expression(self) -> Piece:
-        self.depth += 1
-        if self.depth > self.deepest:
-            raise self.refuse(self.here, f"nests more than {self.deepest} levels", "Split it over several nodes.")
-        found = self.joined(("lor", "vee"), "or", lambda: self.joined(("land", "wedge"), "and", self.comparison))
-        self.depth -= 1
-        return found
+        return self.joined(("lor", "vee"), "or", lambda: self.joined(("land", "wedge"), "and", self.comparison))
 
     def joined(self, signs: tuple[str, ...], word: str, part: Callable[[], Piece]) -> Piece:
         parts = [part()]
@@ -83,10 +67,8 @@ class _Latex(Factors):
 
     def comparison(self) -> Piece:
         if self.accept("neg", "lnot"):
-            self.depth += 1
-            found = Piece(f"not ({self.expression().text})", LOGIC)
-            self.depth -= 1
-            return found
+            with self.deeper():
+                return Piece(f"not ({self.comparison().text})", LOGIC)
         found = self.sum()
         while self.sees(*RELATIONS) or ("cases" in self.inside[-1:] and self.sees("=")):
             sign = RELATIONS.get(self.take().text, "==")
@@ -107,7 +89,8 @@ class _Latex(Factors):
         return Piece(" ".join(terms), SUM)
 
     def product(self) -> Piece:
-        divided, alone, barred = False, True, self.sees("|")
+        signed = self.place > 0 and self.tokens[self.place - 1].text in ("+", "-")
+        divided, alone, barred = False, not signed, self.sees("|")
         found = last = self.factor()
         while True:
             token = self.here
@@ -117,7 +100,7 @@ class _Latex(Factors):
                 found = Piece(f"{found.within(PRODUCT)}{sign}{last.within(POWER)}", PRODUCT)
             elif self.accept("bmod"):
                 last = self.factor()
-                if not alone or self.starts_factor() or self.sees("bmod", *TIMES, *OVER):
+                if not alone or self.starts_factor() or self.sees("bmod", "+", "-", *TIMES, *OVER):
                     raise self.refuse(token, "has an ambiguous \\bmod", "Put parentheses around its two sides.")
                 return Piece(f"mod({found.text}, {last.text})", ATOM)
             elif self.starts_factor():
@@ -200,7 +183,7 @@ class _Latex(Factors):
         if self.sees("|", "lvert", "lfloor", "lceil") or self.here.kind == "size":
             return self.fenced().text
         if self.here.text in FUNCTION_COMMANDS and self.here.kind == "command":
-            return self.function_command().text
+            return self.primary().text
         return self.bare_argument(name, token)
 
     def bare_argument(self, name: str, token: Token) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from physlab import caps
 from physlab.expressions.functions import find_function
 from physlab.expressions.latex_names import Names
 from physlab.expressions.latex_tokens import Token
@@ -62,11 +64,21 @@ class Factors(Names):
     ) -> None:
         super().__init__(text, {*declared, *(functions or ())})
         self.functions, self.unknown = functions, unknown
+        self.depth, self.deepest = 0, int(caps.limit("expression_depth"))
         self.inside: list[str] = [""]  # what is open: "|" when it is a bar that looks the same on both sides
 
     @abstractmethod
     def expression(self) -> Piece:
         """Read what brackets may hold."""
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """Count the levels of what is read inside something else."""
+        self.depth += 1
+        if self.depth > self.deepest:
+            raise self.refuse(self.here, f"nests more than {self.deepest} levels", "Split it over several nodes.")
+        yield
+        self.depth -= 1
 
     # --- what may begin a factor ---------------------------------------------------------------------------------
 
@@ -189,8 +201,10 @@ class Factors(Names):
                 raise self.refuse(token, f"has an {what} of several signs without braces", "Write {…} around it.")
             return Piece(token.text, ATOM)
         if token.kind == "name" or (token.kind == "command" and token.text in _BARE_COMMANDS - ACCENTS.keys()):
-            if token.text in FRACTIONS or token.text == "sqrt":
+            if token.kind == "command" and token.text in (*FRACTIONS, *DOTS, "sqrt"):
                 return self.primary()
+            if token.kind == "name" and not LONE.fullmatch(token.text):
+                raise self.refuse(token, f"has the name {token.text!r}", "Names are a letter, then letters, digits, _.")
             self.take()
             return Piece(GREEK_COMMANDS.get(token.text) or CONSTANT_COMMANDS.get(token.text) or token.text, ATOM)
         if token.kind == "end":
@@ -208,6 +222,11 @@ class Factors(Names):
 
     def primary(self) -> Piece:
         """Read a factor without what stands behind it."""
+        with self.deeper():
+            return self.undressed()
+
+    def undressed(self) -> Piece:
+        """Choose how to read a factor by its first sign."""
         token = self.here
         if token.kind == "number":
             return self.number()
@@ -250,8 +269,9 @@ class Factors(Names):
         if self.here.kind == "sign" and self.here.text.startswith("'"):
             prime = self.take()
             return self.primed(name, len(prime.text), prime)
-        if self.is_constant(name) or not self.opens_call():
-            return Piece(name, ATOM)
+        known = self.functions is not None and name in self.declared and name not in self.functions
+        if self.is_constant(name) or not self.opens_call() or (known and not self.sees("{")):
+            return Piece(name, ATOM)  # a declared variable is no function: what follows is a factor
         if token.kind == "command" and name == "gamma" and name not in self.declared:
             raise self.refuse(token, "calls \\gamma", "Write \\Gamma for the function, \\cdot for a product.")
         if self.functions is not None and name not in self.functions and not find_function(name):

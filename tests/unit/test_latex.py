@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
-from hypothesis import assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from physlab.errors import ValidationError
@@ -81,7 +81,8 @@ AMBIGUOUS = [
     r"\sin\frac{x}{2} y", r"\sin^{-1} x", r"\sin{x}^2", r"1/2 \pi", r"a/b c\alpha", r"\frac{1}{2} / 2 x",
     r"$x^23$", r"$x^-1$", r"$m_ec^2$", r"$x_12$", r"$e^2x$", r"$e^xy$", r"\omega (t)", r"\omega(t - t_0)", r"$a^2(t)$",
     r"$x^{(2)}$", r"\Delta x", r"1e-3\,x", r"|x|y|z|\alpha", r"|x||y|\alpha", r"\gamma(v)", r"$T_{0}\left(1+z\right)$",
-    r"$sin(x)$", r"$2 pi$", r"\alpha xsin(x)", r"\varphi + \phi", r"n!!\alpha", r"\alpha^2!", r"a b \bmod c", r"$x 2$",
+    r"$sin(x)$", r"$2 pi$", r"\alpha xsin(x)", r"\varphi + \phi", r"n!!\alpha", r"\alpha^2!", r"a b \bmod c",
+    r"-x \bmod 2", r"1 + x \bmod y", r"x \bmod y + 1", r"$x 2$",
     r"\overline", r"\alpha + - x", r"\pm x",
 ]  # fmt: skip
 
@@ -145,6 +146,9 @@ def test_declared_names_are_names() -> None:
     assert parse(r"\Delta x", ["Deltax"]).names == {"Deltax"}
     assert parse(r"\Delta x", ["Delta", "x"]).names == {"Delta", "x"}
     assert parse(r"e^{2}", ["e"]).names == {"e"}
+    assert float(parse(r"$T_0(1 + z)$", ["T_0", "z"]).evaluate(T_0=2.725, z=1)) == 5.45
+    with pytest.raises(ValidationError, match="may call the function omega"):
+        parse(r"\omega(t)", ["omega", "t"])
     for text, names in ((r"$mv$", ["m", "v", "mv"]), (r"$x_{1}$", ["x1", "x_1"]), (r"$ratex$", ["rate", "x"])):
         with pytest.raises(ValidationError, match=r"ambiguous|both|declared name"):
             parse(text, names)
@@ -189,7 +193,7 @@ def test_derivatives_of_one_unknown_function_are_read() -> None:
 
 
 NAMES = ["x", "y", "alpha", "omega_0", "x1", "rate", "hbar", "theta_max", "Omega"]
-FUNCTIONS = ["sin", "cos", "exp", "log", "sqrt", "abs", "tanh", "atan", "asinh", "erf", "gamma", "conjugate", "floor"]
+FUNCTIONS = ["sin", "cos", "exp", "log", "sqrt", "abs", "tanh", "atan", "asinh", "erf", "conjugate"]
 
 
 def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -197,13 +201,13 @@ def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
         st.tuples(inner, st.integers(-3, 3), st.integers(1, 3)).map(lambda t: f"({t[0]})^({t[1]}/{t[2]})"),
         st.tuples(st.sampled_from(FUNCTIONS), inner).map(lambda t: f"{t[0]}({t[1]})"),
-        st.tuples(st.sampled_from(["min", "max", "atan2", "mod"]), inner, inner).map(
-            lambda t: f"{t[0]}({t[1]}, {t[2]})"
-        ),
-        st.tuples(inner, inner).map(lambda t: f"where({t[0]} < 1, {t[1]}, 2)"),
-        inner.map(lambda t: f"factorial({t})"),
         inner.map(lambda t: f"-{t}"),
     )
+
+
+# SymPy takes minutes to order, round or choose between some nested formulas, so that these stand at the top only.
+OUTER = ["{}", "atan2({}, x)", "min({}, rate)", "max(1, {}, y)", "mod({}, 2)", "where({} < 1, x, 2)", "floor({})",
+         "factorial({})", "gamma({})", "binomial({}, 2)", "abs({})^2"]  # fmt: skip
 
 
 TREES = st.recursive(
@@ -214,13 +218,14 @@ TREES = st.recursive(
         st.sampled_from(["1.5e-7", "2.25e12"]),
     ),
     _grow,
-    max_leaves=7,
+    max_leaves=5,
 )
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
-@given(TREES)
-def test_the_latex_of_sympy_is_read_back(text: str) -> None:
+@settings(derandomize=True, max_examples=120, deadline=None, phases=(Phase.explicit, Phase.generate))
+@given(TREES, st.sampled_from(OUTER))
+def test_the_latex_of_sympy_is_read_back(inner: str, outer: str) -> None:
+    text = outer.format(inner)
     try:
         expression: Any = parse(text).to_sympy()
     except Exception:  # noqa: BLE001 - what SymPy refuses is not printed
@@ -233,6 +238,7 @@ def test_the_latex_of_sympy_is_read_back(text: str) -> None:
     try:
         found = parse(f"${latex}$", variables=NAMES)
     except ValidationError as error:
+        assume("ambiguous \\bmod" not in str(error))  # SymPy writes Mod(-x, 2) as -x \\bmod 2
         assume("digits" not in str(error) and "levels" not in str(error) and "characters" not in str(error))
         raise
     values = {name: 0.31 + 0.17 * place for place, name in enumerate(NAMES)}
