@@ -43,6 +43,8 @@ class Vocabulary:
             if method is None and name is not None and isinstance(params.get(name), str) and self._has_methods(tool):
                 params = dict(params)
                 method = params.pop(name)
+        if method is not None and not isinstance(method, str):
+            raise ValidationError(f"method = {method!r} is not a text.", hint="Give the name of a method of the tool.")
         if method is not None and discriminator and params.get(discriminator) == method:
             params = {name: value for name, value in params.items() if name != discriminator}
         if method is not None:
@@ -59,6 +61,17 @@ def read_call(payload: Any, vocabulary: Vocabulary) -> Call:
     Raises:
         ValidationError: It is not an object, names no tool, or a lab method is missing or unknown.
     """
+    try:
+        return _call(payload, vocabulary)
+    except RecursionError as error:
+        raise _too_deep() from error
+
+
+def _too_deep() -> ValidationError:
+    return ValidationError("The payload nests too deeply to be read.", hint="Nest at most 100 levels.")
+
+
+def _call(payload: Any, vocabulary: Vocabulary) -> Call:
     if not isinstance(payload, Mapping):
         raise ValidationError("A tool call is a JSON object.", hint='For instance {"tool": "cas", "params": {…}}.')
     if payload.get("method") == "tools/call" and isinstance(payload.get("params"), Mapping):
@@ -122,6 +135,13 @@ def read_dag(spec: Any, vocabulary: Vocabulary) -> Dag:
     Raises:
         ValidationError: It has not the shape of a DAG; every finding is in `details["problems"]`.
     """
+    try:
+        return _dag(spec, vocabulary)
+    except RecursionError as error:
+        raise _too_deep() from error
+
+
+def _dag(spec: Any, vocabulary: Vocabulary) -> Dag:
     if isinstance(spec, list):
         spec = {"nodes": spec}
     if not isinstance(spec, Mapping):

@@ -5,8 +5,11 @@ readings walk that tree.
 """
 
 from physlab.expressions.functions import CONSTANTS, FUNCTIONS
+from physlab.expressions.latex import from_latex
+from physlab.expressions.latex_tokens import is_latex
+from physlab.expressions.names import normal_name
 from physlab.expressions.reader import combine, is_condition, parse
-from physlab.expressions.spelling import GREEK, normal_name
+from physlab.expressions.spelling import GREEK
 from physlab.expressions.tree import ASSUMPTIONS, Apply, Constant, Expression, Name, Number, Truth, symbol
 
 __all__ = [
@@ -21,7 +24,9 @@ __all__ = [
     "Number",
     "Truth",
     "combine",
+    "from_latex",
     "is_condition",
+    "is_latex",
     "normal_name",
     "parse",
     "symbol",

@@ -12,7 +12,10 @@ from typing import Any
 from physlab import caps
 from physlab.errors import ValidationError, nearest
 from physlab.expressions.functions import ALIASES, CONDITIONS, CONSTANT_ALIASES, CONSTANTS, FUNCTIONS, find_function
-from physlab.expressions.spelling import LETTERS, normal_name, shorten, to_python
+from physlab.expressions.latex import from_latex
+from physlab.expressions.latex_tokens import is_latex
+from physlab.expressions.names import normal_name
+from physlab.expressions.spelling import LETTERS, shorten, to_python
 from physlab.expressions.tree import (
     Apply,
     Constant,
@@ -47,11 +50,12 @@ def parse(
     variables: Collection[str] = (),
     functions: Collection[str] = (),
 ) -> Expression:
-    """Read a formula.
+    r"""Read a formula.
 
     Powers are `^` or `**`; `2x`, `2 sin(x)` and `3(x+1)` are products; Greek letters are their names (`ω₀` is
     `omega_0`). `pi`, `e` (Euler's number), `i` and `I` (the imaginary unit) and `inf` are constants unless they are
-    declared as variables.
+    declared as variables. LaTeX (`\frac{1}{2} m v^2`, `$mv^2$`) is read as well; there letters without space between
+    them are a product, unless they are the name of a variable that is declared.
 
     Args:
         text: The formula.
@@ -68,8 +72,9 @@ def parse(
         raise ValidationError(
             f"The formula has {len(text)} characters; the cap is {longest}.", hint="Split it over several nodes."
         )
-    spelled = to_python(text)
-    reader = _Reader(text, names, frozenset(map(normal_name, (*(names or ()), *variables))), frozenset(functions))
+    declared = frozenset(map(normal_name, (*(names or ()), *variables)))
+    spelled = to_python(from_latex(text, declared, functions=functions) if is_latex(text) else text)
+    reader = _Reader(text, names, declared, frozenset(functions))
     tree = reader.read(_syntax_tree(text, spelled), 0)
     if "**" in spelled or reader.grows:
         _growth(tree, text)
@@ -82,7 +87,7 @@ def _syntax_tree(text: str, spelled: str) -> ast.expr:
             warnings.simplefilter("ignore", SyntaxWarning)
             return ast.parse(spelled.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        if not text.strip():
+        if not spelled.strip():
             raise ValidationError("The formula is empty.", hint="Write for instance sin(x)^2.") from error
         raise ValidationError(
             f"The formula {shorten(text)} cannot be read.", hint="Check its parentheses and operators: 2*(x+1)^2."

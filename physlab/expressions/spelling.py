@@ -52,13 +52,13 @@ _TOKEN = re.compile(
     re.ASCII | re.DOTALL,
 )
 _OPERANDS, _ENDS = frozenset(("number", "name", "open")), frozenset(("number", "name", "close"))
-_WORDS = frozenset(("and", "or", "not"))
-_RESERVED = frozenset(keyword.kwlist) - _WORDS - {"lambda", "True", "False"}
+WORDS = frozenset(("and", "or", "not"))
+RESERVED = frozenset(keyword.kwlist) - WORDS - {"lambda", "True", "False"}
 
 
 def shorten(text: str) -> str:
     """Return a formula as messages show it."""
-    return repr(text if len(text) <= 60 else text[:57] + "…")
+    return repr(text if len(text) <= 60 else text[:57] + "…").replace("\\\\", "\\")
 
 
 def to_ascii(text: str) -> str:
@@ -76,20 +76,6 @@ def _spell_letter(match: re.Match[str]) -> str:
     name = GREEK[letter]
     gap = " " if after and name != "Delta" else ""
     return f"{before}{' ' if before else ''}{name}{gap}"
-
-
-def normal_name(name: str) -> str:
-    """Return a variable's name as formulas spell it: `ω₀` is `omega_0`.
-
-    Raises:
-        ValidationError: It is not one name.
-    """
-    plain = to_ascii(name).strip()
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", plain, re.ASCII) or plain in _RESERVED | _WORDS:
-        raise ValidationError(
-            f"{shorten(name)} is not a name for a variable.", hint="Use a letter, then letters, digits and _."
-        )
-    return plain
 
 
 def to_python(text: str) -> str:
@@ -112,7 +98,7 @@ def _spell(text: str) -> Iterator[str]:
             continue
         if kind in ("odd", "radix"):
             raise ValidationError(f"The formula {shorten(text)} holds {piece!r}.", hint=_advise(piece))
-        if piece in _WORDS or piece == "~":
+        if piece in WORDS or piece == "~":
             kind = "sign"
         if kind in _OPERANDS:
             if last not in _ENDS:
@@ -148,10 +134,10 @@ def _multiplies(last: str, word: str, kind: str, piece: str, text: str) -> bool:
 
 
 def _escape(piece: str, kind: str, text: str) -> str:
-    if piece in _WORDS:
+    if piece in WORDS:
         return f" {piece} "
     if kind == "name":
-        if piece in _RESERVED:
+        if piece in RESERVED:
             raise ValidationError(
                 f"The formula {shorten(text)} holds the reserved word '{piece}'.", hint="Use another name for it."
             )

@@ -208,6 +208,16 @@ def is_constant(node: Node) -> bool:
 
 
 def constant_value(node: Node) -> complex:
-    """Return the number of a tree without variables; NaN or infinity where it has none."""
-    with np.errstate(all="ignore"):
-        return complex(fold(node, lambda leaf: _number(leaf, {}), _compute))
+    """Return the number of a tree without variables; NaN or infinity where it has none.
+
+    Raises:
+        ValidationError: It applies to a complex number what only real ones have, such as floor(i).
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return complex(fold(node, lambda leaf: _number(leaf, {}), _compute))
+    except (TypeError, ValueError) as error:
+        raise ValidationError(
+            f"A constant of the formula cannot be computed: {error}.",
+            hint="Comparisons, floor, mod, min and max need real numbers.",
+        ) from error

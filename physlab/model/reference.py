@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from physlab.errors import ValidationError
+
 PREVIOUS = "from_previous_step"
 _PATTERN = re.compile(r"from:([A-Za-z0-9_][A-Za-z0-9_-]*)((?:\.[A-Za-z0-9_-]+)*)")
 
@@ -30,9 +32,16 @@ class Reference(NamedTuple):
 
 
 def find_references(value: Any) -> list[Reference]:
-    """Return every reference inside a parameter value, in the order they are written."""
+    """Return every reference inside a parameter value, in the order they are written.
+
+    Raises:
+        ValidationError: The value nests too deeply.
+    """
     found: list[Reference] = []
-    _collect(value, found)
+    try:
+        _collect(value, found)
+    except RecursionError as error:
+        raise ValidationError("A value nests too deeply to be read.", hint="Nest at most 100 levels.") from error
     return found
 
 

@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 from physlab.errors import ComputationError, ValidationError
-from physlab.expressions import Expression, is_condition, normal_name, parse, symbol
+from physlab.expressions import Expression, is_condition, is_latex, normal_name, parse, symbol
+from physlab.expressions.latex_tokens import split_equation
 from physlab.tools.context import Context
 from physlab.tools.dimensions import Base, convert, in_base_units, natural_unit
 from physlab.tools.measures import parse_unit
@@ -95,7 +96,13 @@ def sides(equation: str) -> tuple[str, str]:
         ValidationError: It is not one equation.
     """
     inner = re.fullmatch(r"\s*Eq\((.*)\)\s*", equation, re.DOTALL)
-    parts = _arguments(inner[1]) if inner else re.split(r"(?<![<>=!])={1,2}(?!=)", equation)
+    parts = (
+        split_equation(equation)
+        if is_latex(equation)
+        else _arguments(inner[1])
+        if inner
+        else re.split(r"(?<![<>=!])={1,2}(?!=)", equation)
+    )
     if len(parts) > 2 or re.search(r"[<>≤≥≠]|!=", equation):
         raise ValidationError(f"{equation!r} is not one equation.", hint="Write left = right.")
     return parts[0], (parts[1] if len(parts) == 2 else "0")

@@ -98,7 +98,8 @@ def _read(params: SolveOde, context: Context) -> tuple[Problem, list[Condition]]
     unknown = UnknownFunction(normal_name(params.func), normal_name(params.symbol))
     if unknown.name == unknown.variable:
         raise ValidationError(f"{unknown.name} is both the function and its variable.", hint="Give func and symbol.")
-    marked = [unknown.mark(side) for side in sides(params.ode)]
+    named = {normal_name(name) for name in (*params.vars, *params.assumptions) if name != "*"}
+    marked = [unknown.mark(side, named) for side in sides(params.ode)]
     orders = {order for side in marked for order in unknown.orders(side)}
     if not orders - {0}:
         raise ValidationError(

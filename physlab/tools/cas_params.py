@@ -49,7 +49,7 @@ Quantity = Annotated[Value, BeforeValidator(_to_value)]
 Formula = Annotated[str, BeforeValidator(_to_text)]
 EXPR = Field(
     validation_alias=AliasChoices("expr", "expression"),
-    description="Formula such as `a*exp(-x^2/2)`: + - * / ^, known functions, Greek letters, pi, e, I.",
+    description="Formula such as `a*exp(-x^2/2)`: + - * / ^, known functions, Greek letters, pi, e, I; or LaTeX.",
 )
 SYMBOL = Field(
     validation_alias=AliasChoices("symbol", "variable"), min_length=1, description="The variable, for instance `x`."
@@ -126,7 +126,7 @@ class SolveOde(Symbolic):
     ode: Formula = Field(
         validation_alias=AliasChoices("ode", "equation"),
         description="`left = right`, or what is to be zero: `y'' + y = 0`, `Derivative(y(x), x, 2) + y(x)`, "
-        "`diff(y, x, 2) = -y`, `d^2y/dx^2 = -y`, `ÿ + y = 0`.",
+        "`diff(y, x, 2) = -y`, `d^2y/dx^2 = -y`, `ÿ + y = 0`; or LaTeX, with `\\frac{d^2 y}{dx^2}` or `\\ddot{y}`.",
     )
     symbol: str = SYMBOL
     func: str = Field(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from physlab.errors import ValidationError
+from physlab.expressions import from_latex, is_latex
 from physlab.expressions.spelling import shorten, to_ascii
 
 _PRIMES = str.maketrans({"′": "'", "’": "'", "ʹ": "'", "″": "''", "‴": "'''", "⁗": "''''", '"': "''"})
@@ -44,15 +46,19 @@ class UnknownFunction:
         found = re.findall(rf"{_START}{re.escape(self.name)}(?:__(\d+))?(?!\w)", text)
         return {int(order or 0) for order in found}
 
-    def mark(self, text: str) -> str:
+    def mark(self, text: str, names: Collection[str] = ()) -> str:
         """Return a text in which each derivative is one name.
 
         Args:
-            text: A formula or an equation.
+            text: A formula, plain or in LaTeX.
+            names: Further names that are known, for LaTeX.
 
         Raises:
             ValidationError: It derives with respect to another variable, above order 20, or primes something else.
         """
+        if is_latex(text):
+            known = {*names, self.name, self.variable}
+            text = from_latex(text, known, functions=None, unknown=(self.name, self.variable))
         plain = unicodedata.normalize("NFD", text).replace("\u0307", "'").replace("\u0308", "''")
         plain = to_ascii(unicodedata.normalize("NFC", plain.translate(_PRIMES)))
         name, variable = re.escape(self.name), re.escape(self.variable)

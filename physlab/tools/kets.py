@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from physlab.errors import PhysicsError, ValidationError
-from physlab.expressions import Constant, Name, Number, parse
+from physlab.expressions import Constant, Name, Number, from_latex, is_latex, parse
 from physlab.expressions.tree import Leaf, constant_value
 from physlab.tools.types import Array
 
@@ -42,6 +42,7 @@ def read_state(given: Any) -> Array:
         except ValueError:
             given = given.strip().strip("[]")
     if isinstance(given, str):
+        given = _from_latex_kets(given)
         if _KET.search(given):
             return _superposition(given)
         given = _split(given)
@@ -121,6 +122,12 @@ def _spell(text: str) -> str:
     return _IMAGINARY.sub(lambda match: f"({match[1]}*i)" if match[1] else "i", text)
 
 
+def _from_latex_kets(text: str) -> str:
+    r"""Write `\ket{0}` and `|0\rangle` as `|0>`."""
+    text = re.sub(r"\\ket\s*\{([^{}]*)\}", r"|\1>", text)
+    return re.sub(r"(?:\\left\s*)?(?:\||\\[lr]?vert)([^|>\\]*)(?:\\right\s*)?\\rangle", r"|\1>", text)
+
+
 def _split(text: str) -> list[str]:
     """Split at commas outside parentheses."""
     parts, depth = [""], 0
@@ -154,13 +161,17 @@ def _superposition(text: str) -> Array:
     """Read sums and products of kets; kets side by side are a tensor product."""
     kets: dict[str, Array] = {}
 
+    latex = is_latex(text)
+
     def name(match: re.Match[str]) -> str:
         key = f"ket_{len(kets)}"
         kets[key] = _ket(match[1])
-        return f" {key} "
+        return rf"\mathrm{{{key}}}" if latex else f" {key} "
 
     # a tensor product is written with the sign of the product: vectors have no other one
-    plain = _spell(_KET.sub(name, text)).replace("⊗", "*")
+    plain = _KET.sub(name, text)
+    plain = from_latex(plain, kets) if latex else _spell(plain)
+    plain = plain.replace("⊗", "*")
     value = parse(plain, kets).fold(lambda leaf: _leaf(leaf, kets), lambda sign, args: _combine(sign, args, text))
     if not isinstance(value, np.ndarray):
         raise ValidationError(f"state = {text!r} is a number, not a state.", hint=_HINT)

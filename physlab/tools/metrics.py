@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from physlab.errors import PhysicsError, ValidationError
-from physlab.expressions import is_condition, normal_name, parse
+from physlab.expressions import from_latex, is_condition, is_latex, normal_name, parse
 from physlab.expressions.functions import find_function
 from physlab.expressions.spelling import to_ascii
 from physlab.tools.algebra import rational, require_defined
@@ -93,6 +93,7 @@ def _entry(text: str, coords: list[str], unknown: dict[str, tuple[str, ...]], nu
     import sympy
 
     known: dict[str, Any] = dict(numbers)
+    plain = from_latex(text, {*coords, *known, *unknown}, functions=None) if is_latex(text) else to_ascii(text)
 
     def mark(match: re.Match[str]) -> str:
         name, args = match[1], tuple(part.strip() for part in match[2].split(","))
@@ -104,7 +105,7 @@ def _entry(text: str, coords: list[str], unknown: dict[str, tuple[str, ...]], nu
         known[token] = sympy.Function(name)(*map(sympy.Symbol, args))
         return f" {token} "
 
-    marked = re.sub(r"(?<![A-Za-z_])([A-Za-z]\w*)\s*\(\s*(\w+(?:\s*,\s*\w+)*)\s*\)", mark, to_ascii(text))
+    marked = re.sub(r"(?<![A-Za-z_])([A-Za-z]\w*)\s*\(\s*(\w+(?:\s*,\s*\w+)*)\s*\)", mark, plain)
     expression = parse(marked, variables={*coords, *known, *unknown})
     if is_condition(expression.tree) or "I" in expression.constants:
         raise ValidationError(f"The entry {text!r} is no real formula.", hint="Write real formulas of coordinates.")

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from physlab.errors import ValidationError, nearest
-from physlab.expressions import Expression, Name, parse
+from physlab.expressions import Expression, Name, from_latex, is_latex, parse
+from physlab.expressions.spelling import shorten
 from physlab.expressions.tree import TABLE, Leaf, constant_value
 from physlab.tools.qubits import GATES, SPELLINGS, TURNS
 
@@ -51,7 +52,7 @@ def names_in(text: str, values: Iterable[str] = ()) -> set[str]:
         ValidationError: It cannot be read.
     """
     known = set(values)
-    return set(parse(_spell(text), variables=("I", *known), functions=_FUNCTIONS).names) - known
+    return set(parse(_spell(text, known), variables=("I", *known), functions=_FUNCTIONS).names) - known
 
 
 def read_operator(text: str, values: Iterable[str] = ()) -> Reading:
@@ -74,7 +75,7 @@ def read_operator(text: str, values: Iterable[str] = ()) -> Reading:
             raise ValidationError(
                 f"vars names '{name}', which is an operator.", hint="Use another name for the number."
             )
-    expression = parse(_spell(text), variables=("I", *known), functions=_FUNCTIONS)
+    expression = parse(_spell(text, known), variables=("I", *known), functions=_FUNCTIONS)
     kinds, sites = set[str](), 0
     for name in expression.names - known:
         kind, last = _classify(name, text)
@@ -104,8 +105,17 @@ def read_operator(text: str, values: Iterable[str] = ()) -> Reading:
     return Reading(text, expression, frozenset(kinds), sites, width)
 
 
-def _spell(text: str) -> str:
-    """Write †, ⊗ and σx in the parser's signs."""
+def _spell(text: str, known: Iterable[str] = ()) -> str:
+    """Write †, ⊗, σx and LaTeX in the parser's signs."""
+    if is_latex(text):
+        if found := re.search(r"(?<![A-Za-z])[IXYZ]{2,}(?![A-Za-z])", text):
+            tensor, product = r" \otimes ".join(found[0]), " ".join(found[0])
+            raise ValidationError(
+                f"The operator {shorten(text)} holds {found[0]}, a string of operators or a product.",
+                hint=f"Write {tensor} for the tensor product, {product} for the product.",
+            )
+        bare = re.sub(r"\\(?:wide)?hat\s*(?:\{([^{}]*)\}|([A-Za-z]))", lambda match: match[1] or match[2], text)
+        text = from_latex(bare, ("I", *known), functions=_FUNCTIONS)
     text = re.sub(r"\ba\s*(?:†|\^\s*†|\^\s*\{?\\?dag(?:ger)?\}?)", "a_dag", text)
     text = re.sub(r"[σΣ]_?([xyzXYZ])(?=[^A-Za-z]|$)", lambda match: f"sigma_{match[1].lower()}", text)
     text = re.sub(r"σ_?([xyz])", r"sigma_\1", text)

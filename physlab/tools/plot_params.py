@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from physlab.errors import ComputationError, ValidationError
-from physlab.expressions import normal_name, parse
+from physlab.expressions import is_latex, normal_name, parse
+from physlab.expressions.latex_tokens import body
 from physlab.tools.context import Context
 from physlab.tools.types import Array, VisualParams
 
@@ -238,8 +239,22 @@ def heading(title: str | None, formula: Formula, signature: str) -> str:
     """Return the title over a figure: the given one, or a short formula after its signature such as `f(x)`."""
     if title is not None:
         return title
+    if isinstance(formula, str) and is_latex(formula) and (drawn := _mathtext(formula)):
+        return f"${signature} = {drawn}$"
     text = written(formula, {}) if is_formula(formula) else ""
     return f"${signature}$ = {text}" if 0 < len(text) <= 60 else ""
+
+
+def _mathtext(formula: str) -> str:
+    """Return a short LaTeX formula as Matplotlib typesets it; nothing when it cannot."""
+    from matplotlib.mathtext import MathTextParser
+
+    text = body(formula)[0].strip().replace("\n", " ")
+    try:
+        MathTextParser("path").parse(f"${text}$")
+    except ValueError:
+        return ""
+    return text if len(text) <= 120 else ""
 
 
 def table(names: Sequence[str], arrays: Sequence[Array]) -> dict[str, Array]:
