@@ -167,7 +167,7 @@ def rewrite(clause: Clause, story: Story) -> bool:
         return False
     operation = "expand" if "expan" in match["how"].lower() else "factor"
     node = story.add(operation, "graphing_calculator", operation, {"expression": found[0]})
-    story.it = Thing(f"from:{node}.result", found[1])
+    story.it = Thing(f"from:{node}.exact", found[1])
     return True
 
 
@@ -191,9 +191,9 @@ def series(clause: Clause, story: Story) -> bool:
         return False
     params: Spec = {"expression": found[0], "variable": found[1], "point": match["point"] or "0"}
     if match["order"]:
-        params["order"] = int(match["order"]) + 1
+        params["order"] = int(match["order"])
     node = story.add("series", "graphing_calculator", "series", params)
-    story.it = Thing(f"from:{node}.polynomial", found[1])
+    story.it = Thing(f"from:{node}.exact", found[1])
     return True
 
 

@@ -120,10 +120,10 @@ def archive(clause: Clause, story: Story) -> bool:
     papers = _ARXIV.fullmatch(clause.text)
     if papers is not None:
         params: Spec = {"query": papers["query"]} | ({"max_results": int(papers["n"])} if papers["n"] else {})
-        story.add("papers", "api_tools", "arxiv", params)
+        story.add("papers", "api_tools", "arxiv", params, FIGURE)
         return True
     lines = _LINES.fullmatch(clause.text)
     if lines is None:
         return False
-    story.add("lines", "api_tools", "nist", {"data_type": "atomic", "element": lines["element"]})
+    story.add("lines", "api_tools", "nist", {"data_type": "atomic", "element": lines["element"]}, FIGURE)
     return True

@@ -119,8 +119,7 @@ def quantum(clause: Clause, story: Story) -> bool:
         params["num_qubits"] = int(qubits[1] or qubits[2])
     if problem == "grover" and (marked := re.search(r"\b(?:for|marking|item)\s+(?:state |item )?(\d+)", clause.text)):
         params["marked_item"] = int(marked[1])
-    static = {"static": True, "series": True, "animation": False}
-    story.add("state", "quantum", "solve", params, static if problem in ("sho", "particle_in_box") else None)
+    story.add("state", "quantum", "solve", params, FIGURE)
     story.it = Thing(data="from:state.psi", why="its picture is drawn already")
     return True
 

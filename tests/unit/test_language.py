@@ -178,6 +178,9 @@ def test_nothing_that_came_after_a_gap_is_guessed() -> None:
     "differentiate sin(x)*exp(-x) and plot it from 0 to 5",
     "value of the Planck constant, then convert it to eV*s",
     "x of nothing; particle in a box of length 2 with n=2",
+    "Taylor series of cos(x) around 0 to order 6, then plot it from -3 to 3",
+    "expand (x+1)^3 and plot it; factor x^2 - 1; the limit of sin(x)/x as x -> 0",
+    "Grover search on 3 qubits for 5, then search arXiv for 3 papers; spectral lines of iron II",
 ])  # fmt: skip
 def test_the_graph_of_what_was_understood_is_right(bench: Bench, text: str) -> None:
     checked = bench.lab.check(bench.lab.read(understand(text).spec(text), bench.folder))
