@@ -1,4 +1,4 @@
-"""Work on an accelerator with PyTorch: batches sized beforehand, halved when memory runs out, the CPU as last resort."""
+"""Work on an accelerator with PyTorch: batches sized beforehand, halved when memory runs out, the CPU at the last."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def single_thread(torch: Any) -> Iterator[None]:
 def _present(torch: Any, context: Context, purpose: str) -> str:
     """Return the device kind to use: the call's, or the CPU when this PyTorch cannot reach it."""
     kind = context.device if context.device in TORCH_NAME else "cpu"
-    reachable = {
+    reachable: dict[str, Any] = {
         "cpu": lambda: True,
         "cuda": lambda: torch.cuda.is_available() and torch.version.hip is None,
         "hip": lambda: torch.cuda.is_available() and torch.version.hip is not None,

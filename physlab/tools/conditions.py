@@ -97,7 +97,7 @@ class _Reader:
                 self.repeat(variable)
             return
         if isinstance(given, Mapping) and "type" in given:
-            given = {variable: given for variable in self.names.space}
+            given = dict.fromkeys(self.names.space, given)
         for key, value in _pairs(given):
             self.one(key, value, unknown, initial=False)
 
@@ -170,7 +170,10 @@ class _Reader:
                 for name, item in value.items():
                     self.face(variable, place, item, name)
                 return
-            kind, given = str(value.get("type", "dirichlet")).lower(), value.get("value", 0 if "type" in value else None)
+            kind, given = (
+                str(value.get("type", "dirichlet")).lower(),
+                value.get("value", 0 if "type" in value else None),
+            )
             unknown = value.get("function", value.get("unknown", unknown))
         where = f"at {variable} = {place:g}"
         if kind not in ("dirichlet", "neumann") or given is None:

@@ -131,7 +131,9 @@ def rewrite(text: str, variables: Sequence[str], known: Collection[str]) -> str:
     plain = re.sub(rf"(?:∇|\u2207)\s*(?:\^|\*\*)\s*\(?\s*2\s*\)?\s*({_NAME}){call}|Δ\s+({_NAME}){call}",
                    lambda m: f" {LAPLACIAN}({m[1] or m[2]}) ", plain)  # fmt: skip
     below = rf"(?:[d∂]\s*(?:{axis}){_POWER}\*?\s*)"
-    leibniz = rf"{_START}[d∂]{_POWER}\*?\s*({_NAME}){call}\s*/\s*(?:\(\s*({below}+)\)|({below}))((?:∂\s*(?:{axis}){_POWER})*)"
+    leibniz = (
+        rf"{_START}[d∂]{_POWER}\*?\s*({_NAME}){call}\s*/\s*(?:\(\s*({below}+)\)|({below}))((?:∂\s*(?:{axis}){_POWER})*)"
+    )
     plain = re.sub(leibniz, lambda m: _leibniz(m, axis, text), plain)
     plain = re.sub(rf"({_NAME}){call}\.diff\(", r"Derivative(\1, ", plain)
     plain = re.sub(rf",\s*\(\s*({axis})\s*,\s*(\d+)\s*\)", r", \1, \2", plain)
@@ -217,7 +219,7 @@ def _expand(inner: Any, words: list[Any], names: Notation, text: str) -> Any:
             )
         order = int(words.pop(0).value) if words and isinstance(words[0], Number) else 1
         count += order
-        if not 1 <= order or count > HIGHEST:
+        if not order >= 1 or count > HIGHEST:
             raise ValidationError(f"{shorten(text)} holds a derivative of order {count}.", hint=f"At most {HIGHEST}.")
         for _ in range(order):
             inner = _derive(inner, variable.name)

@@ -8,13 +8,15 @@ from typing import Any
 from physlab.errors import MissingExtraError
 
 DISTRIBUTIONS = {"h5py": "h5py", "astropy.io.fits": "astropy", "uproot": "uproot", "pywt": "PyWavelets"}
+DISTRIBUTIONS |= {"onnxruntime": "onnxruntime", "skimage": "scikit-image"}
+ML = ("onnxruntime", "skimage")
 
 
 def require(module: str, purpose: str) -> Any:
-    """Return an optional module of the extra `data`.
+    """Return an optional module of the extra `data` or `ml`.
 
     Args:
-        module: Its import name, a key of `DISTRIBUTIONS`.
+        module: Its import name, a key of `DISTRIBUTIONS` or below one.
         purpose: What needs it, for the message.
 
     Raises:
@@ -23,8 +25,10 @@ def require(module: str, purpose: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        package = module if module in DISTRIBUTIONS else module.partition(".")[0]
+        extra = "ml" if package in ML else "data"
         raise MissingExtraError(
-            f"{purpose} needs {DISTRIBUTIONS[module]}, which cannot be imported: {error}.",
-            hint="Install it: pip install 'physlab[data]'.",
-            details={"module": module, "extra": "data"},
+            f"{purpose} needs {DISTRIBUTIONS[package]}, which cannot be imported: {error}.",
+            hint=f"Install it: pip install 'physlab[{extra}]'.",
+            details={"module": module, "extra": extra},
         ) from error

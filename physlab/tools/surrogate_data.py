@@ -97,9 +97,7 @@ def _from_file(file: File) -> dict[str, Array]:
     if path.open("rb").read(2) == b"PK" or file.name.lower().endswith(".npz"):
         with reading(file, "NPZ"), np.load(path, allow_pickle=False) as archive:
             return {normal_name(name): _array(name, archive[name]) for name in archive.files}
-    table = read_table(
-        file, delimiter=None, comment="#", decimal=".", encoding="utf-8", missing=False, text_columns=[]
-    )
+    table = read_table(file, delimiter=None, comment="#", decimal=".", encoding="utf-8", missing=False, text_columns=[])
     return {
         normal_name(name): _array(name, column)
         for name, column in table.columns.items()

@@ -6,6 +6,7 @@ import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def make_network(torch: Any, plan: Plan, seed: int, device: str, dtype: Any) -> 
     generator = torch.Generator().manual_seed(seed)
     widths = [matrix.shape[1], *plan.layers, len(plan.scale)]
     weights, biases = torch.nn.ParameterList(), torch.nn.ParameterList()
-    for inside, outside in zip(widths[:-1], widths[1:], strict=True):
+    for inside, outside in pairwise(widths):
         drawn = torch.randn(inside, outside, generator=generator, dtype=torch.float64)
         drawn = drawn * math.sqrt(2 / (inside + outside))
         weights.append(torch.nn.Parameter(drawn.to(device=device, dtype=dtype)))

@@ -156,7 +156,9 @@ def respell(data: dict[str, Any]) -> dict[str, Any]:
         data.setdefault("equations", [KNOWN_PDES[name]])
     if data.get("animate") is True and data.get("emit_animation") is None:
         data["emit_animation"] = True
-    beside = {name: data.pop(name) for name in ("bounds", "boundary_conditions", "initial_conditions") if name in data}
+    beside: dict[str, Any] = {
+        name: data.pop(name) for name in ("bounds", "boundary_conditions", "initial_conditions") if name in data
+    }
     if not beside:
         return data
     domain = dict(data.get("domain") or {})

@@ -17,7 +17,7 @@ from physlab.tools.surrogate_training import Trained
 from physlab.tools.types import Array
 
 if TYPE_CHECKING:
-    from physlab.tools.surrogate import Problem, Solution
+    from physlab.tools.surrogate_problem import Problem, Solution
 
 NO_TRUTH = "no truth was given"
 
@@ -122,7 +122,9 @@ def _predictions(figure: Any, problem: Problem, trained: Trained, solution: Solu
         if solution.truth:
             caption = "Exact solution and prediction"
             axes.lines[0].set_label("prediction")
-            axes.plot(solution.axes[names.variables[0]], solution.truth[unknown], color=VERMILION, ls="--", label="exact")
+            axes.plot(
+                solution.axes[names.variables[0]], solution.truth[unknown], color=VERMILION, ls="--", label="exact"
+            )
             axes.set_title("Prediction and exact solution")
             axes.legend()
     return caption
@@ -134,7 +136,9 @@ def _against(axes: Any, problem: Problem, trained: Trained, unknown: str) -> Non
     ends = [min(truth.min(), found.min()), max(truth.max(), found.max())]
     axes.plot(ends, ends, color=QUIET, lw=1)
     axes.plot(truth, found, "o", ms=4, color=COLOURS[0])
-    axes.set(xlabel=f"{unknown}, held-out data", ylabel=f"{unknown}, prediction", title=f"{len(truth)} held-out samples")
+    axes.set(
+        xlabel=f"{unknown}, held-out data", ylabel=f"{unknown}, prediction", title=f"{len(truth)} held-out samples"
+    )
     axes.margins(0.04)
 
 

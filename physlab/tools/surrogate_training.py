@@ -17,7 +17,7 @@ from physlab.tools.types import Array
 
 BALANCE_EVERY = 50  # epochs
 MEMORY = 0.9  # of the running mean of the weights
-STEPS_AT_ONCE = 25  # iterations of L-BFGS between two points of the training curve
+STEPS_AT_ONCE = 10  # iterations of L-BFGS between two points of the training curve
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Trained:
     @property
     def total(self) -> Array:
         """Sum of the unweighted losses at each step."""
-        return np.sum(list(self.losses.values()), axis=0)
+        return np.asarray(np.sum(list(self.losses.values()), axis=0))
 
 
 class _Course:
@@ -118,8 +118,10 @@ class _Course:
         for epoch in range(1, settings.epochs + 1):
             if len(self.terms) > 1 and epoch % BALANCE_EVERY == 1:
                 self.balance(first=epoch == 1)
-            self.note(epoch, self.epoch(optimiser))
-            watched = self.found.checks[-1] if self.held else float(self.found.total[-1])
+                best, waited = (best, waited) if self.held else (math.inf, 0)  # another weighting, another loss
+            losses = self.epoch(optimiser)
+            self.note(epoch, losses)
+            watched = self.found.checks[-1] if self.held else float(np.dot(self.factors, losses))
             if watched < best:
                 best, waited = watched, 0
                 kept = [item.detach().clone() for item in self.parameters]
@@ -167,43 +169,49 @@ class _Course:
             self.factors[index] = wanted if first else MEMORY * self.factors[index] + (1 - MEMORY) * wanted
 
     def polish(self) -> None:
-        """Minimise the weighted loss of all points by L-BFGS with strong Wolfe steps, summed batch by batch."""
-        left = self.settings.polish
-        if not left:
-            return
-        optimiser = self.torch.optim.LBFGS(
-            self.parameters, lr=1.0, max_iter=min(STEPS_AT_ONCE, left), history_size=50,
-            tolerance_grad=1e-10, tolerance_change=1e-14, line_search_fn="strong_wolfe",
-        )  # fmt: skip
+        """Minimise the weighted loss of all points by L-BFGS (SciPy's L-BFGS-B without bounds), batch by batch."""
+        from scipy.optimize import minimize
+
         latest: list[float] = []
 
-        def closure() -> Any:
+        def loss(vector: Array) -> tuple[float, Array]:
             nonlocal latest
-            optimiser.zero_grad()
-            latest, total = [], 0.0
+            self.place(vector)
+            self.network.zero_grad()
+            latest = []
             for factor, (term, points, target) in zip(self.factors, self.terms, strict=True):
                 mean = 0.0
                 for start in range(0, len(points), self.batch):
                     part = slice(start, start + self.batch)
-                    loss = self.square(term, points[part], target[part]) / len(points)
-                    (factor * loss).backward()
-                    mean += float(loss.detach())
+                    found = self.square(term, points[part], target[part]) / len(points)
+                    (factor * found).backward()
+                    mean += float(found.detach())
                 latest.append(mean)
-                total += factor * mean
-            return self.torch.tensor(total, dtype=self.dtype, device=self.device)
+            slopes = [item.grad.detach().cpu().numpy().ravel() for item in self.parameters]
+            return float(np.dot(self.factors, latest)), np.concatenate(slopes).astype(float)
 
-        done = 0
-        while done < self.settings.polish:
-            optimiser.step(closure)
-            ran = int(optimiser.state[self.parameters[0]]["n_iter"]) - done
-            if not ran:
-                break
-            done += ran
-            closure()
-            self.note(self.found.adam_epochs + done, latest)
-            if ran < min(STEPS_AT_ONCE, self.settings.polish):
-                break
-        self.found.polished = done
+        def tell(vector: Array) -> None:
+            self.found.polished += 1
+            if self.found.polished % STEPS_AT_ONCE == 0:
+                self.place(vector)
+                self.note(self.found.adam_epochs + self.found.polished, latest)
+
+        start = np.concatenate([item.detach().cpu().numpy().ravel() for item in self.parameters]).astype(float)
+        solve: Any = minimize
+        options: Any = {"maxiter": self.settings.polish, "maxfun": 3 * self.settings.polish, "maxcor": 50, "maxls": 40,
+                   "ftol": 1e-15, "gtol": 1e-10}  # fmt: skip
+        result = solve(loss, start, jac=True, method="L-BFGS-B", callback=tell, options=options)
+        loss(result.x)
+        self.note(self.found.adam_epochs + self.found.polished, latest)
+
+    def place(self, vector: Array) -> None:
+        """Put a flat vector of numbers into the network."""
+        begin = 0
+        with self.torch.no_grad():
+            for item in self.parameters:
+                part = vector[begin : begin + item.numel()].reshape(tuple(item.shape))
+                item.copy_(self.tensor(part))
+                begin += item.numel()
 
     def note(self, step: int, losses: Sequence[float]) -> None:
         if not all(map(math.isfinite, losses)):
@@ -254,5 +262,6 @@ def train(
     """
     course = _Course(torch, names, plan, terms, checks, settings, device, batch)
     course.adam()
-    course.polish()
+    if settings.polish:
+        course.polish()
     return course.finish()
