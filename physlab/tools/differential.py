@@ -172,13 +172,13 @@ def depends(node: Any, name: str) -> bool:
     return any(depends(arg, name) for arg in node.args) if isinstance(node, Apply) else node == Name(name)
 
 
-def order_of(node: Any, variable: str) -> int:
-    """Return how often a tree derives for a variable at most."""
+def order_of(node: Any) -> int:
+    """Return how often a tree derives at most."""
     if not isinstance(node, Apply):
         return 0
-    own = node.operation == DERIVATIVE and node.args[1] == Name(variable)
+    own = node.operation == DERIVATIVE
     inner = node.args[:1] if node.operation == DERIVATIVE else node.args
-    return own + max((order_of(arg, variable) for arg in inner), default=0)
+    return own + max((order_of(arg) for arg in inner), default=0)
 
 
 def _normal(node: Any, names: Notation, text: str) -> Any:

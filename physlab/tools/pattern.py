@@ -22,7 +22,12 @@ from physlab.tools.pattern_scores import Score, score_labels, score_pixels, scor
 from physlab.tools.registry import Port, registry
 from physlab.tools.types import Array
 
-registry.tool("ml_ai_augmentation", summary="Learning from equations, data and images.", discriminator="method")
+registry.tool(
+    "ml_ai_augmentation",
+    summary="Learning from equations, data and images.",
+    discriminator="method",
+    aliases={"ml_pattern_recognition": "pattern_recognition_infer"},
+)
 
 
 @dataclass

@@ -25,7 +25,12 @@ from physlab.tools.surrogate_training import Settings, Trained, train
 PURPOSE = "surrogate_pde_train"
 FILM = {2: (121, 101), 3: (49, 49), 4: (25, 41)}  # points along space, frames, by the number of variables
 
-registry.tool("ml_ai_augmentation", summary="Learning from equations, data and images.", discriminator="method")
+registry.tool(
+    "ml_ai_augmentation",
+    summary="Learning from equations, data and images.",
+    discriminator="method",
+    aliases={"ml_surrogate_pde": "surrogate_pde_train"},
+)
 
 
 @registry.method(
@@ -98,12 +103,11 @@ def surrogate_pde_train(params: SurrogateParams, context: Context) -> dict[str, 
 
     def work(device: str, batch: int) -> tuple[Trained, Solution, dict[str, Any]]:
         trained = train(torch, problem.names, plan, terms, checks, settings, device, batch)
-        return trained, solve(problem, trained, GRID[len(problem.names.variables)]), judge(
-            problem, trained, checks, context
-        )  # fmt: skip
+        answer = solve(problem, trained, GRID[len(problem.names.variables)])
+        return trained, answer, judge(problem, trained, checks, plan, context)
 
     with single_thread(torch):
-        order = max((order_of(tree, name) for tree in problem.trees for name in problem.names.variables), default=0)
+        order = max(map(order_of, problem.trees), default=0)
         trained, solution, judged = run_where_it_fits(
             work,
             context,

@@ -94,7 +94,9 @@ def _columns(given: Any, variables: Sequence[str], unknowns: Sequence[str]) -> d
 
 def _from_file(file: File) -> dict[str, Array]:
     path = file_of(file)
-    if path.open("rb").read(2) == b"PK" or file.name.lower().endswith(".npz"):
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == b"PK"
+    if zipped or file.name.lower().endswith(".npz"):
         with reading(file, "NPZ"), np.load(path, allow_pickle=False) as archive:
             return {normal_name(name): _array(name, archive[name]) for name in archive.files}
     table = read_table(file, delimiter=None, comment="#", decimal=".", encoding="utf-8", missing=False, text_columns=[])

@@ -12,7 +12,7 @@ from physlab.errors import ValidationError
 from physlab.expressions import Name
 from physlab.tools.conditions import Conditions
 from physlab.tools.context import Context
-from physlab.tools.differential import Notation
+from physlab.tools.differential import Notation, depends, order_of
 from physlab.tools.surrogate_data import Samples, read_samples, split
 from physlab.tools.surrogate_net import Plan
 from physlab.tools.surrogate_params import SurrogateParams, check_bounds, read_exact, read_problem
@@ -20,6 +20,7 @@ from physlab.tools.surrogate_training import Term, Trained
 from physlab.tools.types import Array
 
 FRESH = 1000  # points at which residuals are told that the training never saw
+FULFILLED = 0.01  # a condition that is violated by more of the solution's size is told
 GRID = {1: 401, 2: 101, 3: 31, 4: 13}
 
 
@@ -201,7 +202,7 @@ def solve(problem: Problem, trained: Trained, count: int) -> Solution:
     )
 
 
-def judge(problem: Problem, trained: Trained, checks: list[Term], context: Context) -> dict[str, Any]:
+def judge(problem: Problem, trained: Trained, checks: list[Term], plan: Plan, context: Context) -> dict[str, Any]:
     """Return what was checked at points that the training did not see."""
     names, bounds = problem.names, np.array(list(problem.bounds.values()))
     fresh = _scatter(bounds, FRESH, [context.seed, 3])
@@ -209,6 +210,12 @@ def judge(problem: Problem, trained: Trained, checks: list[Term], context: Conte
     for number, item in enumerate(problem.conditions.items):
         points = _face(item, problem, FRESH // 4, [context.seed, 4, number])
         violated[item.spelled] = _rms(trained.evaluate(item.tree, points) - _target(item, points, names))
+        size = float(plan.scale[next(i for i, name in enumerate(names.unknowns) if depends(item.tree, name))])
+        if not order_of(item.tree) and violated[item.spelled] > FULFILLED * size:
+            context.warn(
+                f"The condition {item.spelled} is violated by {violated[item.spelled]:.2g} (root mean square): the "
+                "training is not at its end. Raise polish or epochs, or take more layers."
+            )
     truth, errors = "none", None
     if problem.exact:
         places = {name: fresh[:, index] for index, name in enumerate(names.variables)}

@@ -16,6 +16,7 @@ from physlab.tools.torchformula import Field
 from physlab.tools.types import Array
 
 BALANCE_EVERY = 50  # epochs
+DRAWS = 8  # of random signs for a trace
 MEMORY = 0.9  # of the running mean of the weights
 STEPS_AT_ONCE = 10  # iterations of L-BFGS between two points of the training curve
 
@@ -156,16 +157,23 @@ class _Course:
         return [found / many for found, many in zip(sums, seen, strict=True)]
 
     def balance(self, *, first: bool) -> None:
-        """Weigh the terms so that their gradients are of one size (Wang, Sankaran, Wang, Perdikaris 2023, eq. 5.3)."""
-        sizes = []
-        for term, points, target in self.terms:
-            some = slice(None, self.batch)
-            loss = self.square(term, points[some], target[some]) / len(points[some])
-            slopes = self.torch.autograd.grad(loss, self.parameters, allow_unused=True)
-            sizes.append(math.sqrt(sum(float((slope**2).sum()) for slope in slopes if slope is not None)))
-        largest = max(sizes)
-        for index, size in enumerate(sizes):
-            wanted = min(sum(sizes) / size if size > 0 else 1.0, 1e4) if largest > 0 else 1.0
+        """Weigh the terms by the traces of their tangent kernels (Wang, Yu and Perdikaris 2022, J. Comput. Phys. 449).
+
+        The trace of a term, the mean square of its residual's gradient for the weights of the network, tells how fast
+        the training moves it, whatever its size is now. It is estimated with random signs (Hutchinson 1990).
+        """
+        traces = []
+        for term, points, _ in self.terms:
+            some = points[: self.batch]
+            found, trace = self.field(some).value(term.tree), 0.0
+            for signs in self.order.choice([-1.0, 1.0], (DRAWS, len(some))):
+                summed = (self.tensor(signs) * found).sum()
+                slopes = self.torch.autograd.grad(summed, self.parameters, allow_unused=True, retain_graph=True)
+                trace += sum(float((slope**2).sum()) for slope in slopes if slope is not None)
+            traces.append(trace / (DRAWS * len(some)))
+        mean = sum(traces) / len(traces)
+        for index, trace in enumerate(traces):
+            wanted = mean / trace if trace > 0 else 1.0
             self.factors[index] = wanted if first else MEMORY * self.factors[index] + (1 - MEMORY) * wanted
 
     def polish(self) -> None:

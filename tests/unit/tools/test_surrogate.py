@@ -94,6 +94,17 @@ def test_a_wave_on_a_ring_travels(ask: Ask) -> None:
     np.testing.assert_allclose(answer["values"]["u"][0], answer["values"]["u"][-1], atol=1e-12)
 
 
+@pytest.mark.parametrize("speed", [1, 300])
+def test_units_do_not_matter(ask: Ask, speed: float) -> None:
+    """A string's fundamental u = cos(pi c t) sin(pi x), in units where c is 1 or 300; tolerance 3 %."""
+    answer = ask(
+        ML, TRAIN, **SMALL, pde_type="wave", vars={"c": speed}, polish=200, exact="cos(c*pi*t)*sin(pi*x)",
+        bounds={"x": [0, 1], "t": [0, 0.5 / speed]}, boundary_conditions={"x": [0, 0]},
+        initial_conditions={"u": "sin(pi*x)", "velocity": 0},
+    )  # fmt: skip
+    assert error_of(answer) < 0.03
+
+
 def test_burgers_conserves_its_travelling_front(ask: Ask) -> None:
     """A front u = 1/2 - 1/2 tanh((x - t/2)/(4 nu)) solves u_t + u u_x = nu u_xx (Whitham 1974); tolerance 2 %."""
     front = "0.5 - 0.5*tanh((x - t/2)/(4*nu))"
@@ -191,6 +202,7 @@ def test_pictures_say_when_there_is_no_truth(ask: Ask) -> None:
         _visuals={"static": True, "series": True, "animation": True},
     )  # fmt: skip
     assert (answer["truth"], answer["errors"]) == ("none", None)
+    assert "u(x, 0) = sin(pi*x) is violated by" in " ".join(answer.context.warnings)
     told = {item.file.name: item.caption for item in answer.context.written}
     assert "not an error; no truth was given" in told["error_heatmap.png"]
     assert "no truth was given" in told["pred_vs_truth.png"]
