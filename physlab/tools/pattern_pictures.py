@@ -89,8 +89,11 @@ def _outline(axes: Any, regions: Array) -> None:
     tint = wheel[(regions - 1) % 10]
     tint[..., 3] = np.where(regions > 0, 0.38, 0.0)
     border = np.zeros(regions.shape, dtype=bool)
-    border[:, 1:] |= regions[:, 1:] != regions[:, :-1]
-    border[1:, :] |= regions[1:, :] != regions[:-1, :]
+    across, down = regions[:, 1:] != regions[:, :-1], regions[1:, :] != regions[:-1, :]
+    border[:, 1:] |= across
+    border[:, :-1] |= across
+    border[1:, :] |= down
+    border[:-1, :] |= down
     tint[border & (regions > 0), 3] = 0.95
     axes.imshow(tint, origin="lower" if axes.get_ylim()[0] < axes.get_ylim()[1] else "upper", interpolation="nearest")
 
