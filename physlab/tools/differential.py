@@ -65,7 +65,13 @@ class Notation:
     def parse(self, text: str) -> Expression:
         """Read a formula with derivatives."""
         names = {*self.variables, *self.unknowns, *self.values}
-        return parse(rewrite(text, self.variables, names), names, functions={*_CALLED, *self.unknowns})
+        plain = rewrite(text, self.variables, names).strip()
+        try:
+            return parse(plain, names, functions={*_CALLED, *self.unknowns})
+        except ValidationError as error:
+            lacks = "unknown name" in error.message
+            hint = f"{error.hint} Give other names their numbers in vars: {{alpha: 0.1}}." if lacks else error.hint
+            raise ValidationError(error.message, hint=hint) from error
 
     def residual(self, equation: str) -> Any:
         """Return the tree of `left - right` of an equation.
