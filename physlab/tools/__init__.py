@@ -11,8 +11,8 @@ __all__ = ["BUILTIN", "Method", "Port", "Registry", "Tool", "load_tools", "regis
 
 BUILTIN = (
     "constants", "units", "cas", "cas_ode", "cas_uncertainty", "statmech", "tensors", "quantum", "plot", "data",
-    "signals", "scifiles", "api", "nli", "orchestrator", "sessions", "calculator", "exports", "shell", "python",
-    "accelerators",
+    "signals", "scifiles", "api", "nli", "orchestrator", "sessions", "calculator", "exports", "surrogate",
+    "pattern", "shell", "python", "accelerators",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Optional libraries: imported where they are used, and named with their install line when they are missing."""
+"""Libraries that are not always installed: imported where they are used, and named when they are missing."""
 
 from __future__ import annotations
 
@@ -7,28 +7,36 @@ from typing import Any
 
 from physlab.errors import MissingExtraError
 
-DISTRIBUTIONS = {
-    "h5py": "h5py", "astropy.io.fits": "astropy", "uproot": "uproot", "pywt": "PyWavelets",
-    "nbformat": "nbformat", "nbconvert": "nbconvert", "trimesh": "trimesh",
-}  # fmt: skip
+EXTRAS = {  # import name of a package: its distribution, and the extra that brings it
+    "h5py": ("h5py", "data"),
+    "astropy": ("astropy", "data"),
+    "uproot": ("uproot", "data"),
+    "pywt": ("PyWavelets", "data"),
+    "nbformat": ("nbformat", "export"),
+    "nbconvert": ("nbconvert", "export"),
+    "trimesh": ("trimesh", "export"),
+    "onnxruntime": ("onnxruntime", "ml"),
+    "pyoperon": ("pyoperon", "ml"),
+    "skimage": ("scikit-image", "ml"),
+}
 
 
-def require(module: str, purpose: str, extra: str = "data") -> Any:
+def require(module: str, purpose: str) -> Any:
     """Return an optional module.
 
     Args:
-        module: Its import name, a key of `DISTRIBUTIONS`.
+        module: Its import name; its package is a key of `EXTRAS`.
         purpose: What needs it, for the message.
-        extra: The extra of physlab that brings it.
 
     Raises:
         MissingExtraError: It is not installed.
     """
+    distribution, extra = EXTRAS[module.partition(".")[0]]
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtraError(
-            f"{purpose} needs {DISTRIBUTIONS[module]}, which cannot be imported: {error}.",
+            f"{purpose} needs {distribution}, which cannot be imported: {error}.",
             hint=f"Install it: pip install 'physlab[{extra}]'.",
             details={"module": module, "extra": extra},
         ) from error

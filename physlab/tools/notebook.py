@@ -90,7 +90,7 @@ def jupyter(params: JupyterParams, context: Context) -> dict[str, Any]:
         ValidationError: A parameter of a call has no form in the notebook's language.
         MissingExtraError: nbformat or nbconvert is not installed.
     """
-    nbformat = require("nbformat", PURPOSE, "export")
+    nbformat = require("nbformat", PURPOSE)
     notebook = _notebook(params, nbformat)
     nbformat.validate(notebook)
     name = slug(params.notebook_name.removesuffix(".ipynb"), "notebook")
@@ -102,7 +102,7 @@ def jupyter(params: JupyterParams, context: Context) -> dict[str, Any]:
     )  # fmt: skip
     files = [saved]
     if params.export_format != "ipynb":
-        require("nbconvert", PURPOSE, "export")
+        require("nbconvert", PURPOSE)
         page, extension, media = write_page(notebook, params.export_format, title)
         files.append(
             context.save(

@@ -245,7 +245,7 @@ def _mark_files(
 def _local_files(marked: Any) -> Any:
     """Return a file parameter that holds references with the paths beside them read as files."""
     if isinstance(marked, str):
-        return File(path=Path(marked), name=Path(marked).name)
+        return marked if marked.startswith("data:") else File(path=Path(marked), name=Path(marked).name)
     if isinstance(marked, Mapping):
         return {key: _local_files(item) for key, item in marked.items()}
     return [_local_files(item) for item in marked] if isinstance(marked, list) else marked

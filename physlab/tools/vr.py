@@ -92,7 +92,7 @@ def vr_export(params: VrParams, context: Context) -> dict[str, Any]:
         ValidationError: An index is out of range, a number is not finite, or a shape is wrong.
         MissingExtraError: trimesh is not installed.
     """
-    trimesh = require("trimesh", PURPOSE, "export")
+    trimesh = require("trimesh", PURPOSE)
     given = params.geometry
     context.enforce("values", np.asarray(given.vertices).size, "numbers in geometry.vertices")
     vertices = check_vertices(given.vertices)
