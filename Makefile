@@ -35,8 +35,9 @@ lint:  ## Mend and check style and types
 	$(BIN)/mypy
 
 .PHONY: drill
-drill:  ## Run the long drills: kill, starve and race, with many seeds
+drill:  ## Run the long drills: kill, starve, race and fuzz, with many seeds
 	@.ci/setup test
+	@[ "$$(uname)" != Linux ] || .ci/setup fuzz
 	$(BIN)/pytest -m drill --seeds 50 --override-ini timeout=3600
 
 .PHONY: bench
