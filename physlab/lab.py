@@ -6,7 +6,7 @@ import contextlib
 import gc
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,7 +15,6 @@ from typing import Any
 
 from physlab import device, graph
 from physlab.errors import ResourceError, ValidationError, nearest
-from physlab.language import read_sentence
 from physlab.model import Dag, RunRecord
 from physlab.planning import Checked, Plan, check, make_plan
 from physlab.plugins import all_tools
@@ -27,7 +26,7 @@ from physlab.spelling import Vocabulary, read_dag
 from physlab.store import Store, open_store, schema
 from physlab.store.index import dag_face
 from physlab.store.lease import has_ended
-from physlab.tools import Method, Registry
+from physlab.tools import Method, Registry, Tool
 from physlab.tools.fingerprint import code_digest
 
 CALL = "call "
@@ -69,10 +68,11 @@ class Lab:
         """The names of the tools, for reading payloads."""
         tools = self.registry.tools
         return Vocabulary(
-            discriminators={name: "method" if None not in tool.methods else None for name, tool in tools.items()}
-            | {name: tool.discriminator for name, tool in tools.items() if tool.discriminator},
+            discriminators=_OfTools(
+                tools, lambda tool: tool.discriminator or ("method" if None not in tool.methods else None)
+            ),
             aliases=self.registry.aliases,
-            method_aliases={name: tool.method_aliases for name, tool in tools.items()},
+            method_aliases=_OfTools(tools, lambda tool: tool.method_aliases),
         )
 
     def sites(self, at_once: int | None = None) -> list[Site]:
@@ -137,6 +137,8 @@ class Lab:
         return NamedDag(Dag.model_validate(record["dag"]), record["dag_id"], Path(record["base_dir"]))
 
     def _from_sentence(self, text: str, base_dir: Path) -> NamedDag:
+        from physlab.language import read_sentence
+
         try:
             return self.read(read_sentence(text), base_dir)
         except ValidationError as error:
@@ -228,6 +230,25 @@ class Lab:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _OfTools(Mapping[str, Any]):
+    """Something of each tool; a tool is imported when it is asked for."""
+
+    def __init__(self, tools: Mapping[str, Tool], pick: Callable[[Tool], Any]) -> None:
+        self._tools, self._pick = tools, pick
+
+    def __getitem__(self, name: str) -> Any:
+        return self._pick(self._tools[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tools
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
 
 
 @contextlib.contextmanager

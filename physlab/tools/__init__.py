@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
 
 from physlab.tools.registry import Method, Port, Registry, Tool, registry
 
 __all__ = ["BUILTIN", "Method", "Port", "Registry", "Tool", "load_tools", "registry"]
 
-BUILTIN = (
-    "constants", "units", "cas", "cas_ode", "cas_uncertainty", "statmech", "tensors", "quantum", "plot", "data",
-    "signals", "scifiles", "api", "nli", "orchestrator", "sessions", "calculator", "exports", "surrogate",
-    "pattern", "shell", "python", "accelerators",
-)  # fmt: skip
+BUILTIN = {  # tool: the modules that announce its methods
+    "units_convert": ("units",),
+    "constants_get": ("constants",),
+    "cas": ("cas", "cas_ode", "cas_uncertainty"),
+    "statmech_partition": ("statmech",),
+    "tensor_algebra": ("tensors",),
+    "quantum": ("quantum",),
+    "plot": ("plot",),
+    "data": ("data", "signals", "scifiles"),
+    "graphing_calculator": ("calculator",),
+    "ml_ai_augmentation": ("surrogate", "pattern"),
+    "api_tools": ("api",),
+    "export_tool": ("exports",),
+    "nli_parse": ("nli",),
+    "report_generate": ("sessions",),
+    "experiment_orchestrator": ("orchestrator",),
+    "shell": ("shell",),
+    "python": ("python",),
+    "accel_caps": ("accelerators",),
+}
 
 
 @cache
 def load_tools() -> Registry:
-    """Return the registry with the built-in tools registered."""
-    for name in BUILTIN:
-        importlib.import_module(f"physlab.tools.{name}")
+    """Return the registry of the built-in tools; each is imported when it is asked for."""
+    registry.tools.promise({tool: tuple(f"{__name__}.{name}" for name in names) for tool, names in BUILTIN.items()})
     return registry

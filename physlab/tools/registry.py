@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from physlab.errors import ConfigurationError, ValidationError, nearest
 from physlab.model import Visuals
+from physlab.tools.shelf import Aliases, Shelf
 
 if TYPE_CHECKING:
     from physlab.tools.context import Context
@@ -115,8 +116,11 @@ class Tool:
 class Registry:
     """All tools that this process knows."""
 
-    tools: dict[str, Tool] = field(default_factory=dict)
-    aliases: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    tools: Shelf = field(default_factory=Shelf)
+    aliases: Aliases = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.aliases = Aliases(self.tools)
 
     def tool(
         self, name: str, *, summary: str, discriminator: str | None = None, aliases: Mapping[str, str] | None = None
