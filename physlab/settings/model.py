@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, field_validator
 
 from physlab.caps import CAPS
 from physlab.errors import nearest
@@ -120,6 +120,26 @@ class ReportSettings(Model):
     logo: Path | None = Field(None, description="PNG or SVG file beside the lab's name.")
 
 
+class EndpointSettings(Model):
+    """`[endpoint]`: a language model behind an OpenAI-compatible interface; without a base_url none is ever asked."""
+
+    base_url: str | None = Field(
+        None, description="Such as http://localhost:11434/v1, `/chat/completions` is added; unset: no model is asked."
+    )
+    api_key: SecretStr | None = Field(
+        None, description="Sent as bearer token; better in the environment than in a file."
+    )
+    model: str = Field("qwen2.5-coder", min_length=1, description="Name of the model, as the endpoint knows it.")
+    timeout_s: float = Field(30, gt=0, le=600, description="How long an answer may take [s].")
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_web_address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("an address that begins with http:// or https:// is needed")
+        return url and url.rstrip("/")
+
+
 class Settings(Model):
     """Everything a lab may set."""
 
@@ -134,4 +154,5 @@ class Settings(Model):
     visuals: VisualsSettings = VisualsSettings()
     collaboration: CollaborationSettings = CollaborationSettings()
     report: ReportSettings = ReportSettings()
+    endpoint: EndpointSettings = EndpointSettings()
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -11,7 +11,7 @@ __all__ = ["BUILTIN", "Method", "Port", "Registry", "Tool", "load_tools", "regis
 
 BUILTIN = (
     "constants", "units", "cas", "cas_ode", "cas_uncertainty", "statmech", "tensors", "quantum", "plot", "data",
-    "signals", "scifiles", "regression", "shell", "python", "accelerators",
+    "signals", "scifiles", "regression", "derivation", "shell", "python", "accelerators",
 )  # fmt: skip
 
 

@@ -114,8 +114,9 @@ def symbolic_regression_train(params: RegressionParams, context: Context) -> dic
     _tell(context, whole, held, final, len(data.y))
     context.meta.update(
         r2_score=whole.r2, mse=whole.mse, mae=whole.mae, samples=len(data.y), engine="operon",
-        engine_version=version("pyoperon"), seed=params.seed, trials=params.trials, train_rows=len(train), judging_rows=len(judge),
-        search_rows=min(len(train), SEARCH_ROWS), held_out_rows=len(test), complexity=final.complexity, simplified=list(final.fixed),
+        engine_version=version("pyoperon"), seed=params.seed, trials=params.trials, train_rows=len(train),
+        judging_rows=len(judge), search_rows=min(len(train), SEARCH_ROWS), held_out_rows=len(test),
+        complexity=final.complexity, simplified=list(final.fixed),
     )  # fmt: skip
     if params.use_pysr:
         context.meta["engine_reason"] = WHY_OPERON

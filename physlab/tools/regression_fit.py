@@ -86,7 +86,8 @@ def split(formula: Any) -> tuple[Any, dict[Any, float]]:
     """Return a formula with its decimal numbers as symbols `c_1`, `c_2` …, and their values."""
     import sympy
 
-    template, values = formula, {}
+    template = formula
+    values: dict[Any, float] = {}
     for number in sorted(formula.atoms(sympy.Float), key=lambda item: (abs(float(item)), float(item))):
         name = sympy.Symbol(f"c_{len(values) + 1}", real=True)
         template = template.xreplace({number: name})
@@ -195,8 +196,8 @@ def _errors(jacobian: Array, variance: float) -> list[float] | None:
 def cost(found: Fit, y: Array, alphabet: int) -> float:
     """Return twice the description length of data and formula: the less the better.
 
-    n ln(Σr²/n) + 2 N ln A + 2 L: N operations, variables and numbers out of an alphabet of A, and L for what it takes to
-    write the constants as precisely as the data know them (D. J. Bartlett, H. Desmond, P. G. Ferreira, Exhaustive
+    n ln(Σr²/n) + 2 N ln A + 2 L: N operations, variables and numbers out of an alphabet of A, and L for
+    writing the constants as precisely as the data know them (D. J. Bartlett, H. Desmond, P. G. Ferreira, Exhaustive
     Symbolic Regression, IEEE Trans. Evol. Comput. 28, 950, 2024, eq. 3). To that comes the correction for few rows,
     2K(K + 1)/(n − K − 1) with K = constants + 1 (C. M. Hurvich, C.-L. Tsai, Biometrika 76, 297, 1989).
 

@@ -150,4 +150,7 @@ def _title(target: str, final: Fit, whole: Score) -> str:
     latex = f"{sympy.latex(sympy.Symbol(target))} = {sympy.latex(rounded)}"
     shown = f"${latex}$" if len(latex) <= LONGEST else f"a formula of complexity {final.complexity}"
     close = 1 - whole.r2
-    return f"{shown}      $R^2 = {f'1 - {close:.1e}' if 0 < close < 1e-4 else f'{whole.r2:.5g}'}$"
+    if not 0 < close < 1e-4:
+        return f"{shown}      $R^2 = {whole.r2:.5g}$"
+    digits, power = f"{close:.1e}".split("e")
+    return rf"{shown}      $R^2 = 1 - {digits} \times 10^{{{int(power)}}}$"
