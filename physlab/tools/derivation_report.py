@@ -14,6 +14,7 @@ _TITLES = {
     "ode": "Differential equation", "euler_lagrange": "Equations of motion", "dimensions": "Dimensions",
 }  # fmt: skip
 _LINES = 40  # in one picture
+GAP = 0.55  # between formulas, where the next rule stands [inch]
 
 
 def aligned(steps: Sequence[Step]) -> str:
@@ -67,7 +68,7 @@ def draw(context: Context, steps: Sequence[Step], kind: str) -> dict[str, Any]:
     from matplotlib.font_manager import FontProperties
     from matplotlib.mathtext import MathTextParser
 
-    parser, shown = MathTextParser("agg"), steps[:_LINES]
+    parser, shown = MathTextParser("path"), steps[:_LINES]
     if len(steps) > _LINES:
         context.warn(f"The picture shows {_LINES} of {len(steps)} steps; `latex` has all.")
     lines, heights, widths = [], [], []
@@ -75,14 +76,14 @@ def draw(context: Context, steps: Sequence[Step], kind: str) -> dict[str, Any]:
         for step in shown:
             text = f"${_for_mathtext(step.latex)}$"
             try:
-                width, height = parser.parse(text, dpi=72, prop=FontProperties(size=15))[:2]
+                width, height, depth = parser.parse(text, dpi=72, prop=FontProperties(size=15))[:3]
             except ValueError:  # mathtext knows less than LaTeX
                 text = step.latex.replace("$", "")
-                width, height = 8.0 * len(text), 18.0
+                width, height, depth = 8.0 * len(text), 15.0, 3.0
             lines.append(text)
             widths.append(width / 72)
-            heights.append((height + 40) / 72)
-    with drawing(min(max(6.0, *widths) + 1.0, 39.0), min(sum(heights) + 0.9, 39.0)) as figure:
+            heights.append((height + depth) / 72)
+    with drawing(min(max(6.0, *widths) + 1.0, 39.0), min(sum(heights) + GAP * len(heights) + 0.8, 39.0)) as figure:
         figure.set_layout_engine("none")
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
@@ -94,8 +95,8 @@ def draw(context: Context, steps: Sequence[Step], kind: str) -> dict[str, Any]:
             colour = {"given": QUIET, "symbolically": GREEN, "numerically": BLUE}[step.how]
             tail = "" if step.how == "given" else f", verified {step.how}"
             axes.text(0.3, below, f"{step.rule}{tail}", fontsize=10.5, color=colour, va="center")
-            axes.text(0.55, below + height / 2 + 0.08, text, fontsize=15, color=INK, va="center")
-            below += height
+            axes.text(0.55, below + 0.2 + height / 2, text, fontsize=15, color=INK, va="center")
+            below += height + GAP
         caption = f"{_TITLES[kind]}, derived in {len(steps)} lines; each one that claims something was verified."
         return dict(save_static(context, figure, "derivation", caption))
 

@@ -86,6 +86,9 @@ def read_data(params: RegressionParams, context: Context) -> Data:
     if goal.units.get(name):
         found[target] = goal.units[name]
     found |= units
+    bare = [key for key in (*columns, target) if key not in found]
+    if found and bare:
+        context.warn(f"No unit is given for {', '.join(bare)}: taken as a pure number.")
     if found:
         found = {key: found.get(key, "") for key in (*columns, target)}
     y = _column(values, target)

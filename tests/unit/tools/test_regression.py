@@ -173,7 +173,7 @@ def test_every_way_to_give_data(ask: Ask, tmp_path: Path) -> None:
         {"X": str(path), "y": "b"},
         {"X": str(path), "target": "b"},
         {"X": str(path), "y": str(path), "target": "b"},
-        {"X": str(path), "features": ["a"], "y": str(one_column)},
+        {"X": str(path), "features": ["a"], "y": str(one_column), "units": {"b": "s"}},
         {"X": str(tmp_path / "line.npz"), "y": "b"},
         {"X": encoded, "y": "b"},
         {"X": {"a": x}, "y": {"b": 2 * x}},
