@@ -31,6 +31,7 @@ CAPS: dict[str, Cap] = {
     "values": Cap(5_000_000, "values", "imported files, spectrograms and wavelet maps"),
     "dimension": Cap(1024, "states", "dense matrices of quantum operators"),
     "qubits": Cap(16, "qubits", "simulated quantum circuits"),
+    "candidates": Cap(2_000_000, "candidates", "the search of symbolic regression"),
     "time_s": Cap(10, "s", "interactive tools"),
     "animation_time_s": Cap(30, "s", "animations"),
     "expression_chars": Cap(4_000, "characters", "the formula parser"),

@@ -20,6 +20,7 @@ from physlab.planning import Checked, Plan, check, make_plan
 from physlab.plugins import all_tools
 from physlab.settings import Settings
 from physlab.sites import LocalSite, Site
+from physlab.sites.forerunner import Forerunner
 from physlab.sites.local import usable_cores
 from physlab.specfile import SUFFIXES, read_spec
 from physlab.spelling import Vocabulary, read_dag
@@ -47,10 +48,12 @@ class Lab:
 
     Args:
         settings: What the lab set.
+        forerunner: A worker that was started beforehand, for the first work of this lab.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, forerunner: Forerunner | None = None) -> None:
         self.settings = settings
+        self._forerunner = forerunner
         self._sites: dict[int | None, LocalSite] = {}
 
     @cached_property
@@ -83,7 +86,10 @@ class Lab:
         site = self._sites.get(at_once)
         if site is None or site.closed:
             local = self.settings.sites.local
-            site = self._sites[at_once] = LocalSite(self.store.root, local.workers, local.memory_gb, at_once)
+            site = self._sites[at_once] = LocalSite(
+                self.store.root, local.workers, local.memory_gb, at_once, self._forerunner
+            )
+            self._forerunner = None
         return [site]
 
     def read(self, spec: Any, base_dir: Path) -> NamedDag:

@@ -15,6 +15,7 @@ from physlab.cli.output import voice
 if TYPE_CHECKING:
     from physlab.model import Call
     from physlab.service import Reply
+    from physlab.sites.forerunner import Forerunner
 
 
 def call(
@@ -32,15 +33,16 @@ def call(
 
     Exit code: 0 all is well, 1 with {"error": {code, message, hint, details}}.
     """
+    typed = bool(values) or _is_name(source)
+    payload = _typed(source, values or []) if typed else _payload(source)
+    base = Path.cwd() if typed or source == "-" else Path(source).absolute().parent
+    forerunner = _start_ahead(payload)
     from physlab import service
     from physlab.lab import Lab
     from physlab.settings import load_settings
     from physlab.spelling import read_call
 
-    typed = bool(values) or _is_name(source)
-    payload = _typed(source, values or []) if typed else _payload(source)
-    base = Path.cwd() if typed or source == "-" else Path(source).absolute().parent
-    with Lab(load_settings()) as lab:
+    with Lab(load_settings(), forerunner) as lab:
         asked = read_call(payload, lab.vocabulary)
         if asked.method != "run_dag":
             return _answer(service.answer(lab, asked, base))
@@ -57,6 +59,29 @@ def _payload(source: str) -> Any:
     if not text.strip():
         raise ValidationError("There is no call on stdin.", hint="Pipe JSON into it: … | physlab call -")
     return parse_spec(text, "stdin", json_only=True)
+
+
+def _start_ahead(payload: Any) -> Forerunner | None:
+    """Start the worker of the call, when it will need one, before anything else is loaded."""
+    from physlab.sites.worker import limit_threads
+
+    if sys.platform != "linux" or not isinstance(payload, dict):
+        return None
+    name = payload.get("tool", payload.get("name"))
+    if not isinstance(name, str):
+        return None
+    limit_threads(1)
+    from physlab.tools import load_tools
+
+    registry = load_tools()
+    tool = name if name in registry.tools else registry.aliases.get(name, (None, None))[0]
+    methods = list(registry.tools[tool].methods.values()) if tool else []
+    if not methods or any(method.inline or method.asks_lab or method.keeps_time for method in methods):
+        return None
+    from physlab.sites.forerunner import Forerunner
+
+    shared = set(methods[0].imports).intersection(*(method.imports for method in methods))
+    return Forerunner(["physlab.tools.execute", "physlab.plugins", *sorted(shared)])
 
 
 def _is_name(source: str) -> bool:

@@ -153,6 +153,26 @@ class ExportSettings(Model):
     zenodo_sandbox_token: SecretStr | None = Field(None, description="Access token of that place; it is another one.")
 
 
+class EndpointSettings(Model):
+    """`[endpoint]`: a language model behind an OpenAI-compatible interface; without a base_url none is ever asked."""
+
+    base_url: str | None = Field(
+        None, description="Such as http://localhost:11434/v1, `/chat/completions` is added; unset: no model is asked."
+    )
+    api_key: SecretStr | None = Field(
+        None, description="Sent as bearer token; better in the environment than in a file."
+    )
+    model: str = Field("qwen2.5-coder", min_length=1, description="Name of the model, as the endpoint knows it.")
+    timeout_s: float = Field(30, gt=0, le=600, description="How long an answer may take [s].")
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_web_address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("an address that begins with http:// or https:// is needed")
+        return url and url.rstrip("/")
+
+
 class Settings(Model):
     """Everything a lab may set."""
 
@@ -172,4 +192,5 @@ class Settings(Model):
     collaboration: CollaborationSettings = CollaborationSettings()
     report: ReportSettings = ReportSettings()
     export: ExportSettings = ExportSettings()
+    endpoint: EndpointSettings = EndpointSettings()
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

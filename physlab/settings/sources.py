@@ -212,7 +212,9 @@ def _explained(error: pydantic.ValidationError, given: Mapping[str, Given]) -> C
         key = max(named, key=len, default=".".join(map(str, problem["loc"])))
         said = given.get(key)
         reason = problem["msg"].removeprefix("Value error, ").rstrip(".")
-        value = "***" if key.endswith("_token") else _masked(repr(said.value if said else problem["input"]))
+        value = (
+            "***" if key.endswith(("_token", "api_key")) else _masked(repr(said.value if said else problem["input"]))
+        )
         lines.append(f"{said.origin if said else 'default'}: {key} = {value}: {reason}.")
         keys.append(key)
     return ConfigurationError(

@@ -1,4 +1,4 @@
-"""What an older lab server's `server.config.json` and `ACCEL_*` variables say, in our words."""
+"""What an older lab server's `server.config.json` and `ACCEL_*` and `LM_*` variables say, in our words."""
 
 from __future__ import annotations
 
@@ -47,6 +47,9 @@ KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "ACCEL_MODE": ("device.mode", lambda value: value.strip().lower()),
     "ACCEL_DEVICE": ("device.preference", _preference),
+    "LM_BASE_URL": ("endpoint.base_url", _same),
+    "LM_API_KEY": ("endpoint.api_key", _same),
+    "DEFAULT_MODEL": ("endpoint.model", _same),
 }
 SECTIONS = {key.split(".")[0] for key in KEYS}
 
@@ -77,5 +80,5 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_variables(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
-    """Return what the `ACCEL_*` variables set, under our keys, with the variable's name."""
+    """Return what the `ACCEL_*` and `LM_*` variables set, under our keys, with the variable's name."""
     return {ours: (convert(environ[name]), name) for name, (ours, convert) in VARIABLES.items() if environ.get(name)}

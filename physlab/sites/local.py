@@ -22,6 +22,7 @@ from physlab.errors import CancelledError, PhyslabError, ResourceError, TimeLimi
 from physlab.model import Node, Work, WorkResult, is_stored_array, is_stored_file
 from physlab.sites import worker
 from physlab.sites.base import Affinity, Capacity
+from physlab.sites.forerunner import Forerunner
 from physlab.sites.spawn import Context
 from physlab.store.blobs import Blobs
 
@@ -42,12 +43,18 @@ class LocalSite:
         cores: Cores to use; all that this process may use by default.
         memory_gb: Memory limit of a node that names none [GB]; None sets no limit.
         at_once: How many nodes will run at the same time at most; no more workers than that are started.
+        forerunner: A worker that was started beforehand; it does the first work that needs one core.
     """
 
     name = "local"
 
     def __init__(
-        self, store: Path, cores: int | None = None, memory_gb: float | None = None, at_once: int | None = None
+        self,
+        store: Path,
+        cores: int | None = None,
+        memory_gb: float | None = None,
+        at_once: int | None = None,
+        forerunner: Forerunner | None = None,
     ) -> None:
         self.store = store
         self.memory_gb = memory_gb
@@ -61,6 +68,8 @@ class LocalSite:
         self._pools: dict[int, ProcessPool] = {}
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="site")
         self._running: dict[Future[WorkResult], ProcessFuture[str]] = {}
+        self._forerunner = forerunner
+        self._ahead: Forerunner | None = None
         self._closed = False
         _sweep(store / "scratch")
 
@@ -79,6 +88,9 @@ class LocalSite:
                 outer.set_exception(error)
             return outer
         cores = self._take(min(work.resources.cpu, len(self._cores)))
+        runner, self._forerunner = (self._forerunner, None) if len(cores) == 1 else (None, self._forerunner)
+        if runner is not None:
+            return self._run_ahead(runner, work, cores, outer)
         try:
             inner = self._schedule(work, cores, outer)
         except BaseException:
@@ -98,6 +110,29 @@ class LocalSite:
             inner = pool.schedule(worker.run, args=arguments, timeout=work.time_limit_s + SLACK_S)
             self._running[outer] = inner
             return inner
+
+    def _run_ahead(
+        self, runner: Forerunner, work: Work, cores: list[int], outer: Future[WorkResult]
+    ) -> Future[WorkResult]:
+        """Let the worker that was started beforehand do a piece of work; return when it is done."""
+        from pebble import ProcessExpired
+
+        self._ahead = runner
+        pinned = cores if self._pinned and len(cores) < len(self._cores) else []
+        try:
+            result = runner.run(work, pinned, work.resources.memory_gb or self.memory_gb)
+        except PhyslabError as error:
+            outer.set_exception(error)
+        else:
+            if isinstance(result, WorkResult):
+                outer.set_result(result)
+            else:
+                expired = _stopped(work.label) if self._closed else ProcessExpired("", code=result.exitcode)  # type: ignore[no-untyped-call]
+                outer.set_exception(_translate(expired, work))
+        finally:
+            self._ahead = None
+            self._give(cores)
+        return outer
 
     def _start_pool(self, threads: int) -> ProcessPool:
         from pebble import ProcessPool
@@ -183,6 +218,8 @@ class LocalSite:
             self._closed = True
             self._change.notify_all()
             running = list(self._running.values())
+            if self._ahead is not None:
+                self._ahead.kill()
             pools, self._pools = list(self._pools.values()), {}
         for inner in running:
             inner.cancel()  # type: ignore[no-untyped-call]

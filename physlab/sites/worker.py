@@ -21,8 +21,7 @@ def start(threads: int, parent: int) -> None:
         threads: Threads that numeric libraries may use.
         parent: Process id of the conductor.
     """
-    for name in _THREAD_SETTINGS:
-        os.environ[name] = str(threads)
+    limit_threads(threads)
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
@@ -34,6 +33,12 @@ def start(threads: int, parent: int) -> None:
     from physlab.tools.process import guard_own_group
 
     guard_own_group()
+
+
+def limit_threads(threads: int) -> None:
+    """Let numeric libraries that are loaded from now on use so many threads."""
+    for name in _THREAD_SETTINGS:
+        os.environ[name] = str(threads)
 
 
 _at_work = False

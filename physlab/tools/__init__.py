@@ -18,7 +18,7 @@ BUILTIN = {  # tool: the modules that announce its methods
     "plot": ("plot",),
     "data": ("data", "signals", "scifiles"),
     "graphing_calculator": ("calculator",),
-    "ml_ai_augmentation": ("surrogate", "pattern"),
+    "ml_ai_augmentation": ("regression", "surrogate", "pattern", "derivation"),
     "api_tools": ("api",),
     "export_tool": ("exports",),
     "nli_parse": ("nli",),

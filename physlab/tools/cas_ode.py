@@ -51,7 +51,7 @@ def solve_ode(params: SolveOde, context: Context) -> dict[str, Any]:
         ComputationError: There is no closed form, or nothing fulfils the conditions; the hint shows a numerical way.
         ValidationError: The equation or a condition cannot be read.
     """
-    problem, conditions = _read(params, context)
+    problem, conditions = read_problem(params, context)
     found = general_solutions(problem)
     answer: dict[str, Any] = {
         **_spelled(found.solutions, "general_solution", "latex"),
@@ -92,7 +92,8 @@ def _formula(solution: Any, problem: Problem) -> str | None:
     return write(solution.rhs)["str"] if solution.lhs == problem.function else None
 
 
-def _read(params: SolveOde, context: Context) -> tuple[Problem, list[Condition]]:
+def read_problem(params: SolveOde, context: Context) -> tuple[Problem, list[Condition]]:
+    """Read a differential equation and its conditions."""
     import sympy
 
     unknown = UnknownFunction(normal_name(params.func), normal_name(params.symbol))

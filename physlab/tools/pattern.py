@@ -24,7 +24,7 @@ from physlab.tools.types import Array
 
 registry.tool(
     "ml_ai_augmentation",
-    summary="Learning from equations, data and images.",
+    summary="Formulas from data, surrogates of equations, patterns in images, derivations step by step.",
     discriminator="method",
     aliases={"ml_pattern_recognition": "pattern_recognition_infer"},
 )

@@ -27,7 +27,7 @@ FILM = {2: (121, 101), 3: (49, 49), 4: (25, 41)}  # points along space, frames, 
 
 registry.tool(
     "ml_ai_augmentation",
-    summary="Learning from equations, data and images.",
+    summary="Formulas from data, surrogates of equations, patterns in images, derivations step by step.",
     discriminator="method",
     aliases={"ml_surrogate_pde": "surrogate_pde_train"},
 )
