@@ -132,6 +132,9 @@ def from_reply(reply: Mapping[str, Any]) -> PhyslabError:
     return kind(reply["message"], hint=reply.get("hint", ""), details=reply.get("details"))
 
 
+SHOWN = 40  # known names in one hint
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name is meant by an unknown one.
 
@@ -140,5 +143,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     names = sorted(map(str, known))
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    listed = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
+    shown = names
+    if len(names) > SHOWN:  # those that begin alike, then those that look alike
+        alike = difflib.get_close_matches(str(name), names, n=SHOWN, cutoff=0.0)
+        begins = [item for item in names if name and item.startswith(str(name))]
+        shown = sorted([*begins, *(item for item in alike if item not in begins)][:SHOWN])
+    listed = ", ".join(shown) + (", …" if len(names) > SHOWN else "")
     return (f"Did you mean '{close[0]}'? " if close else "") + f"Known: {listed}."

@@ -164,6 +164,8 @@ class EndpointSettings(Model):
     )
     model: str = Field("qwen2.5-coder", min_length=1, description="Name of the model, as the endpoint knows it.")
     timeout_s: float = Field(30, gt=0, le=600, description="How long an answer may take [s].")
+    sentences: bool = Field(True, description="nli_parse may ask it to put what it does not understand in other words.")
+    sentences_timeout_s: float = Field(2.5, gt=0, le=600, description="How long nli_parse waits for that [s].")
 
     @field_validator("base_url")
     @classmethod

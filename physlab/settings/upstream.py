@@ -44,12 +44,20 @@ KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "thumbnails.cols": ("visuals.thumbnail_columns", _same),
     "ml.max_vram_mb": ("device.max_vram_mb", _same),
 }
+
+
+def _milliseconds(value: str) -> Any:
+    return float(value) / 1000 if value.replace(".", "", 1).isdigit() else value
+
+
 VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "ACCEL_MODE": ("device.mode", lambda value: value.strip().lower()),
     "ACCEL_DEVICE": ("device.preference", _preference),
     "LM_BASE_URL": ("endpoint.base_url", _same),
     "LM_API_KEY": ("endpoint.api_key", _same),
     "DEFAULT_MODEL": ("endpoint.model", _same),
+    "NLI_DISABLE_LM": ("endpoint.sentences", lambda value: value.strip().lower() in ("", "0", "false", "no", "off")),
+    "NLI_LM_TIMEOUT_MS": ("endpoint.sentences_timeout_s", lambda value: _milliseconds(value)),
 }
 SECTIONS = {key.split(".")[0] for key in KEYS}
 
