@@ -107,7 +107,8 @@ def _reword(text: str, found: Understanding, context: Context) -> tuple[Understa
 _TASK = (
     "You rewrite parts of a physicist's request so that a strict parser understands them. Sentences that it "
     f"understands look like: {'; '.join(EXAMPLES)}. Use only facts of the request, never invent numbers. The user "
-    'sends JSON with the whole text and the parts that were not understood. Answer with a JSON object {"words": {part: rewritten}}; '
+    "sends JSON with the whole text and the parts that were not understood. Answer with a JSON object "
+    '{"words": {part: rewritten}}; '
     "give an empty string for a part that no such sentence can say."
 )
 
