@@ -42,6 +42,10 @@ class NamedDag:
     dag_id: str
     base_dir: Path
 
+    def entitled(self, title: str) -> NamedDag:
+        """Return the same graph under a title, which is no part of its identity."""
+        return NamedDag(self.dag.model_copy(update={"title": title}), self.dag_id, self.base_dir)
+
 
 class Lab:
     """One lab. Opens its parts when they are needed; a context manager.
@@ -124,7 +128,8 @@ class Lab:
         path = Path(name)
         if path.suffix in SUFFIXES or path.is_file():
             path = (base_dir or Path.cwd()) / path
-            return self.read(read_spec(path), path.parent)
+            named = self.read(read_spec(path), path.parent)
+            return named if named.dag.title else named.entitled(path.stem.replace("_", " "))
         self.store.refresh()
         table = schema.dags
         rows = self.store.index.rows(

@@ -157,7 +157,7 @@ def test_a_sentence_is_run_and_answered(cli: CommandLine) -> None:
     said = cli.run("run", "integrate x^2 from 0 to 1", "--no-server").stdout
     assert "1/3" in said and "0.3333333333333333" in said and "x^2\n" not in said
     assert "values    physlab show " in cli.run("show", "latest").stdout
-    shown = cli.run("show", "latest", "cas").stdout
+    shown = cli.run("show", "latest", "integral").stdout
     assert "expr" in shown and "[0, 1]" in shown and "1/3" in shown
     constant = cli.run("run", "value of the Planck constant", "--no-server").stdout
     assert "6.62607015e-34 [joule * second]" in constant  # SI (2019), exact

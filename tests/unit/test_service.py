@@ -265,3 +265,10 @@ def test_a_run_whose_process_died_is_interrupted(bench: Bench) -> None:
     process = {"host": __import__("socket").gethostname(), "pid": 2**22 + 1, "started": 0.0}
     bench.lab.store.append("run_begin", {**begin, "process": process})
     assert [(row["run_id"], row["status"]) for row in bench.lab.runs()] == [("dead", "interrupted")]
+
+
+def test_a_file_without_a_title_is_called_by_its_name(bench: Bench) -> None:
+    (bench.folder / "falling_stone.yaml").write_text("nodes: [{id: c, tool: constants_get, params: {name: c}}]")
+    named = bench.lab.find_dag("falling_stone.yaml", bench.folder)
+    assert named.dag.title == "falling stone"
+    assert named.dag_id == bench.lab.read({"nodes": [node.model_dump() for node in named.dag.nodes]}, Path()).dag_id
