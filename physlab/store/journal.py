@@ -260,7 +260,14 @@ class Journal:
                 hint="Run 'physlab store verify'; restore the file from a backup.",
             )
         position = Position(segment, offset, len(text))
-        return Line(int(match[5]), match[2].decode(), match[1].decode(), json.loads(match[4]), position)
+        record = json.loads(match[4], parse_int=_number)
+        return Line(int(match[5]), match[2].decode(), match[1].decode(), record, position)
+
+
+def _number(text: str) -> int | float:
+    """Return a number that canonical JSON spells without a point: from 2^53 on it was a float."""
+    number = int(text)
+    return number if -(2**53) < number < 2**53 else float(text)
 
 
 @contextlib.contextmanager

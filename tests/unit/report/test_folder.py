@@ -47,6 +47,14 @@ def test_run_json_leads_from_fields_to_files(hydrogen: Bench, tmp_path: Path) ->
     assert content["nodes"]["spread"]["record"]["sources"] == {"values": "from:hydrogen_2p.radial"}
 
 
+@pytest.mark.parametrize("value", [7.92367270170209e19, -(2.0**53), 2.0**64, 1e20, 1e21])
+def test_a_large_number_stays_a_float(bench: Bench, tmp_path: Path, value: float) -> None:
+    bench.node("mass", fields={"value": value})  # canonical JSON spells it without point or exponent
+    results = write_results(bench.run(), bench.dag(), bench.store, tmp_path / "results", None)
+    found = json.loads((results.path / "run.json").read_text())["nodes"]["mass"]["fields"]["value"]
+    assert type(found) is float and found == value
+
+
 def test_writing_again_replaces_the_folder_whole(hydrogen: Bench, tmp_path: Path) -> None:
     first = write_results(hydrogen.run(), hydrogen.dag(), hydrogen.store, tmp_path, None)
     (first.path / "stray.txt").write_text("x")
