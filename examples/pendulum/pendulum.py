@@ -29,9 +29,7 @@ def free(amplitude: float) -> dict[str, float]:
 
     rest.direction = -1  # type: ignore[attr-defined]  # at rest on the side where it started
     exact = float(4 * ellipk(np.sin(amplitude / 2) ** 2))
-    found = solve_ivp(
-        lambda _, s: [s[1], -np.sin(s[0])], (0, 100.2 * exact), [amplitude, 0.0], events=rest, **PRECISE
-    )
+    found = solve_ivp(lambda _, s: [s[1], -np.sin(s[0])], (0, 100.2 * exact), [amplitude, 0.0], events=rest, **PRECISE)
     energy = found.y[1] ** 2 / 2 - np.cos(found.y[0])
     passages = found.t_events[0][found.t_events[0] > exact / 2]
     return {
@@ -43,9 +41,7 @@ def free(amplitude: float) -> dict[str, float]:
 
 def small(amplitude: float, damping: float, time: float) -> dict[str, float]:
     """Return the angle of a damped pendulum at one instant, by its amplitude: the closed form when that is small."""
-    found = solve_ivp(
-        lambda _, s: [s[1], -np.sin(s[0]) - damping * s[1]], (0, time), [amplitude, 0.0], **PRECISE
-    )
+    found = solve_ivp(lambda _, s: [s[1], -np.sin(s[0]) - damping * s[1]], (0, time), [amplitude, 0.0], **PRECISE)
     return {"angle": float(found.y[0, -1] / amplitude)}
 
 

@@ -19,7 +19,7 @@ FLOORS = (
     ("lab",),
     ("service", "lineage", "preview"),
     ("engine",),
-    ("experiment", "cli"),
+    ("experiment", "cli", "testing"),
     ("", "__main__"),  # physlab/__init__.py, the face
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
