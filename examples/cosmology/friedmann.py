@@ -94,7 +94,7 @@ def fit(z: np.ndarray, mu: np.ndarray, covariance: Path) -> dict[str, Any]:
         rest = offset(omega_m)[1]
         return float(rest @ weight @ rest)
 
-    density = np.linspace(0.1, 0.6, 101)
+    density = np.linspace(0.2, 0.4, 101)
     curve = np.array([chi_squared(value) for value in density])
     found = minimize_scalar(chi_squared, bounds=(0.1, 0.6), method="bounded")
     inside = density[curve < found.fun + 4]

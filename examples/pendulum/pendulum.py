@@ -105,14 +105,14 @@ def attractor(
         rng: Filled in by the lab, from the seed of the node.
 
     Returns:
-        density: How many are where, as a power below 1, (frames, angular velocity, angle).
+        density: How many are where, over the most, to the power 0.3, (frames, angular velocity, angle).
         angle, velocity: Middles of the cells [rad], [√(g/l)].
         section: The plane at the start of each period.
     """
     theta, omega = rng.uniform(-np.pi, np.pi, members), rng.uniform(-1, 1, members)
     per_period, settle, kept = 6 * frames, 25, 12
     step = 2 * np.pi / frequency / per_period
-    edges = np.linspace(-np.pi, np.pi, 161), np.linspace(-1.6, 2.9, 121)
+    edges = np.linspace(-np.pi, np.pi, 161), np.linspace(-3, 3, 121)
     density = np.zeros((frames, 120, 160))
     places: list[np.ndarray] = []
 
@@ -134,7 +134,7 @@ def attractor(
         theta, omega = theta + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4), omega + step / 6 * (l1 + 2 * l2 + 2 * l3 + l4)
     angle, velocity = ((edge[1:] + edge[:-1]) / 2 for edge in edges)
     return {
-        "density": np.sqrt(density / density.max()),
+        "density": (density / density.max()) ** 0.3,
         "angle": angle,
         "velocity": velocity,
         "section": _section(np.concatenate(places, axis=1)),

@@ -112,7 +112,9 @@ def scalars(content: Content) -> Iterator[Scalar]:
     units = {name: _unit(content, name, fields) for name in fields}
     spent = {f"{name}_unit" for name in fields} | {_beside(name) for name in fields if _last(name) == "value"}
     for name, value in fields.items():
-        if name in spent or not _shown(value) or (isinstance(value, str) and value in params):
+        if name in spent or not _shown(value) or _again(name, value, fields):
+            continue
+        if isinstance(value, str) and value in params:
             continue
         if kind == "lookup" and not _is_number(value):  # a looked-up thing describes itself at length
             continue
@@ -120,6 +122,16 @@ def scalars(content: Content) -> Iterator[Scalar]:
         if port and (name in COUNTS or (name == "exit_code" and value == 0)):
             continue
         yield Scalar(name, value, units[name], port.description.replace("`", "") if port else "")
+
+
+def _again(name: str, value: Any, fields: Mapping[str, Any]) -> bool:
+    """Tell whether a formula's result is one that `str` or `value` shows better: its LaTeX, its number once more."""
+    number = fields.get("value")
+    if name == "latex":
+        return isinstance(fields.get("str"), str)
+    if name == "evalf":
+        return _is_number(number) and value == number
+    return name == "str" and _is_number(number) and value.partition(" ")[0] in (repr(number), str(int(number)))
 
 
 def _spread(content: Content) -> dict[str, Any]:
@@ -185,7 +197,7 @@ def _scalar(item: Scalar) -> Markup:
     if isinstance(item.value, list):
         if len(item.value) > LISTED:
             return escape(words.value(item.value))
-        return escape(", ".join(words.number(entry, 6) for entry in item.value))
+        return Markup('<span class="long">{}</span>').format(", ".join(words.number(v, 6) for v in item.value))
     return escape(words.number(item.value))
 
 
