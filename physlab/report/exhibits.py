@@ -104,8 +104,9 @@ def _scalar_exhibits(contents: Sequence[Content], numbering: Numbering) -> Itera
         if sweep is None:
             single += group
             continue
-        every = "the " * (sum(content.name == name and content.record is not None for content in contents) == len(group))
-        text = Markup("Results of {}{} steps that use <code>{}</code>.").format(every, len(group), name)
+        every = sum(content.name == name and content.record is not None for content in contents)
+        steps = f"{'the ' if every == len(group) else ''}{len(group)} steps"
+        text = Markup("Results of {} that use <code>{}</code>.").format(steps, name)
         yield Exhibit(numbering.table(), text, table=sweep)
     order = {content.id: index for index, content in enumerate(contents)}
     table = scalar_table(sorted(single, key=lambda content: order[content.id]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import math
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,9 +130,12 @@ def _again(name: str, value: Any, fields: Mapping[str, Any]) -> bool:
     number = fields.get("value")
     if name == "latex":
         return isinstance(fields.get("str"), str)
-    if name == "evalf":
-        return _is_number(number) and value == number
-    return name == "str" and _is_number(number) and value.partition(" ")[0] in (repr(number), str(int(number)))
+    if name not in ("evalf", "str") or not isinstance(number, int | float):
+        return False
+    try:
+        return math.isclose(float(str(value).partition(" ")[0]), number, rel_tol=1e-12)
+    except ValueError:  # a formula such as pi/2
+        return False
 
 
 def _spread(content: Content) -> dict[str, Any]:
