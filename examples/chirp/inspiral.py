@@ -18,7 +18,7 @@ def frequency(before: np.ndarray, mass: float) -> np.ndarray:
 
 
 def waveform(before: np.ndarray, mass: float) -> np.ndarray:
-    """Return cos Φ with an amplitude as f^(2/3), 1 at 100 Hz; zero from the merger on (Maggiore, eqs. 4.30 and 4.31)."""
+    """Return cos Φ with an amplitude as f^(2/3), 1 at 100 Hz; zero from the merger on (Maggiore, eqs. 4.30, 4.31)."""
     tau = np.where(before > 0, before, 1.0)
     phase = -2 * (tau / (5 * mass * SUN_S)) ** 0.625
     return np.where(before > 0, np.cos(phase) * (frequency(tau, mass) / 100) ** (2 / 3), 0.0)

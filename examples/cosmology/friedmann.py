@@ -47,9 +47,9 @@ def universe(hubble: float, omega_m: float) -> dict[str, Any]:
         """Return how long the scale factor took to grow to `a`, in units of 1/H₀."""
         return quad(lambda x: 1 / (x * expansion(1 / x - 1, omega_m, radiation)), 0, a, epsabs=0, epsrel=1e-11)[0]
 
-    scale = np.linspace(0.002, 1, 300)
+    scale = np.linspace(0.002, 1, 200)
     ages = np.array([since(a, omega_r) for a in scale]) * HUBBLE_GYR / hubble
-    z = np.geomspace(0.01, 20, 200)
+    z = np.geomspace(0.01, 20, 60)
     distance = comoving(z, omega_m, omega_r) * LIGHT / hubble / 1000
     farthest = minimize_scalar(
         lambda x: -comoving(np.array([x]), omega_m, omega_r)[0] / (1 + x), bounds=(0.5, 4), method="bounded"
@@ -70,7 +70,8 @@ def fit(z: np.ndarray, mu: np.ndarray, covariance: Path) -> dict[str, Any]:
     """Fit the matter density of a flat universe to supernovae, with all correlations; their luminosity is left free.
 
     Args:
-        z, mu: Redshifts and distance moduli [mag], (n,).
+        z: Redshifts, (n,).
+        mu: Distance moduli [mag], (n,).
         covariance: File of the upper triangle [1e-6 mag²].
 
     Returns:
@@ -94,7 +95,7 @@ def fit(z: np.ndarray, mu: np.ndarray, covariance: Path) -> dict[str, Any]:
         rest = offset(omega_m)[1]
         return float(rest @ weight @ rest)
 
-    density = np.linspace(0.1, 0.6, 101)
+    density = np.linspace(0.2, 0.4, 101)
     curve = np.array([chi_squared(value) for value in density])
     found = minimize_scalar(chi_squared, bounds=(0.1, 0.6), method="bounded")
     inside = density[curve < found.fun + 4]
@@ -127,7 +128,7 @@ def _distances(z: np.ndarray, comoving_gpc: np.ndarray) -> Figure:
 
 
 def _hubble(z: np.ndarray, mu: np.ndarray, sigma: np.ndarray, omega_m: float, offset: float) -> Figure:
-    fine = np.geomspace(0.009, 1.5, 150)
+    fine = np.geomspace(0.009, 1.5, 60)
     model = lambda x, m: 5 * np.log10((1 + x) * comoving(x, m)) + offset  # noqa: E731
     figure = Figure(figsize=(8, 6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])

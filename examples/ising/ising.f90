@@ -1,6 +1,6 @@
 ! The Ising model on a square lattice with periodic ends: Wolff's cluster algorithm (Phys. Rev. Lett. 62, 361 (1989)).
 ! Reads PHYSLAB_SIZE, PHYSLAB_BLOCKS, PHYSLAB_SEED (the seed of the node) and temperatures.csv; J = k = 1. Writes
-! ising.csv (a row for each temperature) and one picture of spins for each temperature, spins_<number>.csv.
+! ising.csv (a row for each temperature) and one picture of spins for each temperature, spins_<number>.txt.
 program ising
   implicit none
   integer, parameter :: dp = kind(1.0d0), per_block = 40
@@ -118,7 +118,7 @@ contains
     end do
     write (10, '(f10.6, 5(",", es17.9))') temperature, mean(e), error(e), mean(m), error(m), &
       sites * (e2 - mean(e)**2) / temperature**2
-    write (name, '(a, i2.2, a)') "spins_", number, ".csv"
+    write (name, '(a, i2.2, a)') "spins_", number, ".txt"
     open (11, file=trim(name))
     do i = 0, size - 1
       write (11, '(*(i0, :, ","))') spin(:, i)

@@ -80,7 +80,7 @@ def _draw(t: np.ndarray, e: np.ndarray, e_error: np.ndarray, m: np.ndarray, m_er
 
 def snapshots(files: list[Path], temperatures: np.ndarray) -> Figure:
     """Draw the spins of a few temperatures side by side."""
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    figure = Figure(figsize=(9, 3.9), layout="constrained")
     figure.suptitle("Spins below, near and above the critical temperature")
     for axes, file, temperature in zip(figure.subplots(1, len(files)), files, temperatures, strict=True):
         axes.imshow(np.loadtxt(file, delimiter=","), cmap="cividis", interpolation="nearest", origin="lower")

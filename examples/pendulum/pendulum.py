@@ -70,7 +70,7 @@ def chaos(damping: float, force: float, frequency: float, periods: int) -> dict[
         return [omega, turn, c, d, *grow, torque * omega, damping * omega * omega]
 
     period, state = 2 * np.pi / frequency, np.array([0.2, 0.0, 1, 0, 0, 1, 0, 0], float)
-    logs, start = np.zeros(2), 0.0
+    logs = np.zeros(2)
     for number in range(periods):
         span = (number * period, (number + 1) * period)
         state = solve_ivp(flow, span, state, method="DOP853", rtol=1e-9, atol=1e-10).y[:, -1]
@@ -79,13 +79,12 @@ def chaos(damping: float, force: float, frequency: float, periods: int) -> dict[
         if number >= 20:
             logs += np.log(np.abs(np.diag(upper)))
     exponents = logs / ((periods - 20) * period)
-    start = -np.cos(0.2)
-    energy = state[1] ** 2 / 2 - np.cos(state[0])
+    gained = state[1] ** 2 / 2 - np.cos(state[0]) + np.cos(0.2)
     return {
         "largest": float(exponents[0]),
         "smallest": float(exponents[1]),
         "total": float(exponents.sum()),
-        "imbalance": float((energy - start - state[6] + state[7]) / state[7]),
+        "imbalance": float((gained - state[6] + state[7]) / state[7]),
     }
 
 
@@ -95,20 +94,22 @@ def attractor(
     """Follow many driven pendulums from random starts, and see where they are in the phase plane.
 
     Args:
-        damping, force, frequency: As in `chaos`.
+        damping: Friction γ.
+        force: Amplitude of the torque, in units of mgl.
+        frequency: Of the torque, in units of that of small oscillations.
         members: How many pendulums.
         frames: Pictures of one period of the torque.
         rng: Filled in by the lab, from the seed of the node.
 
     Returns:
-        density: How many are where, as a power below 1, (frames, angular velocity, angle).
+        density: How many are where, over the most, to the power 0.2, (frames, angular velocity, angle).
         angle, velocity: Middles of the cells [rad], [√(g/l)].
         section: The plane at the start of each period.
     """
     theta, omega = rng.uniform(-np.pi, np.pi, members), rng.uniform(-1, 1, members)
-    per_period, settle, kept = 6 * frames, 25, 12
+    per_period, settle, kept = 4 * frames, 20, 12
     step = 2 * np.pi / frequency / per_period
-    edges = np.linspace(-np.pi, np.pi, 161), np.linspace(-1.6, 2.9, 121)
+    edges = np.linspace(-np.pi, np.pi, 161), np.linspace(-3, 3, 121)
     density = np.zeros((frames, 120, 160))
     places: list[np.ndarray] = []
 
@@ -117,9 +118,9 @@ def attractor(
 
     for number in range((settle + kept) * per_period):
         phase = number % per_period
-        if number >= settle * per_period and phase % 6 == 0:
+        if number >= settle * per_period and phase % 4 == 0:
             wrapped = (theta + np.pi) % (2 * np.pi) - np.pi
-            density[phase // 6] += np.histogram2d(omega, wrapped, bins=(edges[1], edges[0]))[0]
+            density[phase // 4] += np.histogram2d(omega, wrapped, bins=(edges[1], edges[0]))[0]
             if phase == 0:
                 places.append(np.stack((wrapped, omega)))
         t = number * step
@@ -130,7 +131,7 @@ def attractor(
         theta, omega = theta + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4), omega + step / 6 * (l1 + 2 * l2 + 2 * l3 + l4)
     angle, velocity = ((edge[1:] + edge[:-1]) / 2 for edge in edges)
     return {
-        "density": np.sqrt(density / density.max()),
+        "density": (density / density.max()) ** 0.2,
         "angle": angle,
         "velocity": velocity,
         "section": _section(np.concatenate(places, axis=1)),

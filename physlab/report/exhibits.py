@@ -14,7 +14,7 @@ from physlab.report.captions import caption
 from physlab.report.contents import Content, Item, is_table, previews, twins
 from physlab.report.overview import draw_overview_svg
 from physlab.report.pictures import data_uri, embed
-from physlab.report.tables import ALIKE, Table, read_table, scalar_table, sweep_table
+from physlab.report.tables import ALIKE, Table, read_table, scalar_table, scalars, sweep_table
 from physlab.store import Store
 
 FRAMES = 12  # previews of an animation
@@ -94,17 +94,19 @@ def exhibits(contents: Sequence[Content], store: Store, numbering: Numbering) ->
 
 
 def _scalar_exhibits(contents: Sequence[Content], numbering: Numbering) -> Iterator[Exhibit]:
-    alike: Mapping[str, list[Content]] = defaultdict(list)
+    alike: Mapping[tuple[str, ...], list[Content]] = defaultdict(list)
     for content in contents:
         if content.record:
-            alike[content.name].append(content)
+            alike[(content.name, *(item.name for item in scalars(content)))].append(content)
     single = []
-    for name, group in alike.items():
+    for (name, *_), group in alike.items():
         sweep = sweep_table(group) if len(group) >= ALIKE else None
         if sweep is None:
             single += group
             continue
-        text = Markup("Results of the {} steps that use <code>{}</code>.").format(len(group), name)
+        every = sum(content.name == name and content.record is not None for content in contents)
+        steps = f"{'the ' if every == len(group) else ''}{len(group)} steps"
+        text = Markup("Results of {} that use <code>{}</code>.").format(steps, name)
         yield Exhibit(numbering.table(), text, table=sweep)
     order = {content.id: index for index, content in enumerate(contents)}
     table = scalar_table(sorted(single, key=lambda content: order[content.id]))

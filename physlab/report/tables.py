@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import math
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,7 +113,9 @@ def scalars(content: Content) -> Iterator[Scalar]:
     units = {name: _unit(content, name, fields) for name in fields}
     spent = {f"{name}_unit" for name in fields} | {_beside(name) for name in fields if _last(name) == "value"}
     for name, value in fields.items():
-        if name in spent or not _shown(value) or (isinstance(value, str) and value in params):
+        if name in spent or not _shown(value) or _again(name, value, fields):
+            continue
+        if isinstance(value, str) and value in params:
             continue
         if kind == "lookup" and not _is_number(value):  # a looked-up thing describes itself at length
             continue
@@ -120,6 +123,19 @@ def scalars(content: Content) -> Iterator[Scalar]:
         if port and (name in COUNTS or (name == "exit_code" and value == 0)):
             continue
         yield Scalar(name, value, units[name], port.description.replace("`", "") if port else "")
+
+
+def _again(name: str, value: Any, fields: Mapping[str, Any]) -> bool:
+    """Tell whether a formula's result is one that `str` or `value` shows better: its LaTeX, its number once more."""
+    number = fields.get("value")
+    if name == "latex":
+        return isinstance(fields.get("str"), str)
+    if name not in ("evalf", "str") or not isinstance(number, int | float):
+        return False
+    try:
+        return math.isclose(float(str(value).partition(" ")[0]), number, rel_tol=1e-12)
+    except ValueError:  # a formula such as pi/2
+        return False
 
 
 def _spread(content: Content) -> dict[str, Any]:
@@ -185,7 +201,7 @@ def _scalar(item: Scalar) -> Markup:
     if isinstance(item.value, list):
         if len(item.value) > LISTED:
             return escape(words.value(item.value))
-        return escape(", ".join(words.number(entry, 6) for entry in item.value))
+        return Markup('<span class="long">{}</span>').format(", ".join(words.number(v, 6) for v in item.value))
     return escape(words.number(item.value))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from functools import cache
@@ -227,6 +228,9 @@ def in_unit(setup: Setup, value: Any, base: Base | None, to: str | None) -> dict
     }
 
 
+_REWRITE = "Write it so that nothing overflows there, for instance with exp(-x) for exp(x), or change the bounds."
+
+
 def quadrature(expression: Expression, setup: Setup, ends: tuple[float, float]) -> tuple[float, float]:
     """Return a definite integral by adaptive quadrature (QUADPACK), and its estimated error.
 
@@ -237,8 +241,13 @@ def quadrature(expression: Expression, setup: Setup, ends: tuple[float, float]) 
 
     from scipy.integrate import IntegrationWarning, quad
 
+    without: list[float] = []  # where the formula has no value, as exp(x)/exp(x) at 1000
+
     def integrand(x: float) -> float:
-        return float(expression.evaluate(**{**setup.numbers, setup.unknown: x}))
+        value = float(expression.evaluate(**{**setup.numbers, setup.unknown: x}))
+        if math.isnan(value):
+            without.append(x)
+        return value
 
     what = f"The integral of {expression.text!r} from {ends[0]:g} to {ends[1]:g} has no number: quadrature"
     try:
@@ -246,8 +255,12 @@ def quadrature(expression: Expression, setup: Setup, ends: tuple[float, float]) 
             warnings.simplefilter("error", IntegrationWarning)
             value, error = quad(integrand, ends[0], ends[1], limit=500, epsabs=0, epsrel=1e-10)
     except (IntegrationWarning, TypeError) as failure:
-        reason = str(failure).split(".")[0].strip()
-        raise ComputationError(f"{what} fails: {reason}.", hint="Change the bounds.") from failure
+        reason = " ".join(str(failure).split(".")[0].split())
+        if without:
+            reason = f"the formula has no value at {setup.unknown} = {without[0]:g}"
+        raise ComputationError(
+            f"{what} fails: {reason}.", hint=_REWRITE if without else "Change the bounds."
+        ) from failure
     if not abs(error) <= 1e-8 * abs(value):
         raise ComputationError(f"{what} does not converge ({value:g} ± {error:.1e}).", hint="Change the bounds.")
     return value, error

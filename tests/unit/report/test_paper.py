@@ -241,6 +241,31 @@ def test_alike_steps_share_a_table(bench: Bench, text_of: Callable[[bytes], str]
     assert "state_40 40 −0.0085035581" in text
 
 
+def test_only_steps_with_the_same_results_share_a_table(bench: Bench, text_of: Callable[[bytes], str]) -> None:
+    for n in range(1, 5):
+        bench.node(f"state_{n}", params={"problem": "hydrogen", "n": n}, fields={"energy_ev": -13.605693 / n**2})
+    bench.node("pair", params={"problem": "bell_state"}, fields={"concurrence": 1.0})
+    text = text_of(paper(bench))
+    assert "Results of 4 steps that use quantum.solve." in text
+    assert "pair concurrence" in text
+
+
+def test_a_long_list_takes_several_lines(bench: Bench) -> None:
+    bench.node("far", fields={"energy_ev": [1.2345678 * n for n in range(1, 13)]})
+    pages = PdfReader(io.BytesIO(paper(bench))).pages
+    lines = [line for page in pages for line in page.extract_text().splitlines() if "1.23457" in line]
+    assert lines and not any("14.8148" in line for line in lines)
+
+
+def test_one_number_of_a_formula_is_shown_once(bench: Bench, text_of: Callable[[bytes], str]) -> None:
+    told = {"latex": "2.5\\, \\mathrm{m}", "str": "2.5 meter", "evalf": 2.5, "value": 2.5, "unit": "meter"}
+    bench.node("length", "cas", "evaluate", params={"expr": "a"}, fields=told)
+    bench.node("circle", "cas", "evaluate", params={"expr": "b"}, fields={**told, "str": "pi/2", "value": 1.5707963})
+    text = text_of(paper(bench)).partition("Provenance")[0]
+    assert text.count("evalf") == 1 and "mathrm" not in text and "pi/2" in text
+    assert text.count("2.5 meter") == 1  # value and unit
+
+
 def test_a_step_that_comes_from_an_uninstalled_tool_is_shown(bench: Bench, text_of: Callable[[bytes], str]) -> None:
     bench.node("other", "no_such_tool", "go", fields={"answer": 42})
     assert "no_such_tool.go" in text_of(paper(bench))

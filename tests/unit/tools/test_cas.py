@@ -241,6 +241,12 @@ def test_a_number_without_closed_form_comes_from_quadrature(ask: Ask) -> None:
         ask("cas", "integrate", expr="1/x", symbol="x", bounds=[0, 1], numeric=True)
 
 
+def test_an_integral_says_where_its_formula_has_no_value(ask: Ask) -> None:
+    with pytest.raises(ComputationError, match=r"no value at x = \d+\.") as caught:  # exp(x) overflows from 710 on
+        ask("cas", "integrate", expr="x*exp(x)/(1 + exp(x))^2", symbol="x", bounds=[0, "inf"], numeric=True)
+    assert "\n" not in caught.value.message and "exp(-x)" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("equation", "options", "wanted"),
     [
