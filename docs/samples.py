@@ -42,7 +42,8 @@ def particles() -> np.ndarray[Any, np.dtype[np.uint8]]:
     image = np.random.default_rng(2).normal(40, 4, x.shape)
     for at_x, at_y, radius in ((12, 14, 6), (36, 12, 8), (64, 18, 7), (18, 46, 9), (48, 44, 8), (63, 46, 8)):
         image[(x - at_x) ** 2 + (y - at_y) ** 2 <= radius**2] += 140
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    counts: np.ndarray[Any, np.dtype[np.uint8]] = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return counts
 
 
 PROGRAM = '''"""The exact period of a pendulum."""
