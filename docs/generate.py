@@ -72,7 +72,8 @@ def page(tool: Tool) -> Iterator[str]:
         yield from ("", f"Other names: {', '.join(f'`{name}`' for name in others)}.")
     notes = Path(__file__).parent / "notes" / f"{tool.name}.md"
     if notes.exists():
-        yield from ("", notes.read_text(encoding="utf-8").strip())
+        text = notes.read_text(encoding="utf-8").strip()
+        yield from ("", text.replace("](../", "](../../"))  # links of notes start at docs/notes
     if len(tool.methods) > 1:
         yield from ("", "| method | what it does |", "|---|---|")
         for method in tool.methods.values():
