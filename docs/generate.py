@@ -72,7 +72,8 @@ def page(tool: Tool) -> Iterator[str]:
         yield from ("", f"Other names: {', '.join(f'`{name}`' for name in others)}.")
     notes = Path(__file__).parent / "notes" / f"{tool.name}.md"
     if notes.exists():
-        yield from ("", notes.read_text(encoding="utf-8").strip())
+        text = notes.read_text(encoding="utf-8").strip()
+        yield from ("", text.replace("](../", "](../../"))  # links of notes start at docs/notes
     if len(tool.methods) > 1:
         yield from ("", "| method | what it does |", "|---|---|")
         for method in tool.methods.values():
@@ -113,7 +114,7 @@ def _parameters(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             continue
         shown = field.alias or name
         shape = schema["properties"][shown]
-        default = "" if field.is_required() else _default(field.get_default(call_default_factory=True))
+        default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
         kind = _kind(shape, schema.get("$defs", {}))
         yield f"| `{prefix}{shown}` | {_cell(kind)} | {_cell(default)} | {_cell(field.description or '')} |"
 
@@ -121,11 +122,12 @@ def _parameters(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def _default(value: Any) -> str:
     if value is None:
         return ""
-    value = (
-        [item.model_dump() if isinstance(item, BaseModel) else item for item in value]
-        if isinstance(value, list | tuple)
-        else array_to_json(value)
-    )
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_defaults=True)
+    elif isinstance(value, list | tuple):
+        value = [item.model_dump() if isinstance(item, BaseModel) else item for item in value]
+    else:
+        value = array_to_json(value)
     return f"`{json.dumps(value, ensure_ascii=False, default=str)}`"
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import uproot
 from astropy.io import fits
+from PIL import Image
 
 HERE = Path(__file__).parent / "reference" / "tools" / "samples"
 
@@ -31,6 +33,17 @@ def main() -> None:
         tree = file.mktree("events", {"pt": np.float64, "eta": np.float64})
         tree.extend({"pt": rng.exponential(20.0, 200), "eta": rng.uniform(-2.4, 2.4, 200)})
     (HERE / "pendulum.py").write_text(PROGRAM, encoding="utf-8")
+    Image.fromarray(particles()).save(HERE / "particles.png", optimize=True)
+
+
+def particles() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return an 8-bit image of six bright discs in noise, two of which touch; shape (64, 80)."""
+    y, x = np.mgrid[:64, :80]
+    image = np.random.default_rng(2).normal(40, 4, x.shape)
+    for at_x, at_y, radius in ((12, 14, 6), (36, 12, 8), (64, 18, 7), (18, 46, 9), (48, 44, 8), (63, 46, 8)):
+        image[(x - at_x) ** 2 + (y - at_y) ** 2 <= radius**2] += 140
+    counts: np.ndarray[Any, np.dtype[np.uint8]] = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return counts
 
 
 PROGRAM = '''"""The exact period of a pendulum."""

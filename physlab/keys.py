@@ -30,11 +30,11 @@ def canonical(value: Any) -> bytes:
     except _NeedsReference:
         pass
     except (TypeError, ValueError, RecursionError) as error:
-        raise _unwritable(error) from error
+        raise _unwritable(value, error) from error
     try:
         return rfc8785.dumps(_listed(value))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:  # rfc8785's errors are ValueErrors
-        raise _unwritable(error) from error
+        raise _unwritable(value, error) from error
 
 
 class _NeedsReference(Exception):  # noqa: N818 - a signal, not an error
@@ -89,11 +89,23 @@ def _large(value: int) -> float:
     return number
 
 
-def _unwritable(error: Exception) -> ValidationError:
+def _unwritable(value: Any, error: Exception) -> ValidationError:
+    place = "" if isinstance(error, RecursionError) else ".".join(_place(value))
     return ValidationError(
-        f"A value cannot be written as canonical JSON: {error}.",
+        f"{place or 'A value'} cannot be written as canonical JSON: {error}.",
         hint="Use numbers that are finite, strings, lists and objects; pass arrays and files by reference.",
     )
+
+
+def _place(value: Any) -> tuple[str, ...]:
+    """Return the keys that lead to what JSON does not have."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, item in items:
+        try:
+            _listed(item)
+        except (TypeError, ValueError, OverflowError):
+            return str(key), *_place(item)
+    return ()
 
 
 def digest(value: Any) -> str:

@@ -106,8 +106,12 @@ def _split(payload: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
             "The payload names no tool.",
             hint='Give "tool" (or "name" with "arguments"), for instance {"tool": "constants_get", "name": "c"}.',
         )
-    if not isinstance(name, str) or not isinstance(inner, Mapping):
-        raise ValidationError("'tool' is a text, 'params' (or 'arguments') an object.")
+    if not isinstance(name, str):
+        raise ValidationError(f"tool = {name!r:.80} is not a text.", hint='Give the name of a tool, such as "cas".')
+    if not isinstance(inner, Mapping):
+        raise ValidationError(
+            f"params = {inner!r:.80} is not an object.", hint='Give {"name of a parameter": value, …}.'
+        )
     clash = sorted(set(rest) & set(inner))
     if clash:
         raise ValidationError(f"'{clash[0]}' stands both beside and inside 'params'.", hint="Give it once.")

@@ -81,4 +81,6 @@ def run_request(lab: Lab, **changes: Any) -> RunRequest:
     except pydantic.ValidationError as error:
         item = error.errors()[0]
         name = ".".join(map(str, item["loc"][:1]))
-        raise ValidationError(f"{name} = {item['input']!r}: {item['msg']}.", hint="See: physlab run --help.") from error
+        raise ValidationError(
+            f"{name} = {item['input']!r}: {item['msg'][:1].lower()}{item['msg'][1:]}.", hint="See: physlab run --help."
+        ) from error

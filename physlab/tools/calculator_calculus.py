@@ -145,7 +145,7 @@ def integral(params: IntegralParams, context: Context) -> dict[str, Any]:
     """
     import sympy
 
-    problem = _Problem(params, context)
+    problem, quadrature = _Problem(params, context), False
     if params.bounds is None:
         found = sympy.integrate(problem.function, problem.symbol)
         if found.has(sympy.Integral):
@@ -159,9 +159,9 @@ def integral(params: IntegralParams, context: Context) -> dict[str, Any]:
         found = definite(
             problem.setup, problem.expression, problem.function, problem.symbol, ends, context, params.numeric
         )
-        problem.decimals = problem.decimals or has_decimals(found)
-    fields = present(found, params, params.expression, context, decimals=problem.decimals)
-    return {**fields, "definite": params.bounds is not None}
+        quadrature = has_decimals(found)
+    fields = present(found, params, params.expression, context, decimals=problem.decimals or quadrature)
+    return {**fields, **({"exact": None} if quadrature else {}), "definite": params.bounds is not None}
 
 
 LIMIT = (*RESULT, Port("infinite", "boolean", description="True when the limit is inf or -inf"))

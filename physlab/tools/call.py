@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -48,9 +49,18 @@ def explain(method: Method, error: pydantic.ValidationError) -> Iterator[dict[st
             text, hint = f"unknown parameter '{name}'.", nearest(name, known)
         elif item["type"] == "missing":
             text, hint = f"the parameter '{name}' is missing.", f"See: physlab tools show {method.full_name}."
+        elif isinstance(cause, PhyslabError):
+            said, hint = cause.message, cause.hint
+            said = said[:1].lower() + said[1:] if said[1:2].islower() else said
+            named = not loc or said.startswith(f"{name} = ")  # the rule says itself what it is about
+            text = said if named else f"{name} = {shown}: {said}"
+        elif item["type"] == "literal_error" and isinstance(item["input"], str):
+            choices = re.findall(r"'([^']+)'", item["ctx"]["expected"])
+            text, hint = f"{name} = {shown} is none of the choices.", nearest(item["input"], choices)
         else:
             reason = item["msg"].removeprefix("Value error, ")
-            text, hint = f"{name} = {shown}: {reason[:1].lower() + reason[1:].rstrip('.')}.", ""
+            text = f"{name} = {shown}: {reason[:1].lower() + reason[1:].rstrip('.')}."
+            hint = f"See: physlab tools show {method.full_name}."
         yield {"loc": list(item["loc"]), "message": text, "hint": hint, "code": code}
 
 

@@ -151,7 +151,7 @@ class PropagateUncertainty(Symbolic):
     correlations: dict[str, float] = Field(
         {},
         description='Correlation coefficients: `{"x,y": 0.5}`, `{"x": {"y": 0.5}}`, '
-        '`{"variables": ["x", "y"], "matrix": [[1, 0.5], [0.5, 1]]}`, or the matrix alone, in the order of `vars`.',
+        '`{"variables": ["x", "y"], "matrix": [[1, 0.5], [0.5, 1]]}`, or, for two variables, the matrix alone.',
     )
     to: str | None = TO
 
@@ -173,7 +173,7 @@ def read_correlations(given: Any, values: Any) -> Any:
     if isinstance(given, Mapping) and set(given) == {"variables", "matrix"}:
         return _from_matrix(given["matrix"], list(given["variables"]))
     if isinstance(given, list | tuple):
-        if not isinstance(values, Mapping):
+        if not isinstance(values, Mapping) or len(values) > 2:  # the order of a mapping means nothing
             raise ValidationError("the rows of `correlations` have no names.", hint='Give {"variables", "matrix"}.')
         return _from_matrix(given, list(values))
     if not isinstance(given, Mapping):

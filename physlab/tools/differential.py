@@ -32,7 +32,7 @@ class Notation:
     """The names of a system of equations.
 
     Attributes:
-        variables: What the unknowns depend on, in the order of the bounds.
+        variables: What the unknowns depend on, in the order of the bounds: places by name, then the time.
         unknowns: The functions to find.
         values: Numbers of the other names.
     """

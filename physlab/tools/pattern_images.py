@@ -6,6 +6,8 @@ import base64
 import binascii
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +129,18 @@ def _from_fits(content: bytes, source: File, context: Context) -> Image:
     )
 
 
+@contextmanager
+def _whole_files_only() -> Iterator[None]:
+    """Let Pillow refuse files that are cut off; libraries for PDF turn that off for the whole process."""
+    from PIL import ImageFile
+
+    before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
 def _from_pillow(content: bytes, source: File, context: Context) -> Image:
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError
@@ -140,7 +154,7 @@ def _from_pillow(content: bytes, source: File, context: Context) -> Image:
     except Pillow.DecompressionBombError as error:
         raise ValidationError(f"'{source.name}' is too large: {error}.", hint="Cut it into parts.") from error
     image: Any = opened
-    with opened, reading(source, "an image", SyntaxError):
+    with opened, _whole_files_only(), reading(source, "an image", SyntaxError):
         context.enforce("values", float(opened.width) * opened.height, f"the pixels of {source.name}")
         if getattr(image, "n_frames", 1) > 1:
             context.warn(f"{source.name} holds {image.n_frames} images; the first one is used.")

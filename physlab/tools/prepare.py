@@ -228,7 +228,8 @@ def _mark_files(
         if isinstance(value, File):
             path = base_dir / value.path
             if not path.is_file():
-                findings.add("VALIDATION_ERROR", f"the file '{path}' does not exist.", "Check the path.")
+                problem = "is a folder, not a file" if path.is_dir() else "does not exist"
+                findings.add("VALIDATION_ERROR", f"the file '{path}' {problem}.", "Check the path.")
             files.append(str(path))
             return {"$path": str(path)}
         if isinstance(value, Mapping):

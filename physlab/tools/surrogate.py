@@ -49,7 +49,8 @@ registry.tool(
         Port(
             "variables",
             "list",
-            description="The variables in the order of the model's inputs and the grid's dimensions",
+            description="The variables in the order of the model's inputs and the grid's dimensions: places by name, "
+            "then the time",
         ),
         Port("axes", "object", description="Variable → points of the grid"),
         Port("values", "object", description="Unknown → prediction on the grid, one dimension a variable"),

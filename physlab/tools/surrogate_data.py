@@ -112,7 +112,7 @@ def _rows(rows: Array, variables: Sequence[str], unknowns: Sequence[str]) -> dic
     if rows.ndim != 2 or rows.shape[1] != len(names):
         raise ValidationError(
             f"train_data has the shape {rows.shape}, and its columns are to be {', '.join(names)}.",
-            hint="Give rows [[x, t, u], …] in the order of domain.bounds and unknowns, or columns by name.",
+            hint="Give rows [[x, t, u], …]: places by name, then the time, then unknowns; or columns by name.",
         )
     return {name: rows[:, index] for index, name in enumerate(names)}
 

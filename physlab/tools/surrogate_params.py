@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from physlab.errors import ValidationError, nearest
 from physlab.expressions import normal_name, parse
 from physlab.tools.conditions import Conditions, read_conditions
-from physlab.tools.differential import Notation, notation
+from physlab.tools.differential import TIMES, Notation, notation
 from physlab.tools.movie import Format
 from physlab.tools.torchformula import check_operations
 from physlab.tools.types import File, VisualParams
@@ -90,7 +90,7 @@ class SurrogateParams(VisualParams):
     )
     domain: Domain = Field(Domain(), description="bounds, boundary_conditions and initial_conditions.")
     train_data: TrainData | None = Field(
-        None, description="CSV or NPZ file, columns {name: [numbers]}, or rows in the order of bounds and unknowns."
+        None, description="CSV or NPZ file, columns {name: [numbers]}, or rows: places by name, time, unknowns."
     )
     vars: dict[str, Number] = Field({}, description="Numbers of the other names in the equations.")
     unknowns: Texts = Field([], description="The functions to find; default: what the equations derive.")
@@ -198,12 +198,15 @@ def read_problem(params: SurrogateParams) -> tuple[Notation, list[Any], Conditio
 
 
 def check_bounds(given: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """Return the bounds by their normal names.
+    """Return the bounds by their normal names: places in alphabetical order, then the time.
+
+    The order of a mapping means nothing, and would not survive storage.
 
     Raises:
         ValidationError: One is empty, or there are more than four variables.
     """
-    bounds = {normal_name(name): ends for name, ends in given.items()}
+    named = {normal_name(name): ends for name, ends in given.items()}
+    bounds = {name: named[name] for name in sorted(named, key=lambda name: (name in TIMES, name))}
     for name, (low, high) in bounds.items():
         if not low < high or not math.isfinite(high - low):
             raise ValidationError(f"The bounds of {name}, {low:g} to {high:g}, are empty.", hint="Give [low, high].")

@@ -167,7 +167,13 @@ def _convert(value: Any, source: Any, target: Any, params: UnitsConvert) -> Any:
 
     quantity = unit_registry().Quantity(value, source)
     if source.dimensionality == target.dimensionality:
-        return quantity.to(target).magnitude
+        try:
+            return quantity.to(target).magnitude
+        except pint.DimensionalityError as error:
+            raise UnitsError(
+                f"'{source}' and '{target}': one is a temperature, the other a difference of temperatures.",
+                hint="Convert temperatures into K, degC, degF; differences into K, delta_degC, delta_degF.",
+            ) from error
     if params.context is None:
         raise _mismatch(source, target, "")
     options: dict[str, Any] = {}

@@ -15,6 +15,7 @@ from physlab import service
 from physlab.lab import Lab
 from physlab.model import RunRequest
 from physlab.settings import load_settings
+from physlab.specfile import parse_spec
 from physlab.spelling import read_call
 from physlab.tools import Method, load_tools
 from physlab.tools.examples import command, examples, read, spell
@@ -46,6 +47,8 @@ def test_every_method_has_an_example() -> None:
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
 def test_the_example_on_the_page_works(method: Method, lab: Lab) -> None:
+    if "torch" in method.libraries:
+        pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")
     text = (PAGES / f"{method.tool}.md").read_text(encoding="utf-8")
     [line] = [line for line in text.splitlines() if re.match(rf"physlab call {re.escape(method.full_name)}( |$)", line)]
     params = {key: read(value) for key, _, value in (word.partition("=") for word in shlex.split(line)[3:])}
@@ -68,3 +71,24 @@ def test_values_are_spelled_so_that_they_come_back() -> None:
         assert read(spell(value)) == value
         words = shlex.split(command("t", {"k": value}))
         assert read(words[3].partition("=")[2]) == value
+
+
+GRAPHS = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in sorted((PAGES.parents[1] / "notes").glob("*.md"))
+    for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("text", GRAPHS)
+def test_the_graphs_on_the_pages_run(text: str, lab: Lab) -> None:
+    if "surrogate" in text:
+        pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")
+    defined = service.define_dag(lab, spec=parse_spec(text, "page"), base_dir=PAGES)
+    reply = service.run_dag(lab, str(defined.body["dag_id"]), RunRequest(), base_dir=PAGES)
+    assert reply.error is None, reply.error
+
+
+def test_notes_belong_to_tools() -> None:
+    notes = {path.stem for path in (PAGES.parents[1] / "notes").glob("*.md")}
+    assert notes <= load_tools().tools.keys()

@@ -64,6 +64,11 @@ def test_what_json_cannot_hold_is_refused(value: Any) -> None:
     assert "finite" in raised.value.hint
 
 
+def test_the_place_of_what_is_refused_is_named() -> None:
+    with pytest.raises(ValidationError, match=r"^vars\.g\.1 cannot be written .*nan is not finite"):
+        keys.canonical({"expr": "g", "vars": {"g": [1.0, math.nan]}})
+
+
 def test_what_never_ends_is_refused() -> None:
     endless: list[Any] = []
     endless.append(endless)

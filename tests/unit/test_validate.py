@@ -157,6 +157,8 @@ def test_deferred_parameters_keep_the_checks_of_the_others(bench: Bench) -> None
 def test_files_start_at_the_graphs_own_folder(bench: Bench, tmp_path: Path) -> None:
     (bench.folder / "data.txt").write_text("here")
     assert problems(bench, node("a", "read", file="data.txt")) == []
+    [problem] = problems(bench, node("a", "read", file=""))
+    assert "is a folder, not a file" in str(problem)
 
 
 @pytest.mark.parametrize(

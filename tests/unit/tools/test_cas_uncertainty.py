@@ -62,6 +62,12 @@ def test_correlations_in_every_spelling(ask: Ask, correlations: Any) -> None:
     assert answer["uncertainty"] == pytest.approx(math.sqrt(0.01 + 0.04 + 2 * 0.5 * 0.02), rel=1e-12)
 
 
+def test_the_order_of_a_mapping_names_no_rows(ask: Ask) -> None:
+    matrix = [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]]
+    with pytest.raises(ValidationError, match="have no names"):
+        propagate(ask, "x + y + z", {"x": X, "y": Y, "z": X}, correlations=matrix)
+
+
 def test_full_correlation(ask: Ask) -> None:
     same = {"value": 4, "sigma": 0.1}
     answer = propagate(ask, "x - y", {"x": X, "y": same}, correlations={"x,y": 1})

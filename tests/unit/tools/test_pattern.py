@@ -292,7 +292,10 @@ def test_wrong_requests_are_explained(ask: Ask, change: dict[str, Any], words: s
         ask(ML, INFER, **{"task": "detect", "images": [np.eye(20)], **change})
 
 
-def test_files_that_are_no_images_or_models_are_explained(ask: Ask, tmp_path: Path, pictures: list[Any]) -> None:
+def test_files_that_are_no_images_or_models_are_explained(
+    ask: Ask, tmp_path: Path, pictures: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)  # as WeasyPrint leaves it
     text, cut = tmp_path / "a.png", tmp_path / "b.png"
     text.write_text("not an image")
     cut.write_bytes(png(np.random.default_rng(0).integers(0, 255, (50, 50), dtype=np.uint8))[:400])

@@ -42,6 +42,12 @@ def test_offsets_have_no_factor(ask: Callable[..., Any]) -> None:
     assert ask("units_convert", quantity="5 dBm", to="mW")["conversion_factor"] is None
 
 
+@pytest.mark.parametrize(("quantity", "to"), [("20 degC", "delta_degC"), ("20 delta_degC", "degF")])
+def test_a_temperature_is_no_difference(ask: Callable[..., Any], quantity: str, to: str) -> None:
+    with pytest.raises(UnitsError, match="the other a difference"):
+        ask("units_convert", quantity=quantity, to=to)
+
+
 def test_arrays_keep_their_shape(ask: Callable[..., Any]) -> None:
     answer = ask("units_convert", quantity={"value": [[0, 100], [20, 37]], "unit": "degC"}, to="K")
     assert answer["output"]["value"] == [[273.15, 373.15], [293.15, 310.15]]
