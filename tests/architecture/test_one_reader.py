@@ -14,7 +14,7 @@ ALL = [*LIBRARY, *DATA]
 BOUNDARIES = {  # where foreign code may throw anything
     "physlab.plugins",  # other packages' modules
     "physlab.tools.call",  # a tool's function
-    "physlab.tools.usermodule",  # the user's function
+    "physlab.tools.programs.usermodule",  # the user's function
     "physlab.sites.local",  # whatever ended a worker
     "physlab.cli.boundary",  # the last border to the shell
     "physlab.engine.noderun",  # stands where Prefect's task engine catches what a task throws

@@ -16,11 +16,11 @@ from scipy import constants as si
 from physlab.errors import ComputationError, PhysicsError, ResourceError, ValidationError
 from physlab.model import Visuals, Web
 from physlab.tools import load_tools
-from physlab.tools.asd import to_air
-from physlab.tools.atoms import SYMBOLS, roman, spell_spectrum
+from physlab.tools.archives.asd import to_air
+from physlab.tools.archives.atoms import SYMBOLS, roman, spell_spectrum
+from physlab.tools.archives.mast import from_mjd, separation_arcmin, to_mjd
 from physlab.tools.call import call_method
 from physlab.tools.context import Context
-from physlab.tools.mast import from_mjd, separation_arcmin, to_mjd
 from tests.unit.tools import service_answers as answers
 from tests.unit.tools.services import Reply, Seen, Stand, standing
 

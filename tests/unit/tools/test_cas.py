@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from physlab.errors import ComputationError, UnitsError, ValidationError
 from physlab.expressions import parse
 from physlab.tools import load_tools
-from physlab.tools.algebra import sides, write
+from physlab.tools.cas.algebra import sides, write
 
 Ask = Callable[..., Any]
 

@@ -11,8 +11,8 @@ import pytest
 from physlab.errors import ComputationError, ValidationError
 from physlab.expressions import parse
 from physlab.tools import load_tools
-from physlab.tools.algebra import sides
-from physlab.tools.derivatives import UnknownFunction
+from physlab.tools.cas.algebra import sides
+from physlab.tools.cas.derivatives import UnknownFunction
 
 Ask = Callable[..., Any]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from physlab.errors import ValidationError
-from physlab.tools.csvfile import read_table
+from physlab.tools.data.csvfile import read_table
 from physlab.tools.types import File
 
 Ask = Callable[..., Any]

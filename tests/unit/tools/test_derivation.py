@@ -14,8 +14,8 @@ from physlab.errors import ComputationError, ConfigurationError, UnitsError, Val
 from physlab.expressions import parse
 from physlab.model import Node
 from physlab.tools import load_tools
-from physlab.tools.derivation_params import DerivationParams, read_problem
-from physlab.tools.derivation_steps import Ledger, equal, slope_agrees
+from physlab.tools.derivation.params import DerivationParams, read_problem
+from physlab.tools.derivation.steps import Ledger, equal, slope_agrees
 from physlab.tools.prepare import Findings, prepare
 from tests.unit.tools.test_endpoint import Server, server  # noqa: F401  (the fixture)
 

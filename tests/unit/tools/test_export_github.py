@@ -15,9 +15,9 @@ from ruamel.yaml import YAML
 
 from physlab.errors import ComputationError, ConfigurationError, ResourceError, ValidationError
 from physlab.settings import load_settings, shown
-from physlab.tools import github as tool
-from physlab.tools import webclient
-from physlab.tools.licence_texts import licence_text
+from physlab.tools.export import github as tool
+from physlab.tools.export import webclient
+from physlab.tools.export.licence_texts import licence_text
 from tests.unit.tools.depositories import Answer, Github, running
 
 Ask = Callable[..., Any]

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from physlab.errors import TimeLimitError, ValidationError
-from physlab.tools import latex, latex_compile
-from physlab.tools.overleaf_params import expand
+from physlab.tools.export import latex, latex_compile
+from physlab.tools.export.overleaf_params import expand
 
 Ask = Callable[..., Any]
 TEMPLATES = ("article", "report", "book", "beamer", "poster")

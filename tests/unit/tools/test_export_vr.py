@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from physlab.errors import ValidationError
-from physlab.tools import vr_picture
-from physlab.tools.isosurface import isosurface
-from physlab.tools.mesh import Mesh
+from physlab.tools.export import vr_picture
+from physlab.tools.export.mesh import Mesh
+from physlab.tools.plot.isosurface import isosurface
 
 trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed: pip install 'physlab[export]'")
 

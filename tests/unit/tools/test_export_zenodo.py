@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from physlab.errors import ComputationError, ConfigurationError, ResourceError, ValidationError
-from physlab.tools import webclient
-from physlab.tools.people import check_orcid, identify, orcid_check_digit
+from physlab.tools.export import webclient
+from physlab.tools.export.people import check_orcid, identify, orcid_check_digit
 from tests.unit.tools.depositories import Answer, Zenodo, running
 
 Ask = Callable[..., Any]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from physlab.errors import ValidationError
-from physlab.tools.algebra import sides
-from physlab.tools.derivatives import UnknownFunction
-from physlab.tools.kets import read_state
-from physlab.tools.metrics import read_metric
-from physlab.tools.operator_names import names_in, read_operator
+from physlab.tools.cas.algebra import sides
+from physlab.tools.cas.derivatives import UnknownFunction
+from physlab.tools.quantum.kets import read_state
+from physlab.tools.quantum.operator_names import names_in, read_operator
+from physlab.tools.tensors.metrics import read_metric
 
 
 def test_cas_reads_latex(ask: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import ai_zeros, airy
 
 from physlab.errors import ComputationError, PhysicsError, ValidationError
-from physlab.tools.qubits import GATES
+from physlab.tools.quantum.qubits import GATES
 
 
 class TestOps:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from physlab.errors import ComputationError, ValidationError
-from physlab.tools.fixed_points import classify, differences, find_fixed_points
-from physlab.tools.phase_flow import Flow
+from physlab.tools.plot.fixed_points import classify, differences, find_fixed_points
+from physlab.tools.plot.phase_flow import Flow
 from tests.unit.tools.test_plot_parametric import read
 
 BOTH = {"static": True, "series": True}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from physlab.errors import ComputationError, ValidationError
-from physlab.tools.isosurface import area, isosurface, normals
-from physlab.tools.plot_volume_picture import chosen_slices
+from physlab.tools.plot.isosurface import area, isosurface, normals
+from physlab.tools.plot.volume_picture import chosen_slices
 from tests.unit.tools.test_plot_parametric import read
 
 BOTH = {"static": True, "series": True}
@@ -130,7 +130,7 @@ def test_an_mp4(ask):
 
 
 def test_a_fine_surface_is_drawn_coarser_and_says_so(ask, monkeypatch):
-    monkeypatch.setattr("physlab.tools.plot_volume_picture.DRAWN", 3000)
+    monkeypatch.setattr("physlab.tools.plot.volume_picture.DRAWN", 3000)
     a = ask("plot", "volume_3d", _visuals={"static": True}, **BALL, **CUBE, dpi=50, title="Ball")
     assert len(a["triangles"]) > 10_000 and a["png_contact_sheet_b64"]
 

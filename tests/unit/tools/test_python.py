@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from physlab.errors import ComputationError, ValidationError
-from physlab.tools.python import name_packages
+from physlab.tools.programs.python import name_packages
 from physlab.tools.types import File
 
 Ask = Callable[..., Any]

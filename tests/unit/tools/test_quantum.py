@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.integrate import simpson
 
 from physlab.errors import PhysicsError, ValidationError
-from physlab.tools.hydrogen import RYDBERG_EV, Atom, dipole_z, legendre, on_plane
+from physlab.tools.quantum.hydrogen import RYDBERG_EV, Atom, dipole_z, legendre, on_plane
+from physlab.tools.quantum.wells import Box, Oscillator
 from physlab.tools.types import array_to_json
-from physlab.tools.wells import Box, Oscillator
 
 states = st.integers(1, 12).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1)))
 
@@ -295,8 +295,8 @@ class TestEvolve:
 
     def test_density_agrees_with_the_dipole(self, ask):
         """⟨z⟩ from the film's own density, by turning the plane around the axis."""
-        from physlab.tools.hydrogen_motion import Superposition, _Film
-        from physlab.tools.quantum_params import EvolveParams
+        from physlab.tools.quantum.hydrogen_motion import Superposition, _Film
+        from physlab.tools.quantum.params import EvolveParams
 
         state = Superposition.of(EvolveParams())
         axis, t = np.linspace(-30, 30, 601), np.array([0.0, 0.05, 0.13])

@@ -8,12 +8,23 @@ import numpy as np
 import pytest
 
 from physlab.errors import PhysicsError, ValidationError
-from physlab.tools.dihydrogen import BOHR_ANGSTROM, integrate, matrix_of
-from physlab.tools.gate_problems import bell_vector
-from physlab.tools.kets import normalise, read_state
-from physlab.tools.quantum_pictures import read_gates
-from physlab.tools.qubits import GATES, TURNS, Circuit, Gate, apply, basis_state, embed, entropy, prepare, reduced
-from physlab.tools.variational import Ansatz, CutProblem, layered, pair_excitation
+from physlab.tools.quantum.dihydrogen import BOHR_ANGSTROM, integrate, matrix_of
+from physlab.tools.quantum.gate_problems import bell_vector
+from physlab.tools.quantum.kets import normalise, read_state
+from physlab.tools.quantum.pictures import read_gates
+from physlab.tools.quantum.qubits import (
+    GATES,
+    TURNS,
+    Circuit,
+    Gate,
+    apply,
+    basis_state,
+    embed,
+    entropy,
+    prepare,
+    reduced,
+)
+from physlab.tools.quantum.variational import Ansatz, CutProblem, layered, pair_excitation
 
 
 def random_state(qubits: int, seed: int = 0) -> np.ndarray:

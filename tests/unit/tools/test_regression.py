@@ -16,9 +16,9 @@ import sympy
 
 from physlab.errors import MissingExtraError, ValidationError
 from physlab.expressions import parse
-from physlab.tools.regression_fit import fit, plainest
-from physlab.tools.regression_search import OPERATIONS, scale_of, to_sympy
-from physlab.tools.regression_units import check_units
+from physlab.tools.regression.fit import fit, plainest
+from physlab.tools.regression.search import OPERATIONS, scale_of, to_sympy
+from physlab.tools.regression.units import check_units
 
 pyoperon = pytest.importorskip("pyoperon", reason="the extra `ml` is not installed")
 

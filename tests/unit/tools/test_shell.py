@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from physlab.errors import ComputationError, ConfigurationError, TimeLimitError, ValidationError
 from physlab.model import Visuals
 from physlab.tools.call import call_method
-from physlab.tools.commands import fill, read_shebang
-from physlab.tools.container import wrap
 from physlab.tools.context import Context
+from physlab.tools.programs.commands import fill, read_shebang
+from physlab.tools.programs.container import wrap
+from physlab.tools.programs.shell import expand_inputs
 from physlab.tools.registry import registry
-from physlab.tools.shell import expand_inputs
 from physlab.tools.types import File
 from physlab.tools.workcopy import Values
 

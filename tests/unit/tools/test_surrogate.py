@@ -15,8 +15,8 @@ import pytest
 
 from physlab.errors import ValidationError
 from physlab.expressions import Name
-from physlab.tools.conditions import read_conditions
-from physlab.tools.differential import notation
+from physlab.tools.surrogate.conditions import read_conditions
+from physlab.tools.surrogate.differential import notation
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")
 Ask = Callable[..., Any]
@@ -228,7 +228,7 @@ def test_adam_stops_when_nothing_improves(ask: Ask) -> None:
 )  # fmt: skip
 def test_the_notations_of_a_derivative_mean_the_same(text: str) -> None:
     """Each residual, of u = x^3 t with a = 2 at (3, 5), is ±(x^3 - 12 x t) = ∓153 by hand."""
-    from physlab.tools.torchformula import Field
+    from physlab.tools.surrogate.torchformula import Field
 
     names = notation([text], ["x", "t"], [], {"a": 2})
     assert names.unknowns == ("u",)

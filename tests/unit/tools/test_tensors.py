@@ -12,9 +12,9 @@ import sympy
 from physlab.errors import PhysicsError, ValidationError
 from physlab.expressions import parse
 from physlab.tools import load_tools
-from physlab.tools.curvature import Geometry
-from physlab.tools.derivatives import UnknownFunction
-from physlab.tools.metrics import NAMED, read_metric
+from physlab.tools.cas.derivatives import UnknownFunction
+from physlab.tools.tensors.curvature import Geometry
+from physlab.tools.tensors.metrics import NAMED, read_metric
 
 Ask = Callable[..., Any]
 POLAR = ["t", "r", "theta", "phi"]

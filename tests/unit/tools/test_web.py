@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from physlab.errors import ComputationError, ConfigurationError, ResourceError, ValidationError
 from physlab.model import Visuals, Web
 from physlab.settings import load_settings
+from physlab.tools.archives.web import Client
+from physlab.tools.archives.webaddress import redirected, site_of
+from physlab.tools.archives.webanswer import Answer, Service, not_yet, read_json, spell_age
+from physlab.tools.archives.webcache import AnswerCache
+from physlab.tools.archives.webpace import Pace
 from physlab.tools.context import Context
-from physlab.tools.web import Client
-from physlab.tools.webaddress import redirected, site_of
-from physlab.tools.webanswer import Answer, Service, not_yet, read_json, spell_age
-from physlab.tools.webcache import AnswerCache
-from physlab.tools.webpace import Pace
 from tests.unit.tools.services import Reply, Seen, Stand, standing
 
 GOOD = b'{"value": 1}'

@@ -1,0 +1,1 @@
+"""Public services: arXiv, CERN, NASA, NIST, and the polite client that asks them."""

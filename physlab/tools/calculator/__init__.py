@@ -1,0 +1,1 @@
+"""The graphing calculator: 36 operations, one file per family."""

@@ -1,0 +1,1 @@
+"""Symbolic mathematics on SymPy, with units."""

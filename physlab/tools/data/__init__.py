@@ -1,0 +1,1 @@
+"""Tables, signals and scientific files."""

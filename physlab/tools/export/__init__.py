@@ -1,0 +1,1 @@
+"""Work that leaves the lab: LaTeX projects, repositories, depositions, notebooks, meshes."""

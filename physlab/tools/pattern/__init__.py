@@ -1,0 +1,1 @@
+"""Objects, regions and classes in images."""

@@ -1,0 +1,1 @@
+"""Pictures of formulas and of other nodes' arrays."""

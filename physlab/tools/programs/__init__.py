@@ -1,0 +1,1 @@
+"""Programs and functions of one's own."""

@@ -1,0 +1,1 @@
+"""Quantum mechanics: states, operators, circuits, their pictures."""

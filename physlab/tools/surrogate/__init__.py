@@ -1,0 +1,1 @@
+"""Networks that fulfil differential equations or reproduce data."""

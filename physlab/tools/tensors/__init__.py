@@ -1,0 +1,1 @@
+"""Metrics, their curvature and their geodesics."""
