@@ -68,6 +68,9 @@ def _function(clause: Clause, what: str, story: Story, kind: str, films: bool) -
     if _data(clause, what, story):
         return True
     what = re.sub(r"^[a-z](?:\([a-z](?:,\s*[a-z])*\))?\s*=\s*", "", what)  # `y = x^2`, `f(x, y) = …`
+    several = re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s+(?:against|with|versus)\s+", what)
+    if len(several) > 1 and all(formula(part) is not None for part in several):
+        return _curves(clause, several, story, films)
     found = formula(what)
     names = set(found.names) - set(clause.values) if found is not None else set()
     look = _look(clause)
@@ -100,6 +103,29 @@ def _function(clause: Clause, what: str, story: Story, kind: str, films: bool) -
     story.add("picture", "plot", "function_2d", params, _FILM if films else FIGURE)
     if found is not None:
         story.it = Thing(spoken[0], spoken[1])
+    return True
+
+
+def _curves(clause: Clause, parts: list[str], story: Story, films: bool) -> bool:
+    """Draw several formulas of one variable in one figure."""
+    named = clause.variable or (clause.span.name if clause.span else None)
+    spoken = [story.formula(part, named, "over", known=clause.values) for part in parts]
+    variables = {item[1] for item in spoken if item is not None}
+    if len(variables) != 1:
+        raise UnclearError(
+            f"{' and '.join(parts)} are of {' and '.join(sorted(variables))}: one figure has one variable"
+        )
+    [variable] = variables
+    for part in parts:
+        found = formula(part)
+        extra = set(found.names if found else ()) - {variable} - set(clause.values)
+        if extra:
+            raise UnclearError(f"'{part}' holds {' and '.join(sorted(extra))} too: say 'with {min(extra)} = …'")
+    low, high = _range(clause.span, (-10.0, 10.0))
+    params: Spec = {"f": parts[0], "label": parts[0], "x_min": low, "x_max": high, "title": clause.title or ""}
+    params |= {"variable": variable} if variable != "x" else {}
+    params["curves"] = [{"f": part, "label": part} for part in parts[1:]]
+    story.add("picture", "plot", "function_2d", params | _look(clause), _FILM if films else FIGURE)
     return True
 
 

@@ -139,6 +139,10 @@ def test_words_of_mathematics() -> None:
         "f": "sin(k x)", "x_min": pytest.approx(-3.14159265), "x_max": pytest.approx(6.28318531),
         "title": "A wave", "vars": {"k": 2.0},
     }  # fmt: skip
+    assert params("plot sin(t), cos(t) and t/10 from 0 to 9") == {
+        "f": "sin(t)", "label": "sin(t)", "x_min": 0.0, "x_max": 9.0, "title": "", "variable": "t",
+        "curves": [{"f": "cos(t)", "label": "cos(t)"}, {"f": "t/10", "label": "t/10"}],
+    }  # fmt: skip
     assert params("the uncertainty of L/T^2 with L = 1.000 ± 0.002 m and T = 2.0 +- 0.1 s")["vars"] == {
         "L": {"value": 1.0, "sigma": 0.002, "unit": "m"}, "T": {"value": 2.0, "sigma": 0.1, "unit": "s"},
     }  # fmt: skip
@@ -156,6 +160,7 @@ def test_words_of_mathematics() -> None:
         ("load a.csv, then take the fft at 5 Hz", "take the fft at 5 Hz", "which, 'load column"),
         ("load column v from a.csv, take the fft", "take the fft", "sample rate is missing"),
         ("plot sin(a*t) over t", "plot sin(a*t) over t", "a too: say 'with a"),
+        ("plot sin(t) and cos(u)", "plot sin(t) and cos(u)", "one figure has one variable"),
         ("plot x^2 from 3 to 1", "plot x^2 from 3 to 1", "from one number up"),
         ("convert it to eV", "convert it to eV", "no quantity"),
     ],
