@@ -1,0 +1,144 @@
+"""Slurm's words for what became of a job, in ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from physlab.model.job import JobStatus, State
+
+STATES: Mapping[str, State] = {
+    "PENDING": "pending",
+    "CONFIGURING": "pending",
+    "REQUEUED": "pending",
+    "REQUEUE_FED": "pending",
+    "REQUEUE_HOLD": "pending",
+    "SPECIAL_EXIT": "pending",
+    "RESV_DEL_HOLD": "pending",
+    "RUNNING": "running",
+    "COMPLETING": "running",
+    "SUSPENDED": "running",
+    "STOPPED": "running",
+    "SIGNALING": "running",
+    "STAGE_OUT": "running",
+    "RESIZING": "running",
+    "COMPLETED": "completed",
+    "FAILED": "failed",
+    "BOOT_FAIL": "node_fail",
+    "NODE_FAIL": "node_fail",
+    "REVOKED": "cancelled",
+    "CANCELLED": "cancelled",
+    "TIMEOUT": "timeout",
+    "DEADLINE": "timeout",
+    "OUT_OF_MEMORY": "out_of_memory",
+    "PREEMPTED": "preempted",
+}
+SQUEUE = "%i|%T|%r|%N|%M"  # id, state, reason, machines, elapsed
+SACCT = "JobIDRaw,State,ExitCode,NodeList,ElapsedRaw,TotalCPU,MaxRSS"
+
+
+def state_of(word: str) -> State:
+    """Return our state for Slurm's, such as `CANCELLED by 1000`; `unknown` for a word that is none."""
+    return STATES.get(word.split()[0].rstrip("+") if word.split() else "", "unknown")
+
+
+def read_squeue(text: str) -> Iterator[JobStatus]:
+    """Yield what `squeue -h -o SQUEUE` says of the jobs that wait or run; lines that are none are passed over."""
+    for line in text.splitlines():
+        parts = line.split("|")
+        if len(parts) == 5 and re.fullmatch(r"\d+(_\d+)?", parts[0]):
+            job_id, word, reason, machines, elapsed = parts
+            yield JobStatus(
+                job_id=job_id,
+                state=state_of(word),
+                reason=reason if word == "PENDING" else word,
+                machines=names(machines),
+                elapsed_s=seconds(elapsed),
+            )
+
+
+def read_sacct(text: str) -> dict[str, JobStatus]:
+    """Return what `sacct -n -P -D -o SACCT` says: of each job its latest start, with the memory of its steps."""
+    found: dict[str, JobStatus] = {}
+    for line in text.splitlines():
+        parts = line.split("|")
+        if len(parts) != 7:
+            continue
+        job_id, word, ended, machines, elapsed, cpu, memory = parts
+        if not re.fullmatch(r"\d+(\.\w+)?", job_id):
+            continue
+        job, _, step = job_id.partition(".")
+        if step:
+            if job in found and (used := megabytes(memory)) is not None:
+                most = max(used, found[job].memory_mb or 0.0)
+                found[job] = found[job].model_copy(update={"memory_mb": most})
+            continue
+        state = state_of(word)
+        code, signal = (int(part) for part in (ended if re.fullmatch(r"\d+:\d+", ended) else "0:0").split(":"))
+        found[job] = JobStatus(
+            job_id=job,
+            state=state,
+            reason=word,
+            exit_code=code if state in ("completed", "failed") else None,
+            signal=signal,
+            machines=names(machines),
+            restarts=found[job].restarts + 1 if job in found else 0,
+            elapsed_s=float(elapsed) if elapsed.isdigit() else None,
+            cpu_s=seconds(cpu),
+        )
+    return found
+
+
+def read_sentinel(job_id: str, text: str) -> JobStatus | None:
+    """Return what a job wrote down of its own end; None for a text that is not its."""
+    match = re.fullmatch(r"(\d+) (\d+)\s*", text)
+    if match is None:
+        return None
+    code = int(match[1])
+    return JobStatus(
+        job_id=job_id,
+        state="failed" if code else "completed",
+        reason="its own record",
+        exit_code=code if code <= 128 else None,
+        signal=code - 128 if code > 128 else 0,
+        restarts=int(match[2]),
+    )
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the machines of a list such as `n[1-3,7]` or `a,b02`; none for Slurm's words for none."""
+    if text in ("", "(null)", "None assigned", "n/a"):
+        return ()
+    found: list[str] = []
+    for head, inside, tail in re.findall(r"([^,\[\]]+)(?:\[([^\]]*)\])?([^,\[\]]*)", text):
+        found.extend(f"{head}{number}{tail}" for number in _numbers(inside)) if inside else found.append(head)
+    return tuple(found)
+
+
+def _numbers(text: str) -> Sequence[str]:
+    found: list[str] = []
+    for part in text.split(","):
+        low, dash, high = part.partition("-")
+        if dash and low.isdigit() and high.isdigit():
+            found.extend(str(number).zfill(len(low)) for number in range(int(low), int(high) + 1))
+        else:
+            found.append(part)
+    return found
+
+
+def seconds(text: str) -> float | None:
+    """Return the seconds of `1-02:03:04`, `02:03` or `00:01.250`; None for no time."""
+    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)", text.strip())
+    if match is None:
+        return None
+    days, hours, minutes, rest = match.groups()
+    return int(days or 0) * 86_400 + int(hours or 0) * 3600 + int(minutes) * 60 + float(rest)
+
+
+def megabytes(text: str) -> float | None:
+    """Return the megabytes of `1234K`, `1.5G`; None for no size."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGTP]?)", text.strip())
+    if match is None:
+        return None
+    factor = {"": 1 / 1024**2, "K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2, "P": 1024.0**3}[match[2]]
+    return float(match[1]) * factor
