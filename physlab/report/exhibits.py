@@ -1,4 +1,4 @@
-"""The numbered figures and tables of a report, in the order of the graph, each with its caption and files."""
+"""The numbered figures and tables of a report: in the order of the graph, each with its caption and files."""
 
 from __future__ import annotations
 
@@ -72,12 +72,11 @@ def overview(dag: Dag, contents: Sequence[Content], numbering: Numbering) -> Exh
 
 
 def exhibits(contents: Sequence[Content], store: Store, numbering: Numbering) -> Iterator[Exhibit]:
-    """Yield every figure and table: first the scalar results, then what each node drew and tabulated.
+    """Yield every figure and table: what each node drew and tabulated, then the scalar results.
 
     Raises:
         StoreError: A file is missing, damaged or not what it says it is.
     """
-    yield from _scalar_exhibits(contents, numbering)
     for content in contents:
         for group in twins(content.items):
             yield _figure(content, group, store, numbering)
@@ -91,6 +90,7 @@ def exhibits(contents: Sequence[Content], store: Store, numbering: Numbering) ->
                 if table.notes:
                     text += Markup(" ") + escape(" ".join(table.notes))
                 yield Exhibit(numbering.table(), text, content.id, [item], table=table)
+    yield from _scalar_exhibits(contents, numbering)
 
 
 def _scalar_exhibits(contents: Sequence[Content], numbering: Numbering) -> Iterator[Exhibit]:

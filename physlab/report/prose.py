@@ -167,7 +167,7 @@ def results(shown: Sequence[Exhibit]) -> Markup:
     tables, figures = [item for item in shown if item.table], [item for item in shown if not item.table]
     parts = [_span(found, word) for found, word in ((tables, "Table"), (figures, "Figure")) if found]
     return Markup(
-        "The results stand in {}, in the order of the graph. The captions are made from the parameters."
+        "The results stand in {}, in the order of the graph, numbers last. The captions are made from the parameters."
     ).format(Markup(" and ").join(parts))
 
 

@@ -26,6 +26,7 @@ ALIKE = 4  # nodes of one method that share a table
 _POWER = re.compile(r"\^(-?\d+)")
 TEXT = 60  # characters of a text result
 COUNTS = ("rows", "samples")  # what physlab's own tools count, no result
+MANNER = ("dimensionality", "format", "method", "success", "unit", "verified")  # how a result is meant, no result
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,9 @@ def scalars(content: Content) -> Iterator[Scalar]:
         if kind == "lookup" and not _is_number(value):  # a looked-up thing describes itself at length
             continue
         port = content.method.port(name) if content.method else None
-        if port and (name in COUNTS or (name == "exit_code" and value == 0)):
+        if port and (name in (*COUNTS, *MANNER) or (name == "exit_code" and value == 0)):
+            continue
+        if isinstance(value, list) and value == list(range(len(value))):  # an index, which says nothing
             continue
         yield Scalar(name, value, units[name], port.description.replace("`", "") if port else "")
 
