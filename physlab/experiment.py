@@ -48,10 +48,11 @@ class Dag:
         title: What people call it.
         description: One or two sentences; becomes the report's abstract.
         author: Who made it.
+        bib: BibTeX entries, or paths of files of them, that the report cites.
     """
 
-    def __init__(self, title: str = "", description: str = "", author: str = "") -> None:
-        self.title, self.description, self.author = title, description, author
+    def __init__(self, title: str = "", description: str = "", author: str = "", bib: Sequence[str] = ()) -> None:
+        self.title, self.description, self.author, self.bib = title, description, author, list(bib)
         self._nodes: list[dict[str, Any]] = []
 
     def node(
@@ -107,7 +108,7 @@ class Dag:
 
     def spec(self) -> dict[str, Any]:
         """Return the specification as JSON values."""
-        metadata = {"title": self.title, "description": self.description, "author": self.author}
+        metadata = {"title": self.title, "description": self.description, "author": self.author, "bib": self.bib}
         return {"metadata": {key: value for key, value in metadata.items() if value}, "nodes": self._nodes}
 
     def save(self, path: str | Path) -> Path:

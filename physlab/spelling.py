@@ -157,7 +157,20 @@ def _dag(spec: Any, vocabulary: Vocabulary) -> Dag:
     steps = spec.get("nodes", spec.get("dag", spec.get("steps")))
     if not isinstance(steps, list):
         raise ValidationError("The DAG lacks its list of nodes.", hint="Give 'nodes': [{id, tool, params}, …].")
-    known = {"nodes", "dag", "steps", "edges", "metadata", "name", "method", "action", "tool", "params", *_METADATA}
+    known = {
+        "nodes",
+        "dag",
+        "steps",
+        "edges",
+        "metadata",
+        "name",
+        "method",
+        "action",
+        "tool",
+        "params",
+        "bib",
+        *_METADATA,
+    }
     unknown = sorted(set(spec) - known)
     problems: list[str] = [f"unknown key '{name}' of the DAG. {nearest(name, known)}" for name in unknown]
     nodes: list[Node] = []
@@ -172,12 +185,14 @@ def _dag(spec: Any, vocabulary: Vocabulary) -> Dag:
         metadata = {}
     metadata = dict(metadata)
     metadata.setdefault("title", spec.get("title") or spec.get("name") or "")
-    for name in _METADATA:
+    for name in (*_METADATA, "bib"):
         if spec.get(name):
             metadata.setdefault(name, spec[name])
     try:
         if not problems:
-            texts = {name: str(metadata.get(name) or "") for name in _METADATA}
+            texts: dict[str, Any] = {name: str(metadata.get(name) or "") for name in _METADATA}
+            bib = metadata.get("bib") or ()
+            texts["bib"] = (bib,) if isinstance(bib, str) else tuple(bib)
             return Dag.model_validate({"nodes": tuple(nodes), "edges": tuple(spec.get("edges") or ()), **texts})
     except (pydantic.ValidationError, TypeError) as error:
         problems.append(_short(error))

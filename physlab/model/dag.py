@@ -61,7 +61,8 @@ class Edge(Model):
 class Dag(Model):
     """An experiment: nodes, edges, and what people call it.
 
-    `title`, `description`, `author` and `version` never enter the identity of the graph.
+    `title`, `description`, `author`, `version` and `bib` never enter the identity of the graph. `bib` holds BibTeX
+    entries, or names of files of them.
     """
 
     nodes: tuple[Node, ...]
@@ -70,3 +71,4 @@ class Dag(Model):
     description: str = ""
     author: str = ""
     version: str = ""
+    bib: tuple[str, ...] = ()

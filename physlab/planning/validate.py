@@ -90,7 +90,7 @@ def check(
         caps: Caps of this lab.
         cores: The most cores that any site offers, when known.
     """
-    problems = list(_shape(dag, limit("nodes", caps)))
+    problems = [*_shape(dag, limit("nodes", caps)), *_sources(dag, base_dir)]
     connected = graph.connect(dag)
     ids = {node.id: node for node in connected.nodes}
     upstream: dict[str, tuple[str, ...]] = {}
@@ -155,6 +155,14 @@ def _shape(dag: Dag, most: float) -> Iterator[Problem]:
             if name not in counts:
                 text = f"the edge {edge.source} → {edge.target}: '{end}' names '{name}', which is not a node."
                 yield _error(edge.target if edge.target in counts else None, text, nearest(name, counts))
+
+
+def _sources(dag: Dag, base_dir: Path) -> Iterator[Problem]:
+    """Yield the files of references that are not there: a report would miss them after all is computed."""
+    for item in dag.bib:
+        if "{" not in item and not (base_dir / item).is_file():
+            text = f"the bibliography '{base_dir / item}' does not exist."
+            yield _error(None, text, "Correct metadata.bib: BibTeX entries, or paths of .bib files.")
 
 
 def _method(

@@ -26,8 +26,12 @@ def logo(path: Path | None) -> bytes:
     return content
 
 
-def bibliography(item: str) -> str:
+def bibliography(item: str, base_dir: Path | None = None) -> str:
     """Return BibTeX entries, given as they are or as the path of a file.
+
+    Args:
+        item: One of the two.
+        base_dir: Where relative paths start; default: the working folder.
 
     Raises:
         ValidationError: The file cannot be read.
@@ -35,7 +39,7 @@ def bibliography(item: str) -> str:
     if "@" in item and "{" in item:
         return item
     try:
-        return Path(item).read_text(encoding="utf-8")
+        return ((base_dir or Path()) / item).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ValidationError(
             f"The bibliography '{item}' cannot be read: {error}.",

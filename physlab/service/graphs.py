@@ -240,7 +240,7 @@ def publish_report(
         title: Title of the paper; the graph's by default.
         authors: Names below it.
         abstract: Text; composed from the graph by default.
-        bib: BibTeX entries or files.
+        bib: BibTeX entries or files, beside those of the graph.
     """
     from physlab.report.folder import write_results
     from physlab.report.given import bibliography, logo
@@ -255,7 +255,7 @@ def publish_report(
         title=title or record.title or "Experiment Report",
         authors=authors or list(lab.settings.report.authors) or [named.dag.author or "physlab"],
         abstract=abstract or named.dag.description,
-        bib=[bibliography(item) for item in bib or []],
+        bib=[*(bibliography(item, named.base_dir) for item in named.dag.bib), *map(bibliography, bib or ())],
         lab=lab.settings.report.lab,
         logo=logo(lab.settings.report.logo),
     )

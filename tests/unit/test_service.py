@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from pypdf import PdfReader
 
 from physlab import service
 from physlab.errors import ComputationError, ConfigurationError, PhyslabError, UnitsError, ValidationError, from_reply
+from physlab.model import RunRequest
 from physlab.service import Reply
 from physlab.spelling import read_call
 from tests.unit.conftest import Bench, node, open_lab
@@ -272,3 +274,28 @@ def test_a_file_without_a_title_is_called_by_its_name(bench: Bench) -> None:
     named = bench.lab.find_dag("falling_stone.yaml", bench.folder)
     assert named.dag.title == "falling stone"
     assert named.dag_id == bench.lab.read({"nodes": [node.model_dump() for node in named.dag.nodes]}, Path()).dag_id
+
+
+BIB = "@book{sakurai, author = {Sakurai, J. J.}, title = {Modern Quantum Mechanics}, publisher = {X}, year = {1994}}"
+
+
+@pytest.mark.parametrize("given", [BIB, [BIB], ["refs.bib"]])
+def test_a_graph_brings_its_references(bench: Bench, given: Any) -> None:
+    (bench.folder / "refs.bib").write_text(BIB)
+    spec = {
+        "metadata": {"title": "Light", "description": "Its speed [@sakurai].", "bib": given},
+        "nodes": [{"id": "c", "tool": "constants_get", "params": {"name": "c"}}],
+    }
+    named = bench.lab.read(spec, bench.folder)
+    bare = bench.lab.read({"nodes": spec["nodes"]}, bench.folder)
+    assert named.dag_id == bare.dag_id, "references are no part of what is computed"
+    ran = service.run_dag(bench.lab, named, RunRequest())
+    paper = service.publish_report(bench.lab, ran.body["run_id"]).body["pdf_path"]
+    text = " ".join(page.extract_text() for page in PdfReader(paper).pages)
+    assert "Its speed [1]" in text and "Modern Quantum Mechanics" in text
+
+
+def test_a_missing_file_of_references_is_found_before_anything_runs(bench: Bench) -> None:
+    spec = {"bib": "gone.bib", "nodes": [{"id": "c", "tool": "constants_get", "params": {"name": "c"}}]}
+    [problem] = bench.lab.check(bench.lab.read(spec, bench.folder)).errors
+    assert "gone.bib' does not exist" in problem.message and "metadata.bib" in problem.hint
