@@ -62,6 +62,8 @@ def _look() -> Iterator[Finding]:
         return
     for look in (_home, _disk, _index, _tools, _films, _paper, _server, _accelerators):
         yield _shielded(look, settings)
+        if look is _tools:
+            yield from _extras()
 
 
 def _shielded(look: Callable[[Settings], Finding], settings: Settings) -> Finding:
@@ -130,6 +132,25 @@ def _tools(settings: Settings) -> Finding:
 
     tools = all_tools().tools
     return Finding("tools", "ok", f"{counted(sum(len(tool.methods) for tool in tools.values()), 'method')}")
+
+
+def _extras() -> Iterator[Finding]:
+    """Yield which optional libraries are here, by the extra that brings them."""
+    from importlib.util import find_spec
+
+    from physlab.tools.extras import EXTRAS
+
+    for extra in dict.fromkeys(name for _, name in EXTRAS.values()):
+        wanted = {module: name for module, (name, of) in EXTRAS.items() if of == extra}
+        missing = [name for module, name in wanted.items() if find_spec(module) is None]
+        if missing:
+            yield Finding(extra, "warn", f"without {', '.join(missing)}", f"pip install 'physlab[{extra}]'")
+        else:
+            yield Finding(extra, "ok", ", ".join(f"{name} {metadata.version(name)}" for name in wanted.values()))
+    if find_spec("torch") is None:
+        yield Finding("torch", "warn", "without PyTorch: no surrogates", "pip install torch")
+    else:
+        yield Finding("torch", "ok", f"PyTorch {metadata.version('torch')}")
 
 
 def _films(settings: Settings) -> Finding:
