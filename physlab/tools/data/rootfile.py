@@ -1,4 +1,4 @@
-"""ROOT files: the branches of a TTree as arrays."""
+"""ROOT files: the branches of a TTree, or the fields of an RNTuple, as arrays."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from physlab.errors import ValidationError, nearest
 from physlab.tools.context import Context
 from physlab.tools.data.file_params import ImportRootParams
 from physlab.tools.data.filefigures import show
-from physlab.tools.data.filevalues import clean, decode, file_of, jagged, megabytes, native, reading
+from physlab.tools.data.filevalues import clean, file_of, megabytes, reading
+from physlab.tools.data.rootcolumns import Column, columns
 from physlab.tools.extras import require
 from physlab.tools.registry import Port
 
 PURPOSE = "ROOT"
 MAGIC = b"root"
 DEFAULT_BRANCHES = 10
+KINDS = ("TTree", "TNtuple", "TChain", "ROOT::RNTuple")
 
 IMPORT_PORTS = (
     Port("data", "object", None, "branch → array; jagged: {values, counts}; texts: list"),
@@ -30,7 +32,7 @@ IMPORT_PORTS = (
 
 
 def import_root(params: ImportRootParams, context: Context) -> dict[str, Any]:
-    """Read branches of a TTree.
+    """Read branches of a TTree, or fields of an RNTuple.
 
     Args:
         params: The file, the tree, the branches, and how many entries.
@@ -54,14 +56,14 @@ def import_root(params: ImportRootParams, context: Context) -> dict[str, Any]:
             )
         stream.seek(0)
         with uproot.open(stream) as file:  # a stream, so that no name can be read as an address
-            name, tree = _tree(file, params, uproot)
-            known = {clean(key): branch for key, branch in tree.iteritems(recursive=True) if _is_leaf(branch)}
-            wanted = _wanted(known, params, context, uproot)
+            name, tree = _tree(file, params)
+            known = columns(tree, uproot)
+            wanted = _wanted(known, params, context)
             total = int(tree.num_entries)
             count = min(params.max_entries, total)
             _check_size(wanted, known, count, total, context)
-            data = {key: _read(known[key], count, key, context, uproot) for key in wanted}
-            types = {key: clean(str(branch.typename)) for key, branch in known.items()}
+            data = {key: known[key].read(count, context) for key in wanted}
+            types = {key: column.type for key, column in known.items()}
     held = sum(part.size for column in data.values() for part in _parts(column))
     context.enforce("values", held, "the values of all branches")
     if count < total:
@@ -80,9 +82,9 @@ def import_root(params: ImportRootParams, context: Context) -> dict[str, Any]:
     return fields | show(data, context, "root", caption, histograms=True)
 
 
-def _tree(file: Any, params: ImportRootParams, uproot: Any) -> tuple[str, Any]:
+def _tree(file: Any, params: ImportRootParams) -> tuple[str, Any]:
     classes = file.classnames(cycle=False)
-    trees = [name for name, kind in classes.items() if kind.startswith(("TTree", "TNtuple", "TChain"))]
+    trees = [name for name, kind in classes.items() if kind.startswith(KINDS)]
     if params.tree_name is None:
         if len(trees) != 1:
             raise ValidationError(
@@ -94,9 +96,10 @@ def _tree(file: Any, params: ImportRootParams, uproot: Any) -> tuple[str, Any]:
     if bare not in classes:
         raise ValidationError(f"The file has no tree '{params.tree_name}'.", hint=nearest(bare, trees))
     found = file[params.tree_name]
-    if not isinstance(found, uproot.behaviors.TTree.TTree):
+    if not classes[bare].startswith(KINDS):
         raise ValidationError(
-            f"'{params.tree_name}' is a {classes[bare]}, not a TTree.", hint=f"Trees: {', '.join(trees) or 'none'}."
+            f"'{params.tree_name}' is a {classes[bare]}, not a TTree or RNTuple.",
+            hint=f"Trees: {', '.join(trees) or 'none'}.",
         )
     return bare, found
 
@@ -105,36 +108,18 @@ def _contents(classes: dict[str, str]) -> str:
     return ", ".join(f"{clean(name)} ({kind})" for name, kind in list(classes.items())[:10]) or "nothing"
 
 
-def _is_leaf(branch: Any) -> bool:
-    return not branch.branches
-
-
-def _problem(branch: Any, uproot: Any) -> str:
-    """Return why a branch cannot be read, or nothing."""
-    kind = branch.interpretation
-    if isinstance(kind, uproot.interpretation.strings.AsStrings):
-        return ""
-    if isinstance(kind, uproot.interpretation.jagged.AsJagged):
-        kind = kind.content
-    if isinstance(kind, uproot.interpretation.numerical.Numerical) and np.dtype(kind.to_dtype).names is None:
-        return ""
-    if isinstance(kind, uproot.interpretation.numerical.AsDtype) and branch.interpretation is kind:
-        return ""  # a leaf list: a column for each leaf
-    return f"of the type {clean(str(branch.typename))}"
-
-
-def _wanted(known: dict[str, Any], params: ImportRootParams, context: Context, uproot: Any) -> list[str]:
+def _wanted(known: dict[str, Column], params: ImportRootParams, context: Context) -> list[str]:
     if params.branches is not None:
         for name in params.branches:
             if name not in known:
                 raise ValidationError(f"The tree has no branch '{name}'.", hint=nearest(name, known))
-            if problem := _problem(known[name], uproot):
+            if problem := known[name].problem:
                 raise ValidationError(
                     f"The branch '{name}' is {problem}, which has no counterpart here.",
                     hint="Numbers, fixed arrays of them, rows of different lengths, leaf lists and texts can be read.",
                 )
         return list(dict.fromkeys(params.branches))
-    readable = [name for name, branch in known.items() if not _problem(branch, uproot)]
+    readable = [name for name, branch in known.items() if not branch.problem]
     if left := [name for name in known if name not in readable]:
         context.warn(f"Left out, because their type has no counterpart here: {', '.join(left[:20])}.")
     if not readable:
@@ -144,23 +129,11 @@ def _wanted(known: dict[str, Any], params: ImportRootParams, context: Context, u
     return readable[:DEFAULT_BRANCHES]
 
 
-def _check_size(wanted: list[str], known: dict[str, Any], count: int, total: int, context: Context) -> None:
+def _check_size(wanted: list[str], known: dict[str, Column], count: int, total: int, context: Context) -> None:
     """Refuse, before anything is unpacked, what can be seen to be too much: one byte or more for each value."""
     for name in wanted:
-        size = int(np.prod(getattr(known[name].interpretation, "inner_shape", ()), dtype=float))
-        context.enforce("values", count * max(1, size), f"the branch '{name}'")
+        context.enforce("values", count * known[name].width, f"the branch '{name}'")
     context.enforce("values", count * len(wanted), f"{count} entries of {len(wanted)} branches")
-
-
-def _read(branch: Any, count: int, name: str, context: Context, uproot: Any) -> Any:
-    array = branch.array(library="np", entry_stop=count)
-    if isinstance(branch.interpretation, uproot.interpretation.strings.AsStrings):
-        return [decode(item) for item in array.tolist()]
-    if array.dtype.kind == "O":
-        return jagged(array, array.shape, context, name)
-    if array.dtype.names is not None:
-        return {clean(leaf): native(array[leaf], context, f"{name}.{leaf}") for leaf in array.dtype.names}
-    return native(array, context, name)
 
 
 def _parts(column: Any) -> list[Any]:

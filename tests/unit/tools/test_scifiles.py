@@ -551,3 +551,27 @@ def test_a_missing_library_is_named(
     with pytest.raises(MissingExtraError, match=package) as caught:
         ask("data", action, **params)
     assert "pip install 'physlab[data]'" in caught.value.hint
+
+
+def test_an_rntuple_is_read_like_a_tree(ask, tmp_path):
+    awkward = pytest.importorskip("awkward", reason="awkward comes with uproot")
+    rng = np.random.default_rng(3)
+    jets = awkward.Array([[1.0, 2.0], [], [3.0], [4.0, 5.0, 6.0], []])
+    written = {
+        "pt": rng.exponential(20, 5), "n": np.arange(5, dtype=np.int32), "jets": jets,
+        "pairs": np.arange(10.0).reshape(5, 2), "name": awkward.Array(["a", "bb", "", "c", "d"]), "good": np.array([1, 0, 1, 0, 1], bool),
+        "hit": awkward.Array([{"x": i, "y": i / 2} for i in range(5)]),
+    }  # fmt: skip
+    path = tmp_path / "events.root"
+    with uproot.recreate(path) as file:
+        file["events"] = written
+    answer = ask("data", "import_root", file_path=str(path), tree_name="events", max_entries=4)
+    data = answer["data"]
+    assert data["pt"] == pytest.approx(written["pt"][:4]) and data["n"].tolist() == [0, 1, 2, 3]
+    assert data["jets"]["values"].tolist() == [1, 2, 3, 4, 5, 6] and data["jets"]["counts"].tolist() == [2, 0, 1, 3]
+    assert data["pairs"].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]] and data["name"] == ["a", "bb", "", "c"]
+    assert data["good"].tolist() == [True, False, True, False] and data["hit.y"].tolist() == [0, 0.5, 1, 1.5]
+    assert (answer["entries_read"], answer["total_entries"]) == (4, 5)
+    assert answer["branch_types"]["jets"] == "std::vector<double>"
+    with pytest.raises(ValidationError, match="no branch 'mass'"):
+        ask("data", "import_root", file_path=str(path), tree_name="events", branches=["mass"])
