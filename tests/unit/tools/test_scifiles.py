@@ -558,10 +558,14 @@ def test_an_rntuple_is_read_like_a_tree(ask, tmp_path):
     rng = np.random.default_rng(3)
     jets = awkward.Array([[1.0, 2.0], [], [3.0], [4.0, 5.0, 6.0], []])
     written = {
-        "pt": rng.exponential(20, 5), "n": np.arange(5, dtype=np.int32), "jets": jets,
-        "pairs": np.arange(10.0).reshape(5, 2), "name": awkward.Array(["a", "bb", "", "c", "d"]), "good": np.array([1, 0, 1, 0, 1], bool),
+        "pt": rng.exponential(20, 5),
+        "n": np.arange(5, dtype=np.int32),
+        "jets": jets,
+        "pairs": np.arange(10.0).reshape(5, 2),
+        "name": awkward.Array(["a", "bb", "", "c", "d"]),
+        "good": np.array([1, 0, 1, 0, 1], bool),
         "hit": awkward.Array([{"x": i, "y": i / 2} for i in range(5)]),
-    }  # fmt: skip
+    }
     path = tmp_path / "events.root"
     with uproot.recreate(path) as file:
         file["events"] = written
