@@ -48,12 +48,9 @@ def show(
 ) -> int:
     """Show a method: its parameters, and the fields it returns."""
     from physlab.plugins import all_tools
-    from physlab.spelling import LAB_METHODS
 
     registry = all_tools()
     tool, _, method = name.partition(".")
-    if tool in LAB_METHODS and tool not in registry.tools:
-        return _show_lab(tool)
     if tool in registry.aliases:
         tool, implied = registry.aliases[tool]
         method = implied or method
@@ -64,20 +61,6 @@ def show(
         voice.reply(describe(found))
     else:
         _show_method(found)
-    return 0
-
-
-def _show_lab(tool: str) -> int:
-    """Show a tool of the lab itself; its methods are commands here."""
-    from physlab.service import METHODS
-
-    if voice.as_json:
-        voice.reply({"name": tool, "methods": list(METHODS)})
-        return 0
-    voice.say(f"[bold]{tool}[/bold] works on whole experiments; by JSON: physlab call -")
-    commands = {"define_dag": "define", "validate_dag": "validate", "run_dag": "run", "publish_report": "report"}
-    for name in METHODS:
-        voice.say(f"  {name:<16} [dim]physlab {commands.get(name, 'call -')}[/dim]")
     return 0
 
 

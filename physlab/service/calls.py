@@ -11,6 +11,7 @@ from physlab.errors import ValidationError, from_reply
 from physlab.lab import CALL, Lab, NamedDag
 from physlab.model import Call, Dag, Node, NodeRecord, RunRequest
 from physlab.service.graphs import Conductor, Reply, carry_out, define_dag, publish_report, run_dag, validate_dag
+from physlab.service.jobs import job_submit
 from physlab.service.wishes import needed, read_run_call, run_request, take
 from physlab.tools.execute import show
 
@@ -94,6 +95,7 @@ METHODS: dict[str, Callable[[Lab, dict[str, Any], Path], Reply]] = {
     "validate_dag": _call_validate,
     "run_dag": _call_run,
     "publish_report": _call_publish,
+    "job_submit": lambda lab, params, base_dir: Reply(job_submit(lab, params, base_dir)),
 }
 
 

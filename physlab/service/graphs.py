@@ -13,6 +13,7 @@ from physlab.lab import Lab, NamedDag, edges_of, few_collections, new_run_id
 from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Plan
 from physlab.run import Event, Run, walk
+from physlab.service.jobs import job_submit
 from physlab.service.sessions import report_session
 from physlab.service.wishes import read_run_call, run_request
 from physlab.sites.office import OfficeSite
@@ -155,6 +156,8 @@ def _answer_node(
     given = dict(params)
     if method == "report_generate":
         return report_session(lab, **given)
+    if method == "job_submit":
+        return job_submit(lab, given, named.base_dir)
     if method == "run_dag":
         dag, wishes = read_run_call(given)
         inner, above = lab.find_dag(dag, named.base_dir), (*within, named.dag_id)

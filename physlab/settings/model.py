@@ -78,10 +78,19 @@ class LocalSiteSettings(Model):
     memory_gb: float | None = Field(None, gt=0, description="Memory limit of a node that names none [GB]; unset: none.")
 
 
+class SlurmSiteSettings(Model):
+    """`[sites.slurm]`: a cluster whose commands are at hand here, on its login node for instance."""
+
+    folder: Path | None = Field(
+        None, description="Folder of jobs, under one path here and on the nodes; unset: jobs in the lab's home."
+    )
+
+
 class SitesSettings(Model):
     """`[sites]`: where nodes run."""
 
     local: LocalSiteSettings = LocalSiteSettings()
+    slurm: SlurmSiteSettings = SlurmSiteSettings()
 
 
 class DeviceSettings(Model):

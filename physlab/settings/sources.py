@@ -18,7 +18,7 @@ from physlab.settings.model import Settings
 
 FILE = "physlab.toml"
 PREFIX = "PHYSLAB_"
-PATHS = ("home", "results", "report.logo", "tools")
+PATHS = ("home", "results", "report.logo", "tools", "sites.slurm.folder")
 
 
 class Given(NamedTuple):
