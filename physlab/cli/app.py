@@ -13,6 +13,7 @@ from physlab.cli import (
     define,
     detached,
     doctor,
+    jobs,
     plan,
     report,
     run,
@@ -72,6 +73,7 @@ for name, command, panel in (
     app.command(name, rich_help_panel=panel)(command)
 for group, panel in (
     (cache.app, BACK),
+    (jobs.app, BACK),
     (tools.app, LAB),
     (config.app, LAB),
     (server.app, LAB),

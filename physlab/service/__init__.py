@@ -13,18 +13,24 @@ from physlab.service.graphs import (
     run_reply,
     validate_dag,
 )
+from physlab.service.jobs import KnownJob, cancel_job, find_job, job_statuses, known_jobs
 from physlab.service.wishes import read_run_call, run_request
 
 __all__ = [
     "METHODS",
     "Conductor",
+    "KnownJob",
     "Reply",
     "answer",
     "call_tool",
+    "cancel_job",
     "carry_out",
     "define_dag",
     "failure",
+    "find_job",
+    "job_statuses",
     "kinds",
+    "known_jobs",
     "publish_report",
     "read_run_call",
     "run_dag",

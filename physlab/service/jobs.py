@@ -5,22 +5,25 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from physlab.errors import ComputationError, ResourceError, TimeLimitError, ValidationError
+from physlab.errors import ComputationError, ResourceError, TimeLimitError, ValidationError, nearest
 from physlab.lab import Lab, new_run_id
 from physlab.model.job import JobRequest, JobResources, JobStatus
 from physlab.service.wishes import take
 from physlab.sites.slurm import SlurmClient, batch_script
 from physlab.sites.slurm.client import run_here
 from physlab.sites.slurm.states import seconds
+from physlab.store import schema
 
 POLL_S = (0.3, 5.0)
+CANCEL_S = 20.0
 KEPT = frozenset(("log.txt", "exit_status", "script"))
 TAIL = 2000
 
@@ -81,6 +84,8 @@ def _carry_out(
     status = _wait(client, job_id, folder, timeout_s)
     log = folder / "log.txt"
     if status.state != "completed":
+        lab.store.append("job", {**record, "status": status.model_dump(mode="json")})
+        lab.store.flush()
         raise _failure(status, log)
     kept = list(_keep(lab, folder, wanted, staged))
     lab.store.append("job", {**record, "status": status.model_dump(mode="json"), "artifacts": kept})
@@ -143,6 +148,77 @@ def _keep(lab: Lab, folder: Path, wanted: str, staged: set[str]) -> Iterator[dic
             continue
         sha256, size = lab.store.blobs.put(path)
         yield {"path": str(path), "sha256": f"sha256:{sha256}", "size": size}
+
+
+@dataclass(frozen=True)
+class KnownJob:
+    """A job as the ledger has it.
+
+    Attributes:
+        job_id: Its id.
+        name: What the queue calls it.
+        folder: Its folder.
+        submitted_at: When.
+        status: How it ended, once that is known.
+        artifacts: What it made.
+    """
+
+    job_id: str
+    name: str
+    folder: Path
+    submitted_at: str
+    status: JobStatus | None = None
+    artifacts: tuple[dict[str, Any], ...] = ()
+
+
+def known_jobs(lab: Lab) -> list[KnownJob]:
+    """Return the jobs that this lab submitted, latest first."""
+    lab.store.refresh()
+    table = schema.records
+    rows = lab.store.index.rows(table.select().where(table.c.kind == "job").order_by(table.c.seq))
+    found: dict[str, KnownJob] = {}
+    for row in rows:
+        record = lab.store.record(row["digest"])
+        found.pop(record["folder"], None)  # a later record tells more of the same job
+        status = JobStatus.model_validate(record["status"]) if record.get("status") else None
+        found[record["folder"]] = KnownJob(
+            record["job_id"], record["request"]["name"], Path(record["folder"]), record["submitted_at"], status,
+            tuple(record.get("artifacts", ())),
+        )  # fmt: skip
+    return sorted(found.values(), key=lambda job: job.submitted_at, reverse=True)
+
+
+def find_job(lab: Lab, name: str) -> KnownJob:
+    """Return a job by its id, or `latest`.
+
+    Raises:
+        ValidationError: There is none.
+    """
+    jobs = known_jobs(lab)
+    found = [job for job in jobs if name in ("latest", job.job_id)]
+    if not found:
+        hint = nearest(name, [job.job_id for job in jobs]) if jobs else "No job was submitted yet."
+        raise ValidationError(f"There is no job '{name}' in this lab.", hint=hint)
+    return found[0]
+
+
+def job_statuses(jobs: Sequence[KnownJob]) -> list[JobStatus]:
+    """Return what became of jobs; the scheduler is asked only about those whose end is not known."""
+    open_ones = {job.job_id: job.folder for job in jobs if job.status is None}
+    told = SlurmClient(run_here()).poll(open_ones)
+    return [job.status or told[job.job_id] for job in jobs]
+
+
+def cancel_job(job: KnownJob) -> JobStatus:
+    """Cancel a job and return what the scheduler says then."""
+    client = SlurmClient(run_here())
+    client.cancel([job.job_id])
+    begun = time.monotonic()
+    while True:
+        status = client.poll({job.job_id: job.folder})[job.job_id]
+        if status.ended or time.monotonic() - begun > CANCEL_S:
+            return status
+        time.sleep(POLL_S[0])
 
 
 def read_request(given: Mapping[str, Any], base_dir: Path) -> tuple[JobRequest, list[Path]]:

@@ -12,7 +12,7 @@ import pytest
 from tests.system.commandline import CommandLine
 
 COMMANDS = {"define", "validate", "plan", "run", "report", "attach", "stop", "runs", "show", "why", "cache", "call"}
-GROUPS = {"tools", "config", "server", "store", "doctor"}
+GROUPS = {"tools", "config", "server", "store", "doctor", "job"}
 HEAVY = ("numpy", "pydantic", "sqlalchemy", "prefect", "networkx", "matplotlib", "psutil")
 
 

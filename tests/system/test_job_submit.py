@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +134,38 @@ def test_a_job_that_fails_says_how(lab: Lab, near: SlurmCluster, tmp_path: Path)
     with pytest.raises(ValidationError, match="invalid partition"):
         call(lab, tmp_path, tool="job_submit", job_spec={"command": ["true"], "resources": {"partition": "nowhere"}})
     assert len(list((tmp_path / "home" / "jobs").iterdir())) == 1, "a refused job leaves no folder"
+
+
+@slurm
+def test_jobs_are_listed_followed_and_cancelled(near: SlurmCluster, tmp_path: Path) -> None:
+    environment = {**near.environment, "PHYSLAB_HOME": str(tmp_path / "home"), "HOME": str(tmp_path), "COLUMNS": "150"}
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-m", "physlab", *words], cwd=tmp_path, env=environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+    def run(*words: str) -> tuple[int, str]:
+        process = start(*words)
+        out, err = process.communicate(timeout=100)
+        assert "Traceback" not in out + err
+        return process.returncode, out + err
+
+    assert "No job was submitted yet" in run("job", "list")[1]
+    good = 'job_spec={"command": ["sh", "-c", "echo one; sleep 2; echo two"]}'
+    assert run("call", "distributed_collaboration.job_submit", good)[0] == 0
+    long = start("call", "distributed_collaboration.job_submit", 'job_spec={"command": ["sleep", "300"]}', "name=long")
+    near.wait("it runs", lambda: "RUNNING" in near.queue().values())
+    listed = json.loads(run("job", "list", "--json")[1])["jobs"]
+    assert [(job["name"], job["state"]) for job in listed] == [("long", "running"), ("physlab", "completed")]
+    assert run("job", "logs", listed[1]["job_id"], "--follow") == (0, "one\ntwo\n")
+    assert run("job", "status", listed[1]["job_id"])[0] == 0
+    assert "is cancelled" in run("job", "cancel", listed[0]["job_id"])[1]
+    out, _ = long.communicate(timeout=60)
+    assert long.returncode == 1 and "ended as cancelled" in json.loads(out)["error"]["message"]
+    code, said = run("job", "status", "latest")
+    assert code == 1 and "cancelled" in said
+    code, said = run("job", "logs", "999")
+    assert code == 1 and "no job '999'" in said
 
 
 def test_a_dry_run_shows_the_script_and_submits_nothing(lab: Lab, tmp_path: Path) -> None:
