@@ -7,11 +7,13 @@ thread.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -52,7 +54,7 @@ class Forerunner:
         Raises:
             PhyslabError: The work failed.
         """
-        with open(self._out, "w", encoding="utf-8") as stream:
+        with contextlib.suppress(BrokenPipeError), open(self._out, "w", encoding="utf-8") as stream:  # it died before
             json.dump([work.model_dump_json(), list(cores), memory_gb], stream)
         with open(self._in, encoding="utf-8") as stream:
             answer = stream.read()
@@ -89,6 +91,11 @@ def _live(source: int, sink: int, parent: int, modules: Sequence[str]) -> None:
             stream.write(answer)
         code = 0
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            if code and sys.stderr is not None and not isinstance(sys.exc_info()[1], SystemExit):
+                traceback.print_exc()
+            for opened in (sys.stdout, sys.stderr):
+                if opened is not None:  # it is None where it was closed
+                    opened.flush()
+        finally:
+            os._exit(code)  # whatever goes wrong: a child that returned would be a second parent

@@ -72,16 +72,16 @@ def ask_model(
         raise ResourceError(f"{where} cannot be reached: {error}.", hint="Is it running? Check base_url.") from error
     except httpx.InvalidURL as error:
         raise ConfigurationError(f"{where} is no address: {error}.", hint="Mend endpoint.base_url.") from error
-    return _read(reply, where, asked)
+    return _read(reply, where, asked, settings)
 
 
-def _read(reply: Any, where: str, asked: str) -> Answer:
-    status = reply.status_code
+def _read(reply: Any, where: str, asked: str, settings: EndpointSettings) -> Answer:
+    status, said = reply.status_code, _start(_hidden(reply.text, settings))
     if status >= 500 or status in (408, 425, 429):
-        raise ResourceError(f"{where} answered {status}: {_start(reply.text)}.", hint="Try again later.")
+        raise ResourceError(f"{where} answered {status}: {said}.", hint="Try again later.")
     if not 200 <= status < 300:
         raise ConfigurationError(
-            f"{where} answered {status}: {_start(reply.text)}.", hint="Check endpoint.base_url, api_key and model."
+            f"{where} answered {status}: {said}.", hint="Check endpoint.base_url, api_key and model."
         )
     try:
         if len(reply.content) > LONGEST:
@@ -92,7 +92,7 @@ def _read(reply: Any, where: str, asked: str) -> Answer:
             raise ValueError("it is empty")
     except (ValueError, LookupError, TypeError) as error:
         raise ResourceError(
-            f"{where} gave no usable answer ({type(error).__name__}: {error}): {_start(reply.text)}.",
+            f"{where} gave no usable answer ({type(error).__name__}: {error}): {said}.",
             hint="Is it an OpenAI-compatible endpoint? base_url ends in /v1 for most.",
         ) from error
     usage = answer.get("usage")
@@ -103,6 +103,11 @@ def _read(reply: Any, where: str, asked: str) -> Answer:
         named if isinstance(named, str) else asked,
         tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else None,
     )
+
+
+def _hidden(text: str, settings: EndpointSettings) -> str:
+    """Return what an endpoint said without the key, should it repeat it: errors are kept in the records of runs."""
+    return text if settings.api_key is None else text.replace(settings.api_key.get_secret_value() or "\0", "***")
 
 
 def _start(text: str) -> str:

@@ -140,7 +140,8 @@ class Registry:
         def register(function: Callable[[Any, Context], dict[str, Any]]) -> Callable[[Any, Context], dict[str, Any]]:
             if tool not in self.tools:
                 raise ConfigurationError(f"The tool '{tool}' was not announced.", hint="Call registry.tool() first.")
-            found = self.tools[tool].methods.get(name)
+            family = self.tools.announced(tool)
+            found = family.methods.get(name)
             if found is not None and found.function.__module__ != function.__module__:
                 raise ConfigurationError(
                     f"{found.full_name} is announced by {found.function.__module__} and by {function.__module__}.",
@@ -148,7 +149,7 @@ class Registry:
                 )
             summary = (function.__doc__ or "").strip().split("\n")[0]
             settings.setdefault("visuals", settings.get("can", NO_VISUALS))
-            self.tools[tool].methods[name] = Method(tool, name, function, summary=summary, **settings)
+            family.methods[name] = Method(tool, name, function, summary=summary, **settings)
             return function
 
         return register

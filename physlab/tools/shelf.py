@@ -53,6 +53,10 @@ class Shelf(dict[str, "Tool"]):
             self.fill(name)
         return super().setdefault(name, tool)
 
+    def announced(self, name: str) -> Tool:
+        """Return a tool for its own modules: as it is, without waiting for who imports it, who may wait for them."""
+        return super().__getitem__(name) if super().__contains__(name) else self[name]
+
     def __contains__(self, name: object) -> bool:
         return name in self._modules or super().__contains__(name)
 

@@ -85,3 +85,32 @@ def test_one_that_is_not_needed_ends_with_its_process() -> None:
     import psutil
 
     assert psutil.wait_procs([one for one in psutil.process_iter() if one.pid == int(done.stdout)], timeout=20)[1] == []
+
+
+def alone(program: str) -> subprocess.CompletedProcess[str]:
+    begin = "import os, sys\nfrom physlab.sites.forerunner import Forerunner\n"
+    return subprocess.run([sys.executable, "-c", begin + program], capture_output=True, text=True, timeout=60)
+
+
+def test_one_that_died_before_its_work_came_is_told_and_waited_for() -> None:
+    done = alone(
+        "runner = Forerunner(['no_module_of_that_name'])\n"
+        "os.waitid(os.P_PID, runner.pid, os.WEXITED | os.WNOWAIT)\n"
+        "from physlab.model import Resources, Visuals, Work\n"
+        "work = Work(key='k', label='l', tool='t', method=None, params={}, visuals=Visuals(), seed=0, device='cpu',\n"
+        "            time_limit_s=1, resources=Resources(), store='.')\n"
+        "print(runner.run(work, [], None))\n"
+        "import psutil; print(psutil.Process().children())"
+    )
+    assert done.stdout == "Ended(exitcode=1)\n[]\n"
+    assert "No module named 'no_module_of_that_name'" in done.stderr, "why it died stands in the log"
+
+
+def test_it_never_goes_on_as_a_second_parent() -> None:
+    done = alone(
+        "sys.stderr = None  # as Python has it when descriptor 2 is closed\n"
+        "try:\n    runner = Forerunner(['no_module_of_that_name'])\n"
+        "except BaseException:\n    print('the child goes on', flush=True); os._exit(0)\n"
+        "os.waitpid(runner.pid, 0); print('the parent')"
+    )
+    assert done.stdout == "the parent\n"

@@ -110,13 +110,14 @@ class Repository:
         sealed = {
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_ATTR_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "",
             "LC_ALL": "C",
             **(environment or {}),
         }
         return run_process(
-            ["git", *words],
+            ["git", "-c", "core.attributesFile=/dev/null", *words],  # it may rewrite line ends, and with them the hash
             cwd=self.folder,
             env=child_environment(sealed, drop_prefix="GIT_"),
             log=self.log,

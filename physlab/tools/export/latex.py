@@ -51,11 +51,15 @@ _SPACES = {
     "\u2212": r"\ensuremath{-}", "\u00ad": r"\-",
 }  # fmt: skip
 _HARMFUL = re.compile(
-    r"\\(?:input|include|includeonly|includegraphics|write|immediate|openin|openout|read|readline|closein|closeout|"
+    r"\\(?:begin\s*\{\s*)?"  # \begin{input} is \input
+    r"(?:input|include|includeonly|includegraphics|write|immediate|openin|openout|read|readline|closein|closeout|"
     r"special|catcode|csname|endcsname|usepackage|RequirePackage|documentclass|def|edef|gdef|xdef|let|futurelet|"
     r"newcommand|renewcommand|providecommand|DeclareMathOperator|newread|newwrite|loop|repeat|directlua|pdfobj|"
     r"pdfliteral|jobname|bibliography|label|tag|end\s*\{document\}|everymath|everydisplay|expandafter|lstinputlisting|"
-    r"verbatiminput|scantokens|primitive|shipout|output|batchmode|scrollmode|nonstopmode|errorstopmode)(?![A-Za-z])"
+    r"verbatiminput|scantokens|primitive|shipout|output|batchmode|scrollmode|nonstopmode|errorstopmode|filecontents|"
+    r"InputIfFileExists|IfFileExists|makeatletter|ExplSyntaxOn|AtBeginDocument|AtEndDocument|AddToHook|global|chardef|"
+    r"mathchardef|(?:New|Renew|Provide|Declare)DocumentCommand|(?:New|Renew)ExpandableDocumentCommand|verb|"
+    r"pdffiledump|pdffilesize|pdffilemoddate|pdfmdfivesum)(?![A-Za-z])"
     r"|\^\^"
 )
 _ENVELOPES = (
@@ -67,6 +71,13 @@ _ENVELOPES = (
         r"\\begin\{(equation|displaymath|math|align|gather|multline|eqnarray)\*?\}(.*)\\end\{\1\*?\}", re.DOTALL
     ),
 )
+_INSIDE = frozenset(
+    {
+        "aligned", "alignedat", "gathered", "split", "array", "subarray", "cases", "matrix", "pmatrix", "bmatrix",
+        "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix",
+    }
+)  # fmt: skip
+r"""Environments that may stand in an equation: `\begin{name}` runs `\name`, whatever that is."""
 _INNER = {"align": "aligned", "eqnarray": "aligned", "gather": "gathered", "multline": "gathered"}
 
 
@@ -153,6 +164,7 @@ def equation(text: str, where: str) -> str:
             hint="Write mathematics only; caption and label have fields of their own.",
         )
     _check_braces(inner, where)
+    _check_environments(inner, where)
     if re.search(r"\n\s*\n", inner):
         raise ValidationError(f"{where} holds an empty line, which LaTeX refuses in an equation.", hint="Remove it.")
     inner = "".join(_maths(sign, where) for sign in unicodedata.normalize("NFC", inner))
@@ -194,6 +206,15 @@ def _check_braces(text: str, where: str) -> None:
             raise ValidationError(f"{where} holds {what}.", hint=f"Write \\{sign}.")
     if len(re.findall(r"\\left(?![a-zA-Z])", text)) != len(re.findall(r"\\right(?![a-zA-Z])", text)):
         raise ValidationError(rf"{where}: \left and \right do not match.", hint="Each needs the other.")
+
+
+def _check_environments(text: str, where: str) -> None:
+    for begun in re.findall(r"\\begin(?![A-Za-z])\s*(?:\{([^{}]*)\})?", text):
+        if begun not in _INSIDE:
+            raise ValidationError(
+                rf"{where} holds the environment '{begun}', which is not allowed in an equation.",
+                hint=f"Allowed are {', '.join(sorted(_INSIDE))}.",
+            )
 
 
 def _maths(sign: str, where: str) -> str:

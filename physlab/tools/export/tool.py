@@ -22,6 +22,7 @@ registry.method(
     params=overleaf_params.OverleafParams,
     returns=overleaf.PORTS,
     expand=overleaf_params.expand,
+    lasting=False,  # whether it compiles depends on the TeX of this machine, here and now
     time_limit_s=120.0,
     keeps_time=True,
     libraries=("pybtex",),

@@ -67,6 +67,9 @@ def _onnx(path: Path, name: str, context: Context) -> Network:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    nothing = context.workdir / "no weights here"  # ONNX Runtime would read them from where the lab was started
+    nothing.mkdir(exist_ok=True)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(nothing))
     wanted = {"cuda": "CUDAExecutionProvider", "hip": "ROCMExecutionProvider"}.get(context.device)
     providers = ["CPUExecutionProvider"]
     if wanted in runtime.get_available_providers():
@@ -77,6 +80,11 @@ def _onnx(path: Path, name: str, context: Context) -> Network:
     try:
         session = runtime.InferenceSession(path.read_bytes(), options, providers=providers)
     except broken as error:
+        if "External data path" in str(error):
+            raise ValidationError(
+                f"'{name}' has its weights in another file, which is no part of this call.",
+                hint="Save it as one file: onnx.save_model(onnx.load(path), path, save_as_external_data=False).",
+            ) from error
         raise ValidationError(
             f"'{name}' is neither an ONNX nor a TorchScript model: {_short(error)}.",
             hint="Export it with torch.onnx.export, or torch.jit.save.",

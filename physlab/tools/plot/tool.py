@@ -106,5 +106,5 @@ registry.method(
     **{**FIGURE, "time_limit_s": 30.0},
 )(plot_interactive.interactive)
 
-for name in list(registry.tools["plot"].methods):
+for name in list(registry.tools.announced("plot").methods):
     registry.alias(f"plot_{name}", "plot", str(name))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from physlab.errors import ConfigurationError, ResourceError
 from physlab.settings import load_settings
@@ -103,6 +104,14 @@ def test_silence(server: Server) -> None:
     server.silent.set()
     with pytest.raises(ResourceError, match=r"did not answer within 0\.2 s"):
         ask_model(server.settings.model_copy(update={"timeout_s": 0.2}), "Why?")
+
+
+def test_a_key_that_the_endpoint_repeats_is_not_told(server: Server) -> None:
+    server.status, server.body = 401, b"Incorrect API key provided: sk-very-secret."
+    settings = server.settings.model_copy(update={"api_key": SecretStr("sk-very-secret")})
+    with pytest.raises(ConfigurationError, match=r"answered 401: Incorrect API key provided: [*]{3}") as refused:
+        ask_model(settings, "Why?")
+    assert "secret" not in str(refused.value.as_reply())
 
 
 def test_nobody_there(server: Server) -> None:

@@ -93,6 +93,22 @@ def test_the_same_content_is_the_same_commit_and_the_same_bytes(ask: Ask, reposi
     assert other["commit"] != first["commit"]
 
 
+def test_the_commit_does_not_depend_on_whose_machine_it_is(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attributes of a user may rewrite line ends; GIT_CONFIG_GLOBAL does not turn them off."""
+    (tmp_path / "dos.csv").write_bytes(b"n,E\r\n1,-13.6\r\n")
+    commits = []
+    for name, attributes in (("plain", ""), ("rewriting", "* text=auto\n")):
+        folder = tmp_path / name / "git"
+        folder.mkdir(parents=True)
+        (folder / "attributes").write_text(attributes)
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(folder.parent))
+        answer = ask("export_tool", "github", repository_name="r", artifacts=[str(tmp_path / "dos.csv")])
+        commits.append(answer["commit"])
+    assert commits[0] == commits[1]
+
+
 def test_citation_file(ask: Ask, repository: dict[str, Any], tmp_path: Path) -> None:
     """Citation File Format 1.2.0: cff-version, message, title and authors are required."""
     folder = unpacked(ask("export_tool", "github", **repository), tmp_path / "out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -12,7 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from physlab import service
 from physlab.errors import TimeLimitError, ValidationError
+from physlab.lab import Lab
+from physlab.settings import load_settings
+from physlab.spelling import read_call
 from physlab.tools.export import latex, latex_compile
 from physlab.tools.export.overleaf_params import expand
 
@@ -262,6 +267,13 @@ def test_equations(text: str, expected: str) -> None:
         (r"\csname input\endcsname", "not allowed"),
         ("^^5cinput", "not allowed"),
         (r"\label{x}", "not allowed"),
+        (r"\begin{input}{/etc/passwd}\end{input}", "not allowed"),  # \begin{name} runs \name
+        (r"\begin{i\iftrue nput\fi}{/etc/passwd}\end{i\iftrue nput\fi}", "environment .* is not allowed"),
+        (r"\begin{filecontents}{x.tex}a\end{filecontents}", "not allowed"),
+        (r"\begin {tikzpicture}\end {tikzpicture}", "environment 'tikzpicture', which is not allowed"),
+        (r"\InputIfFileExists{main.aux}{}{}", "not allowed"),
+        (r"\makeatletter\@@input main.aux ", "not allowed"),
+        (r"\ExplSyntaxOn\file_input:n{main.aux}", "not allowed"),
         ("a % b", "percent"),
         ("a $ b", "dollar"),
         ("a\n\nb", "empty line"),
@@ -305,3 +317,18 @@ def test_svg_says_what_to_use_instead(ask: Ask, tmp_path: Path) -> None:
     path.write_text("<svg/>")
     with pytest.raises(ValidationError, match="rather than svg"):
         ask("export_tool", "overleaf", title="T", artifacts=[{"type": "figure", "content": str(path)}])
+
+
+def test_whether_it_compiles_is_asked_anew_when_a_tex_was_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tex = tmp_path / "bin" / "tectonic"  # one of our own, where there is no TeX
+    tex.parent.mkdir()
+    tex.write_text("#!/bin/sh\nprintf %%PDF-1.5 >main.pdf\n")
+    tex.chmod(0o755)
+    told, payload = [], {"tool": "export_tool", "method": "overleaf", "params": {"title": "T", "abstract": "A."}}
+    for path in (str(tmp_path), f"{os.environ['PATH']}:{tex.parent}"):
+        monkeypatch.setenv("PATH", path)
+        with Lab(load_settings(tmp_path, overrides={"home": str(tmp_path / "home")}, environ={})) as lab:
+            told.append(service.answer(lab, read_call(payload, lab.vocabulary), tmp_path).body["compiled"])
+    assert told == [latex_compile.NO_TEX, True]

@@ -168,6 +168,23 @@ def test_an_onnx_classifier_answers_as_by_hand(ask: Ask, tmp_path: Path, picture
     assert unsure["num_detections"] == 0
 
 
+def test_weights_in_a_file_beside_the_model_are_refused(
+    ask: Ask, tmp_path: Path, pictures: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are no part of the key: other weights under the same name would find the old answer."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "model.onnx"
+    nodes = [("Flatten", ["image"], ["flat"], {"axis": 1}), ("MatMul", ["flat", "weights"], ["logits"], {})]
+    weights = np.repeat(half_weights(), 50, axis=1)  # so many that ONNX Runtime reads them when it runs
+    model = onnx.load(onnx_model(path, nodes, {"weights": weights}, [1, 1, 4, 6], ["logits"]))
+    beside = {"save_as_external_data": True, "location": "weights.data", "size_threshold": 0}
+    onnx.save_model(model, str(path), **beside)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValidationError, match="has its weights in another file"):
+        ask("ml_ai_augmentation", "pattern_recognition_infer", images=pictures, model=str(path), task="classify")
+
+
 def test_a_torchscript_classifier_answers_alike(ask: Ask, tmp_path: Path, pictures: list[Any]) -> None:
     torch = pytest.importorskip("torch")
     linear = torch.nn.Linear(24, 2, bias=False)
