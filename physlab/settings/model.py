@@ -181,6 +181,8 @@ class EndpointSettings(Model):
     def _is_web_address(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("http://", "https://")):
             raise ValueError("an address that begins with http:// or https:// is needed")
+        if url is not None and "@" in url.partition("://")[2].partition("/")[0]:
+            raise ValueError("a user and password do not belong into the address: set endpoint.api_key")
         return url and url.rstrip("/")
 
 

@@ -68,7 +68,8 @@ class Forerunner:
 
     def kill(self) -> None:
         """End it, whatever it does."""
-        os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
 
 def _live(source: int, sink: int, parent: int, modules: Sequence[str]) -> None:

@@ -118,6 +118,9 @@ class LocalSite:
         from pebble import ProcessExpired
 
         self._ahead = runner
+        guard = threading.Timer(work.time_limit_s + SLACK_S, runner.kill)  # for one that does not even start
+        guard.daemon = True
+        guard.start()
         pinned = cores if self._pinned and len(cores) < len(self._cores) else []
         try:
             result = runner.run(work, pinned, work.resources.memory_gb or self.memory_gb)
@@ -130,6 +133,7 @@ class LocalSite:
                 expired = _stopped(work.label) if self._closed else ProcessExpired("", code=result.exitcode)  # type: ignore[no-untyped-call]
                 outer.set_exception(_translate(expired, work))
         finally:
+            guard.cancel()
             self._ahead = None
             self._give(cores)
         return outer

@@ -22,6 +22,7 @@ PURPOSE = "pattern_recognition_infer"
 _ZIP = b"PK\x03\x04"
 _ONNX_TYPES = {"tensor(float)": "f4", "tensor(double)": "f8", "tensor(float16)": "f2", "tensor(uint8)": "u1"}
 Shape = tuple[int | None, int | None, int | None]
+FILE_OPERATIONS = ("aten::from_file", "aten::save", "aten::load", "prim::PythonOp")
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,20 @@ def _onnx(path: Path, name: str, context: Context) -> Network:
     return Network(name, shape, last, dtype, run)
 
 
+def _refuse_files(module: Any, name: str) -> None:
+    """Refuse a program that reads or writes files: what it reads would be in no key, and could be anybody's.
+
+    Raises:
+        ValidationError: It does.
+    """
+    graph = str(module.inlined_graph)
+    touched = next((word for word in FILE_OPERATIONS if word in graph), None)
+    if touched is not None:
+        raise ValidationError(
+            f"'{name}' reads or writes files ({touched}).", hint="Give a model that computes from its input alone."
+        )
+
+
 def _torchscript(path: Path, name: str, input_shape: Sequence[int] | None, context: Context) -> Network:
     torch = import_torch(f"{PURPOSE} with a TorchScript model")
     if context.device != "cpu":
@@ -129,6 +144,7 @@ def _torchscript(path: Path, name: str, input_shape: Sequence[int] | None, conte
             f"'{name}' is not a TorchScript model: {_short(error)}.",
             hint="Save it with torch.jit.save; weights alone (a state_dict) or a pickled module are not loaded.",
         ) from error
+    _refuse_files(module, name)
     dtype = next((str(item.dtype) for item in module.parameters()), "torch.float32")
 
     def run(array: Array) -> list[tuple[str, Array]]:

@@ -138,6 +138,8 @@ def test_settings(tmp_path: Path) -> None:
     assert stronger.endpoint.model == "n"
     with pytest.raises(ConfigurationError, match="http://"):
         load_settings(tmp_path, environ={**environ, "LM_BASE_URL": "one"})
+    with pytest.raises(ConfigurationError, match=r"set endpoint\.api_key"):
+        load_settings(tmp_path, environ={**environ, "LM_BASE_URL": "http://me:s3cret@host/v1"})
     (tmp_path / "physlab.toml").write_text("[endpoint]\napi_key = 12345\n")
     with pytest.raises(ConfigurationError) as refused:
         load_settings(tmp_path, environ={"HOME": str(tmp_path)})

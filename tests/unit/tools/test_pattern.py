@@ -204,6 +204,22 @@ def test_a_torchscript_classifier_answers_alike(ask: Ask, tmp_path: Path, pictur
         ask(ML, INFER, task="classify", images=pictures, model=str(pickled))
 
 
+def test_a_program_that_reads_files_is_refused(ask: Ask, tmp_path: Path, pictures: list[Any]) -> None:
+    torch = pytest.importorskip("torch")
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(b"0123456789abcdef")
+    code = f"""
+    def forward(self, x):
+        return torch.from_file({str(secret)!r}, size=4).reshape(1, 4)
+    """
+    module = torch.jit.ScriptModule()
+    module.define(code)
+    path = tmp_path / "thief.pt"
+    module.save(str(path))
+    with pytest.raises(ValidationError, match=r"reads or writes files \(aten::from_file\)"):
+        ask(ML, INFER, task="classify", images=pictures, model=str(path))
+
+
 def test_an_onnx_mask_is_segmented(ask: Ask, tmp_path: Path, pictures: list[Any]) -> None:
     """The model is 10 (pixel - 1/2): the sigmoid of ±5 on either side."""
     nodes = [("Sub", ["image", "half"], ["shifted"], {}), ("Mul", ["shifted", "ten"], ["mask"], {})]
