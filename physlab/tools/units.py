@@ -95,7 +95,7 @@ def convert(params: UnitsConvert, context: Context) -> dict[str, Any]:
 
     Args:
         params: The quantity, the unit wanted, and the equivalence to use between dimensions.
-        context: The surroundings of the call; not used.
+        context: Gets a warning where a radian per second stands for a cycle per second.
 
     Returns:
         Input and output as {value, unit}, the factor between them (null for temperatures with an offset and for
@@ -107,7 +107,28 @@ def convert(params: UnitsConvert, context: Context) -> dict[str, Any]:
         ComputationError: The result is not a finite number.
     """
     with UNITS_LOCK:  # an equivalence changes the registry while it is used, and this runs in threads
+        _tell_cycles(params, context)
         return _converted(params)
+
+
+_ANGLES = {"radian", "degree", "turn", "revolution", "cycle", "arcminute", "arcsecond", "grade",
+           "revolutions_per_minute", "revolutions_per_second"}  # fmt: skip
+
+
+def _tell_cycles(params: UnitsConvert, context: Context) -> None:
+    """Warn where an angular frequency meets a frequency: the radian is 1 (SI Brochure, 9th edition, table 4)."""
+    source, target = parse_unit(params.quantity.unit), parse_unit(params.to)
+    turning, plain = (source, target) if _turns(source) else (target, source)
+    if _turns(turning) and not _turns(plain) and all(_spell(u)[1] == "1 / [time]" for u in (source, target)):
+        context.warn(
+            f"The radian counts as 1 here, so a turn is 2π: between {source} and {target} no cycles are counted. "
+            f"For cycles take turn/s in the place of {plain}."
+        )
+
+
+def _turns(unit: Any) -> bool:
+    """Say whether a unit holds an angle."""
+    return any(name.endswith(tuple(_ANGLES)) for name in dict(unit._units))
 
 
 def _converted(params: UnitsConvert) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from physlab.tools.calculator.format import RESULT, SUCCESS, Calculation, Spelle
 from physlab.tools.calculator.names import Names, Text
 from physlab.tools.cas.algebra import Setup, number_of, require_defined, sides, write
 from physlab.tools.cas.params import SolveEquation
-from physlab.tools.cas.tool import solve
+from physlab.tools.cas.roots import solve
 from physlab.tools.context import Context
 from physlab.tools.registry import Port
 

@@ -11,7 +11,7 @@ from physlab.tools.calculator.algebra import EXPRESSION
 from physlab.tools.calculator.format import RESULT, Calculation, Speller, exact, has_decimals, only_variable, present
 from physlab.tools.calculator.names import Names, Text
 from physlab.tools.cas.algebra import Setup, number_of, rational, require_defined, write
-from physlab.tools.cas.tool import definite, derive
+from physlab.tools.cas.tool import definite, derive, require_smooth
 from physlab.tools.context import Context
 from physlab.tools.registry import Port
 
@@ -121,6 +121,7 @@ def derivative(params: DerivativeParams, context: Context) -> dict[str, Any]:
     if params.point is not None:
         place = problem.number(params.point, context)
         target = next((s for s in found.free_symbols if s.name == problem.setup.unknown), problem.symbol)
+        require_smooth(found, {target: place}, f"The derivative of {params.expression!r} at {params.point}")
         found = found.subs(target, place)
         require_defined(found, f"The derivative of {params.expression!r} at {params.point}")
     fields = present(found, params, params.expression, context, decimals=problem.decimals)

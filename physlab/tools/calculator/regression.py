@@ -1,6 +1,7 @@
 """`graphing_calculator.stats_regression`: least squares with standard errors, confidence intervals and R².
 
 Linear, quadratic, cubic and logarithmic models are linear in their parameters and are solved by QR with scaled columns.
+Polynomials are fitted in (x − centre)/scale, so that dates such as 2450000 lose no digits, and are then written in x.
 Exponential, power and sinusoidal models are fitted to y itself (Levenberg–Marquardt), not to its logarithm, so that the
 sum of squares of y is what is least; the logarithms only give the starting point.
 """
@@ -15,6 +16,7 @@ import numpy as np
 from pydantic import AliasChoices, Field
 
 from physlab.errors import ComputationError, ValidationError
+from physlab.tools.calculator.centred import Centred
 from physlab.tools.calculator.format import SUCCESS
 from physlab.tools.context import Context
 from physlab.tools.registry import Port
@@ -83,6 +85,7 @@ MODELS: dict[str, Model] = {
         start=_sinusoidal_start,
     ),
 }  # fmt: skip
+POLYNOMIALS = ("linear", "quadratic", "cubic")
 
 
 class PointsParams(Params):
@@ -154,16 +157,27 @@ class Fit:
     covariance: Array | None
     residuals: Array
     weights: Array
+    centred: Centred | None = None
 
     def __call__(self, x: Array) -> Array:
         """Return the curve at x."""
-        return self.model.value(x, *self.parameters)
+        return self.centred(x) if self.centred else self.model.value(x, *self.parameters)
+
+    def error(self, x: Array) -> Array:
+        """Return the standard error of the curve at x; there must be a covariance."""
+        covariance: Any
+        if self.centred:
+            jacobian, covariance = self.centred.design(x), self.centred.covariance
+        else:
+            jacobian, covariance = jacobian_of(self.model, x, self.parameters), self.covariance
+        return np.asarray(np.sqrt(np.einsum("ij,jk,ik->i", jacobian, covariance, jacobian)))
 
     @property
     def formula(self) -> str:
         """The formula with its numbers."""
         text = self.model.formula
-        spelled = {name: f"({value:.10g})" for name, value in zip(self.model.names, self.parameters, strict=True)}
+        digits = 17 if self.centred and abs(self.centred.centre) > 10 * self.centred.scale else 10
+        spelled = {name: f"({v:.{digits}g})" for name, v in zip(self.model.names, self.parameters, strict=True)}
         return "".join(
             spelled[letter] if letter in spelled and not (text[max(0, i - 1) : i].isalpha()
             or text[i + 1 : i + 2].isalpha()) else letter
@@ -196,21 +210,38 @@ def fit(kind: str, x: Array, y: Array, sigma: Array | None) -> Fit:
     if sigma is not None and (sigma <= 0).any():
         raise ValidationError(f"An uncertainty is {sigma.min():g}.", hint="y_errors must be above zero.")
     weights = np.ones_like(y) if sigma is None else 1 / sigma
+    if kind in POLYNOMIALS:
+        return _polynomial(model, x, y, weights, sigma is not None)
     found = _linear(model, x, y, weights) if model.design else _curved(model, x, y, weights)
     jacobian = jacobian_of(model, x, found) * weights[:, None]
     residuals = y - model.value(x, *found)
     return Fit(model, found, _covariance(jacobian, residuals * weights, sigma is not None), residuals, weights)
 
 
+def _polynomial(model: Model, x: Array, y: Array, weights: Array, known: bool) -> Fit:
+    plain = Centred((x.min() + x.max()) / 2, 2.0 ** np.round(np.log2(np.ptp(x) / 2)), np.zeros(len(model.names)))
+    design = plain.design(x)
+    own = _solved(design * weights[:, None], y * weights)
+    residuals = y - design @ own
+    spread = _covariance(design * weights[:, None], residuals * weights, known)
+    centred = Centred(plain.centre, plain.scale, own, spread)
+    parameters, covariance = centred.in_x()
+    return Fit(model, parameters, covariance, residuals, weights, centred)
+
+
 def _linear(model: Model, x: Array, y: Array, weights: Array) -> Array:
     assert model.design is not None  # noqa: S101 — the caller looked
-    design = model.design(x) * weights[:, None]
+    return _solved(model.design(x) * weights[:, None], y * weights)
+
+
+def _solved(design: Array, y: Array) -> Array:
+    """Return the least-squares solution by QR of scaled columns; weights are in the design and in y."""
     scale = np.linalg.norm(design, axis=0)
     q, r = np.linalg.qr(design / scale)
     if np.min(np.abs(np.diag(r))) < 1e-13:
         raise ComputationError("The points do not determine the parameters.", hint="Spread x, or use a simpler model.")
-    solution = np.linalg.solve(r, q.T @ (y * weights))
-    solution += np.linalg.solve(r, q.T @ (y * weights - (design / scale) @ solution))  # one step of refinement
+    solution = np.linalg.solve(r, q.T @ y)
+    solution += np.linalg.solve(r, q.T @ (y - (design / scale) @ solution))  # one step of refinement
     return np.asarray(solution / scale)
 
 
@@ -323,6 +354,12 @@ def summary(found: Fit, x: Array, y: Array, params: Any, sigma: Array | None, co
     names, free = found.model.names, len(x) - len(found.parameters)
     if found.covariance is None:
         context.warn("There is no standard error: as many parameters as points, or the points do not fix them all.")
+    lost = float(np.max(np.abs(found.model.value(x, *found.parameters) - found(x))))
+    if lost > 1e-9 * float(np.ptp(y)) and lost > 1e-12 * float(np.max(np.abs(y))):
+        context.warn(
+            f"x is far from zero for its spread: rounded to double precision, {found.model.formula} with these "
+            f"parameters is off by up to {lost:.1e}; predicted and residuals are not. Subtract an epoch from x."
+        )
     weights = found.weights**2
     total = float(np.sum(weights * (y - np.average(y, weights=weights)) ** 2))
     rest = float(np.sum(weights * found.residuals**2))

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, Field
 
 from physlab.tools.calculator.plot_params import PlotParams, check_colour
 from physlab.tools.calculator.regression import PORTS as FIT_PORTS
-from physlab.tools.calculator.regression import Fit, Kind, column, fit, jacobian_of, summary
+from physlab.tools.calculator.regression import Fit, Kind, column, fit, summary
 from physlab.tools.context import Context
 from physlab.tools.figures import BLUE, VERMILION
 from physlab.tools.plot.params import span, symbol, table
@@ -127,8 +127,7 @@ def _curve(axes: Any, params: DataPlotParams, found: Fit, x: Array) -> None:
     axes.plot(place, value, color=VERMILION, label=f"{found.model.formula}\n{values}".replace("-", "\N{MINUS SIGN}"))
     free = len(x) - len(found.parameters)
     if found.covariance is not None and free > 0:
-        jacobian = jacobian_of(found.model, place, found.parameters)
-        error = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, found.covariance, jacobian))
+        error = found.error(place)
         half = float(t.ppf((1 + params.confidence_level) / 2, free)) * error
         axes.fill_between(
             place, value - half, value + half, color=VERMILION, alpha=0.16, linewidth=0,

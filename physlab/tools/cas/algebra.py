@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from physlab.errors import ComputationError, ValidationError
@@ -234,6 +235,9 @@ _REWRITE = "Write it so that nothing overflows there, for instance with exp(-x) 
 def quadrature(expression: Expression, setup: Setup, ends: tuple[float, float]) -> tuple[float, float]:
     """Return a definite integral by adaptive quadrature (QUADPACK), and its estimated error.
 
+    Quadrature sees a formula at few points and takes a narrow peak between them for nothing. The formula is therefore
+    scanned first; where the scan finds a peak that quadrature did not see, the interval is divided around it.
+
     Raises:
         ComputationError: It does not converge to 8 digits.
     """
@@ -242,18 +246,35 @@ def quadrature(expression: Expression, setup: Setup, ends: tuple[float, float]) 
     from scipy.integrate import IntegrationWarning, quad
 
     without: list[float] = []  # where the formula has no value, as exp(x)/exp(x) at 1000
+    seen = 0.0
 
     def integrand(x: float) -> float:
+        nonlocal seen
         value = float(expression.evaluate(**{**setup.numbers, setup.unknown: x}))
         if math.isnan(value):
             without.append(x)
+        seen = max(seen, abs(value))
         return value
 
+    def piece(start: float, end: float, deeper: int) -> list[tuple[float, float]]:
+        nonlocal seen
+        seen = 0.0
+        found = quad(integrand, start, end, limit=500, epsabs=0, epsrel=1e-10)[:2]
+        peak = _peak(expression, setup, (start, end)) if deeper else None
+        if peak is None or peak[2] <= max(2 * seen, 1e-12 * highest[0]):
+            return [found]
+        highest[0] = max(highest[0], peak[2])
+        parts = list(pairwise(_around(peak[0], peak[1], (start, end))))
+        outer = (parts[0], parts[-1])
+        return [one for part in parts for one in piece(*part, deeper - 1 if part in outer else 0)]
+
+    highest = [0.0]
     what = f"The integral of {expression.text!r} from {ends[0]:g} to {ends[1]:g} has no number: quadrature"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", IntegrationWarning)
-            value, error = quad(integrand, ends[0], ends[1], limit=500, epsabs=0, epsrel=1e-10)
+            parts = piece(*ends, 4)
+            value, error = math.fsum(part[0] for part in parts), math.fsum(part[1] for part in parts)
     except (IntegrationWarning, TypeError) as failure:
         reason = " ".join(str(failure).split(".")[0].split())
         if without:
@@ -264,3 +285,57 @@ def quadrature(expression: Expression, setup: Setup, ends: tuple[float, float]) 
     if not abs(error) <= 1e-8 * abs(value):
         raise ComputationError(f"{what} does not converge ({value:g} ± {error:.1e}).", hint="Change the bounds.")
     return value, error
+
+
+def _peak(expression: Expression, setup: Setup, ends: tuple[float, float]) -> tuple[float, float, float] | None:
+    """Return place, width and height of the largest |f| that a scan finds between the ends; None without one."""
+    import numpy as np
+
+    def height(places: Any) -> Any:
+        with np.errstate(all="ignore"):
+            found = np.abs(np.asarray(expression.evaluate(**{**setup.numbers, setup.unknown: places}), dtype=complex))
+        return np.where(np.isfinite(found), found, 0.0) * np.ones_like(places)
+
+    low, high = min(ends), max(ends)
+    far = np.geomspace(1e-6, 1e12, 20_001)
+    grids = [-far, np.zeros(1), far]
+    if math.isfinite(low) and math.isfinite(high):
+        near = (high - low) * np.geomspace(1e-15, 1, 10_001)
+        grids += [np.linspace(low, high, 40_001), low + near, high - near]
+    else:
+        grids += [low + far] if math.isfinite(low) else [high - far] if math.isfinite(high) else []
+    places = np.concatenate(grids)
+    places = np.unique(places[(places > low) & (places < high)])
+    if not places.size:
+        return None
+    try:
+        values = height(places)
+        for _ in range(12):  # nearer and nearer to the top
+            top = int(np.argmax(values))
+            place, value = float(places[top]), float(values[top])
+            left, right = places[max(top - 1, 0)], places[min(top + 1, len(places) - 1)]
+            places = np.linspace(left, right, 201)
+            values = height(places)
+            if not value > 0 or not right > left or values.max() <= value * (1 + 1e-12):
+                break
+    except (TypeError, ValueError, FloatingPointError):
+        return None
+    if not value > 0:
+        return None
+    longest = max([abs(end - place) for end in (low, high) if math.isfinite(end)] + [abs(place), 1e-300])
+    steps = np.geomspace(1e-15 * longest, longest, 2_001)
+    edges = [end for end in (low, high) if math.isfinite(end) and abs(place - end) <= 1e-9 * longest]
+    if edges and not height(np.array(edges)).all():
+        return None  # a singular end, which quadrature knows how to treat
+    above, under = place + steps, place - steps
+    sides = np.maximum(np.where(above < high, height(above), 0.0), np.where(under > low, height(under), 0.0))
+    below = np.flatnonzero(sides < value / 2)
+    return (place, float(steps[below[0]]), value) if below.size else None
+
+
+def _around(place: float, width: float, ends: tuple[float, float]) -> list[float]:
+    """Return the ends of an integral with bounds around a peak between them, in the order of the ends."""
+    low, high = min(ends), max(ends)
+    found = sorted({x for step in (0, 4, 40, 400) for x in (place - step * width, place + step * width)
+                    if low < x < high} | {low, high})  # fmt: skip
+    return found if ends[0] <= ends[1] else found[::-1]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from physlab.errors import ComputationError, ValidationError, nearest
+from physlab.errors import ComputationError, PhyslabError, ValidationError, nearest
 from physlab.expressions import Expression
 from physlab.tools.cas.algebra import (
     Setup,
@@ -19,6 +20,7 @@ from physlab.tools.cas.algebra import (
     write,
 )
 from physlab.tools.cas.params import Differentiate, Evaluate, Integrate, SolveEquation, Symbolic, Value
+from physlab.tools.cas.roots import solve
 from physlab.tools.context import Context
 from physlab.tools.dimensions import Base, Part, agree, check, in_base_units, infer, measure, times
 from physlab.tools.registry import Port, registry
@@ -103,6 +105,7 @@ def differentiate(params: Differentiate, context: Context) -> dict[str, Any]:
     known = {item: setup.numbers[item.name] for item in derivative.free_symbols if item.name in setup.numbers}
     value = derivative.subs({item: sympy.Number(number) for item, number in known.items()})
     require_defined(value, f"The derivative of {params.expr!r} at the values given")
+    require_smooth(derivative, known, f"The derivative of {params.expr!r} at the values given")
     base = None
     if setup.dimensional:
         base = measure(expression, setup.parts).base or {}
@@ -126,6 +129,18 @@ def derive(setup: Setup, expression: Expression, order: int) -> Any:
         f"SymPy knows no closed form of the derivative of {expression.text!r}.",
         hint="Use functions it can differentiate.",
     )
+
+
+def require_smooth(derivative: Any, known: Mapping[Any, Any], what: str) -> None:
+    """Refuse the value of a derivative at a corner, such as that of |x| at 0, where sign(0) = 0 is no slope.
+
+    Raises:
+        ComputationError: A sign in the derivative has the argument zero.
+    """
+    import sympy
+
+    if any(item.args[0].subs(known) == 0 for item in derivative.atoms(sympy.sign)):
+        raise ComputationError(f"{what} does not exist: the formula has a corner there.", hint="Take another point.")
 
 
 @registry.method(
@@ -212,6 +227,7 @@ def definite(
         raise ComputationError(f"{what} diverges.", hint="Change the bounds, or the formula.")
     if not result.has(sympy.Integral):
         require_defined(result, what)
+        _compare(result, expression, setup, ends, what)
         return result
     if result.free_symbols:
         raise ComputationError(
@@ -222,7 +238,29 @@ def definite(
     if not numeric:
         context.warn(f"{what} has no closed form; its number comes from quadrature (estimated error {error:.1e}).")
     context.meta["quadrature_error"] = error
+    if value == 0 and error == 0:
+        context.warn(f"{expression.text!r} is zero in double precision wherever it was looked at: narrow the bounds.")
     return sympy.Float(value)
+
+
+def _compare(result: Any, expression: Expression, setup: Setup, ends: list[Any], what: str) -> None:
+    """Refuse a closed form that quadrature contradicts: antiderivatives may jump between branches on the way.
+
+    Raises:
+        ComputationError: The two differ, though quadrature converges.
+    """
+    if result.free_symbols or not all(end.is_extended_real and not end.free_symbols for end in ends):
+        return
+    exact = number_of(result)
+    try:
+        value, error = quadrature(expression, setup, (float(ends[0]), float(ends[1])))
+    except (PhyslabError, TypeError, ValueError, KeyError):
+        return
+    if isinstance(exact, float) and abs(exact - value) > 1e-6 * max(abs(exact), abs(value)) + 10 * error:
+        raise ComputationError(
+            f"{what} is {exact:.10g} by SymPy's closed form and {value:.10g} by quadrature; one is wrong.",
+            hint="Divide the interval, or take the number from quadrature: numeric: true.",
+        )
 
 
 @registry.method(
@@ -280,78 +318,6 @@ def solve_equation(params: SolveEquation, context: Context) -> dict[str, Any]:
         "dimensionality": None,
     }
     return {**answer, **_with_unit(setup, left, right, base, params, answer)} if setup.dimensional else answer
-
-
-def solve(setup: Setup, residual: Any, params: SolveEquation, context: Context) -> list[Any]:
-    """Return the solutions of `residual = 0` as SymPy expressions, real ones in ascending order first.
-
-    Raises:
-        ComputationError: No solution, every value is one, or no closed form.
-    """
-    import sympy
-
-    unknown, text = setup.symbol(setup.unknown), params.equation
-    decimal = residual.has(sympy.Float)
-    exact = rational(residual)
-    if sympy.simplify(exact) == 0:
-        raise ComputationError(f"Every {params.symbol} solves {text!r}.", hint="The two sides are identical.")
-    if params.guess is not None:
-        return [_near(exact, unknown, params.guess, text)]
-    try:
-        found = sympy.solve(exact, unknown)
-    except NotImplementedError as error:
-        raise ComputationError(
-            f"SymPy knows no closed form of the solutions of {text!r}.",
-            hint="Give `guess`, a number near the root, to get its number.",
-        ) from error
-    if not found:
-        kept = ", ".join(setup.assumed(setup.unknown))
-        raise ComputationError(
-            f"{text!r} has no solution for {params.symbol}" + (f" that is {kept}." if kept else "."),
-            hint="Check the equation" + (", or drop an assumption." if kept else "."),
-        )
-    _tell_period(exact, unknown, text, context)
-    for item in found:
-        require_defined(item, f"A solution of {text!r}")
-    return sorted((sympy.nfloat(item, 15) if decimal else item for item in found), key=_order)
-
-
-def _near(residual: Any, unknown: Any, guess: float, text: str) -> Any:
-    import sympy
-
-    others = sorted(str(item) for item in residual.free_symbols - {unknown})
-    if others:
-        raise ValidationError(
-            f"A numeric root of {text!r} needs a value for {', '.join(others)}.", hint="Give them in vars."
-        )
-    try:
-        return sympy.nsolve(residual, unknown, guess)
-    except (ValueError, ZeroDivisionError, TypeError) as error:
-        raise ComputationError(
-            f"No root of {text!r} was found from {unknown} = {guess:g}.", hint="Give a guess nearer to the root."
-        ) from error
-
-
-def _order(item: Any) -> tuple[Any, ...]:
-    """Real numbers ascending, then complex ones, then formulas."""
-    value = number_of(item)
-    if isinstance(value, dict):
-        return (1, value["real"], value["imag"], "")
-    return (0, value, 0.0, "") if value is not None else (2, 0.0, 0.0, str(item))
-
-
-def _tell_period(residual: Any, unknown: Any, text: str, context: Context) -> None:
-    """Warn that a periodic equation has more solutions than those listed."""
-    from sympy.calculus.util import periodicity
-    from sympy.functions.elementary.trigonometric import TrigonometricFunction
-
-    if any(item.has(unknown) for item in residual.atoms(TrigonometricFunction)):
-        try:
-            period = periodicity(residual, unknown)
-        except NotImplementedError:
-            period = None
-        if period is not None:
-            context.warn(f"{text!r} repeats every {write(period)['str']}: only solutions of one period are listed.")
 
 
 def _with_unit(

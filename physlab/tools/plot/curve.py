@@ -23,6 +23,7 @@ from physlab.tools.plot.overlay import (
     draw_curves,
     further,
     on_scale,
+    positive,
 )
 from physlab.tools.plot.params import (
     Formula,
@@ -106,6 +107,7 @@ def function_2d(params: CurveParams, context: Context) -> dict[str, Any]:
     error = None if params.error is None else real_array(params.error, 1, "error")
     if error is not None and len(error) != len(x):
         raise ValidationError(f"error has {len(error)} values and f has {len(x)}.", hint="Give one for each value.")
+    positive(error, "error")
     first = Curve(params.label, x, y, params.style, error)
     others = further(params.curves, x, params.variable, params.vars, context)
     curves = [_placed(curve, params, context) for curve in (first, *others)]

@@ -46,6 +46,16 @@ class Curve:
         return self.x, self.y
 
 
+def positive(error: Array | None, name: str) -> None:
+    """Refuse uncertainties below zero.
+
+    Raises:
+        ValidationError: One is below zero.
+    """
+    if error is not None and (error < 0).any():
+        raise ValidationError(f"{name} holds {error.min():g}.", hint="Uncertainties are zero or above.")
+
+
 def further(
     given: Sequence[FurtherCurve], x: Array, variable: str, values: dict[str, float], context: Context
 ) -> list[Curve]:
@@ -76,6 +86,7 @@ def further(
                 )
         error = None if item.error is None else real_array(item.error, 1, f"curves.{number}.error")
         label = f"curves.{number}.f"
+        positive(error, f"curves.{number}.error")
         found.append(Curve(item.label, points, check_finite(y, context, label), item.style, error))
     return found
 

@@ -245,3 +245,25 @@ def test_tests_of_counts_and_spreads(ask):
 def test_wrong_requests(ask, operation, params, kind, says):
     with pytest.raises(kind, match=says):
         ask(TOOL, operation, **params)
+
+
+def test_a_parabola_over_julian_dates_keeps_its_digits(ask):
+    """(t − 2450004)² in powers of t: 1, −4900008, 6002519600016 exactly."""
+    dates = 2450000.0 + np.arange(10)
+    a = ask(TOOL, "stats_regression", data_x=dates, data_y=(dates - 2450004) ** 2, regression_type="quadratic")
+    assert a["parameters"] == {"a": 1.0, "b": -4900008.0, "c": 6002519600016.0}
+    assert np.abs(a["residuals"]).max() < 1e-12 and a["formula"].startswith("(1)*x^2 + (-4900008)*x + (600251960001")
+
+
+@pytest.mark.parametrize("kind", ["linear", "quadratic", "cubic"])
+def test_moving_the_origin_of_x_changes_no_residual_and_no_leading_error(ask, kind):
+    """Least squares commute with a shift of x; the highest power and its standard error do not see it."""
+    x = np.arange(12.0)
+    y = np.sin(x)
+    near = ask(TOOL, "stats_regression", data_x=x, data_y=y, regression_type=kind)
+    far = ask(TOOL, "stats_regression", data_x=x + 2450000, data_y=y, regression_type=kind)
+    assert far["residuals"] == pytest.approx(near["residuals"], abs=1e-12)
+    assert far["parameters"]["a"] == pytest.approx(near["parameters"]["a"], rel=1e-9)
+    assert far["standard_errors"]["a"] == pytest.approx(near["standard_errors"]["a"], rel=1e-9)
+    assert any("far from zero" in text for text in far.context.warnings) == (kind != "linear")
+    assert not near.context.warnings

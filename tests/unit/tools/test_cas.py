@@ -388,3 +388,69 @@ def test_what_sympy_writes_the_parser_reads(text: str) -> None:
     again = parse(write(expression.to_sympy())["str"])
     first, second = (np.asarray(one.evaluate(x=0.37), dtype=float) for one in (expression, again))
     assert second == pytest.approx(first, rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("expr", "bounds", "value"),
+    [
+        ("exp(-(x-1000)^2)", [-1e6, 1e6], math.sqrt(math.pi)),
+        ("exp(-(x-1000)^2)", [1e6, -1e6], -math.sqrt(math.pi)),
+        ("exp(-(x-1234.567)^2)", ["-inf", "inf"], math.sqrt(math.pi)),
+        ("exp(-(x+5e5)^2) + exp(-(x-5e5)^2)", [-1e6, 1e6], 2 * math.sqrt(math.pi)),
+        ("exp(-x/1e-9)", [0, 1], 1e-9),
+        ("cos(x)/sqrt(x)", [0, 1], 1.809048475800544),  # Σ (−1)ⁿ/((2n)! (2n + 1/2))
+        ("x^(-9/10)", [0, 1], 10),
+    ],
+)
+def test_quadrature_does_not_miss_narrow_peaks(ask: Ask, expr: str, bounds: list[Any], value: float) -> None:
+    """Closed forms: Gauss's integral, an exponential, powers; QUADPACK alone answers 0 for the first ones."""
+    found = ask("cas", "integrate", expr=expr, symbol="x", bounds=bounds, numeric=True)
+    assert found["evalf"] == pytest.approx(value, rel=1e-9)
+
+
+def test_a_formula_that_underflows_everywhere_is_said(ask: Ask) -> None:
+    found = ask("cas", "integrate", expr="exp(-x^2)", symbol="x", bounds=[100, 200], numeric=True)
+    assert found["evalf"] == 0 and "zero in double precision" in found.context.warnings[0]
+
+
+def test_a_closed_form_that_quadrature_contradicts_is_refused(ask: Ask) -> None:
+    """∫exp(−(x−3)⁴) over the line is 2Γ(5/4) = 1.8128; SymPy 1.13 loses the half below 3 and answers 6e-38."""
+    with pytest.raises(ComputationError, match=r"1\.8128\d* by quadrature"):
+        ask("cas", "integrate", expr="exp(-(x-3)^4)", symbol="x", bounds=[0, 10])
+    found = ask("cas", "integrate", expr="exp(-(x-3)^4)", symbol="x", bounds=[0, 10], numeric=True)
+    assert found["evalf"] == pytest.approx(2 * math.gamma(1.25), rel=1e-9)
+
+
+@pytest.mark.parametrize("equation", ["exp(-x) = 0", "1/x = 0", "x^2 + 1 = 0"])
+def test_small_is_no_root(ask: Ask, equation: str) -> None:
+    with pytest.raises(ComputationError, match="No root"):
+        ask("cas", "solve_equation", equation=equation, symbol="x", guess=5)
+
+
+@pytest.mark.parametrize(
+    ("equation", "guess", "root"),
+    [
+        ("x^2 = 2e-20", 1e-10, math.sqrt(2) * 1e-10), ("x^2 = 2e-40", 1e-20, math.sqrt(2) * 1e-20),
+        ("x^2 = 1e20", 1e9, 1e10), ("(x-1)^2 = 0", 3, 1), ("x = tan(x)", 4.4, 4.493409457909064),
+        ("x^3 + x = 0", 0, 0),
+    ],
+)  # fmt: skip
+def test_roots_near_a_guess_have_all_digits_at_any_scale(ask: Ask, equation: str, guess: float, root: float) -> None:
+    found = ask("cas", "solve_equation", equation=equation, symbol="x", guess=guess)
+    assert found["numeric_solutions"] == [pytest.approx(root, rel=1e-12)]
+
+
+def test_both_real_branches_of_lamberts_function_are_listed(ask: Ask) -> None:
+    """Wien's displacement law: 5(eˣ − 1) = x eˣ has the roots 0 and 4.965114231744276 (CODATA 2022, b = hc/(k x))."""
+    found = ask("cas", "solve_equation", equation="5*(exp(x)-1) = x*exp(x)", symbol="x")
+    assert found["numeric_solutions"] == [0, pytest.approx(4.965114231744276, rel=1e-14)]
+    assert "complex branches" in found.context.warnings[0]
+    assert ask("cas", "solve_equation", equation="x*exp(x) = 1", symbol="x")["count"] == 1
+
+
+def test_a_corner_has_no_slope(ask: Ask) -> None:
+    with pytest.raises(ComputationError, match="corner"):
+        ask("cas", "diff", expr="abs(x)", symbol="x", vars={"x": 0})
+    with pytest.raises(ComputationError, match="corner"):
+        ask("graphing_calculator", "derivative", expression="abs(x-2)", point="2")
+    assert ask("cas", "diff", expr="abs(x)", symbol="x", vars={"x": -2})["evalf"] == -1

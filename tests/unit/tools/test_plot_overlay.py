@@ -89,3 +89,11 @@ def test_the_view_of_an_array_fits_what_is_seen() -> None:
     _view(axes, CurveParams(f=curve.y, x=x, x_min=0, x_max=1), [curve])
     low, high = axes.get_ylim()
     assert (low, high) == pytest.approx((1 - 0.05 * (np.e - 1), np.e + 0.05 * (np.e - 1)))
+
+
+@pytest.mark.parametrize(
+    "more", [{"error": [1, -1, 1]}, {"curves": [{"f": [1, 2, 3], "label": "a", "error": [1, -1, 1]}]}]
+)
+def test_an_uncertainty_below_zero_is_refused(ask: Callable[..., Any], more: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="holds -1"):
+        ask("plot", "function_2d", f=[1.0, 2.0, 3.0], x=[0.0, 1.0, 2.0], **more)

@@ -137,3 +137,16 @@ def test_what_is_not_finite_is_told(ask: Callable[..., Any]) -> None:
         ask("units_convert", quantity="0 nm", to="eV", context="spectroscopy")
     with pytest.raises(ComputationError, match="not a finite number"):
         ask("units_convert", quantity={"value": float("nan"), "unit": "m"}, to="km")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "to", "told"),
+    [("60 rpm", "Hz", True), ("1 Hz", "rad/s", True), ("1 deg/s", "1/hour", True), ("60 rpm", "turn/s", False),
+     ("60 rpm", "rad/s", False), ("1 kHz", "1/s", False), ("90 degree", "rad", False)],
+)  # fmt: skip
+def test_a_turn_is_not_a_cycle_and_that_is_said(ask: Callable[..., Any], quantity: str, to: str, told: bool) -> None:
+    """The radian is the number 1 in the SI (SI Brochure, 9th edition, table 4), so 60 rpm are 2π and not 1 of 1/s."""
+    answer = ask("units_convert", quantity=quantity, to=to)
+    assert bool(answer.context.warnings) is told
+    if to == "turn/s":
+        assert answer["output"]["value"] == pytest.approx(1, rel=1e-15)
