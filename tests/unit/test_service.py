@@ -173,8 +173,8 @@ def test_a_failed_run_says_so_and_keeps_the_reply(bench: Bench) -> None:
 
 
 def test_methods_of_later_versions_are_refused_by_name(bench: Bench) -> None:
-    with pytest.raises(ValidationError, match="'job_submit' is not available") as raised:
-        answer(bench, {"tool": "job_submit", "backend": "slurm"})
+    with pytest.raises(ValidationError, match="'session_share' is not available") as raised:
+        answer(bench, {"tool": "session_share", "session_id": "s"})
     assert "run_dag" in raised.value.hint
 
 
