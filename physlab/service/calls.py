@@ -13,6 +13,7 @@ from physlab.model import Call, Dag, Node, NodeRecord, RunRequest
 from physlab.service.graphs import Conductor, Reply, carry_out, define_dag, publish_report, run_dag, validate_dag
 from physlab.service.jobs import job_submit
 from physlab.service.wishes import needed, read_run_call, run_request, take
+from physlab.tools.call import check_params
 from physlab.tools.execute import show
 
 
@@ -90,12 +91,17 @@ def _call_publish(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
     return publish_report(lab, run, **taken)
 
 
+def _call_job(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
+    checked = check_params(lab.registry.find("distributed_collaboration", "job_submit"), params)
+    return Reply(job_submit(lab, checked.model_dump(exclude_none=True), base_dir))
+
+
 METHODS: dict[str, Callable[[Lab, dict[str, Any], Path], Reply]] = {
     "define_dag": _call_define,
     "validate_dag": _call_validate,
     "run_dag": _call_run,
     "publish_report": _call_publish,
-    "job_submit": lambda lab, params, base_dir: Reply(job_submit(lab, params, base_dir)),
+    "job_submit": _call_job,
 }
 
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import pydantic
 
-from physlab.errors import ComputationError, ResourceError, TimeLimitError, ValidationError, nearest
+from physlab.errors import ComputationError, PhyslabError, ResourceError, TimeLimitError, ValidationError, nearest
 from physlab.lab import Lab, new_run_id
 from physlab.model.job import JobRequest, JobResources, JobStatus
-from physlab.service.wishes import take
 from physlab.sites.slurm import SlurmClient, batch_script
 from physlab.sites.slurm.client import run_here
 from physlab.sites.slurm.states import seconds
@@ -33,7 +32,7 @@ def job_submit(lab: Lab, params: Mapping[str, Any], base_dir: Path) -> dict[str,
 
     Args:
         lab: The lab.
-        params: In the words of the contract, or in those of its documents.
+        params: Checked parameters of `distributed_collaboration.job_submit`.
         base_dir: Where relative paths start.
 
     Returns:
@@ -44,23 +43,12 @@ def job_submit(lab: Lab, params: Mapping[str, Any], base_dir: Path) -> dict[str,
         ComputationError: The job failed; with the end of its log.
         TimeLimitError: It did not end within `timeout_sec`; it goes on.
     """
-    given = take(
-        dict(params), "job_submit", backend=("job_type",), job_spec=(), artifacts_path=(), stream_logs=(),
-        timeout_sec=(), dry_run=(), script=(), resources=(), artifacts=("inputs",), name=(),
-    )  # fmt: skip
-    if given.get("backend", "slurm") != "slurm":
-        raise ValidationError(
-            f"backend = '{given['backend']}' is not available in this version.", hint="Available: slurm."
-        )
-    request, inputs = read_request(given, base_dir)
+    request, inputs = read_request(params, base_dir)
     job = f"{request.name}-{new_run_id()}"
     folder = (lab.settings.sites.slurm.folder or lab.settings.home / "jobs").absolute() / job
-    if given.get("dry_run"):
+    if params.get("dry_run"):
         return {"script": batch_script(request, str(folder)), "folder": str(folder)}
-    timeout_s = float(given.get("timeout_sec", 3600))
-    if not 60 <= timeout_s <= 86_400:
-        raise ValidationError(f"timeout_sec = {timeout_s:g} is not from 60 to 86400.")
-    return _carry_out(lab, request, inputs, folder, str(given.get("artifacts_path") or "."), timeout_s)
+    return _carry_out(lab, request, inputs, folder, params["artifacts_path"], params["timeout_sec"])
 
 
 def _carry_out(
@@ -74,7 +62,7 @@ def _carry_out(
     started = time.monotonic()
     try:
         job_id = client.submit(request, folder)
-    except Exception:
+    except PhyslabError:  # refused: there is no job that the folder could be of
         shutil.rmtree(folder, ignore_errors=True)
         raise
     record = {"kind": "job", "backend": "slurm", "job_id": job_id, "folder": str(folder),
@@ -135,10 +123,8 @@ def _failure(status: JobStatus, log: Path) -> ComputationError | ResourceError:
 def _keep(lab: Lab, folder: Path, wanted: str, staged: set[str]) -> Iterator[dict[str, Any]]:
     """Yield what a job made, now in the store: path, digest, size; what it was given is left out."""
     root = (folder / wanted).resolve()
-    if not root.is_relative_to(folder.resolve()):
-        raise ValidationError(
-            f"artifacts_path = '{wanted}' leaves the job's folder.", hint="Give a path inside it, such as results."
-        )
+    if not root.is_relative_to(folder.resolve()):  # by a link that the job made
+        raise ComputationError(f"The job's '{wanted}' leads out of its folder.", hint="Let it write into its folder.")
     if not root.exists():
         raise ComputationError(f"The job made no '{wanted}'.", hint=f"What it made is in {folder}.")
     found = sorted(path for path in (root.rglob("*") if root.is_dir() else [root]) if path.is_file())
@@ -228,20 +214,14 @@ def read_request(given: Mapping[str, Any], base_dir: Path) -> tuple[JobRequest, 
         ValidationError: Something is unknown, missing, or not of its kind.
     """
     spec = given.get("job_spec") or {}
-    if not isinstance(spec, Mapping):
-        raise ValidationError(f"job_spec = {spec!r} is not an object.", hint="Give {command: [...], resources: {...}}.")
-    unknown = sorted(set(spec) - {"command", "resources", "env", "image", "mounts"})
-    if unknown:
-        raise ValidationError(
-            f"job_spec knows no '{unknown[0]}'.", hint="Known: command, resources, env, image, mounts."
-        )
-    for name in ("image", "mounts"):
-        if spec.get(name):
-            raise ValidationError(f"job_spec.{name} is not available in this version for slurm.", hint="Leave it out.")
     script = given.get("script")
     inputs = [_file(item, base_dir) for item in given.get("artifacts") or ()]
-    if isinstance(script, str) and "\n" not in script and (base_dir / script).is_file():
-        script = (base_dir / script).read_text(encoding="utf-8")
+    names = [path.name for path in inputs]
+    for name in names:
+        if name in KEPT or names.count(name) > 1:
+            raise ValidationError(f"Two files of the job would be called '{name}'.", hint="Rename the input.")
+    if script is not None and "\n" not in script and not script.startswith("#!"):
+        script = _file(script, base_dir, "script").read_text(encoding="utf-8")
     asked = {**(given.get("resources") or {}), **(spec.get("resources") or {})}
     try:
         request = JobRequest(
@@ -259,10 +239,10 @@ def read_request(given: Mapping[str, Any], base_dir: Path) -> tuple[JobRequest, 
     return request, inputs
 
 
-def _file(name: Any, base_dir: Path) -> Path:
-    path = base_dir / str(name)
+def _file(name: str, base_dir: Path, what: str = "input") -> Path:
+    path = base_dir / name
     if not path.is_file():
-        raise ValidationError(f"The input '{name}' does not exist.", hint=f"It was looked for at {path}.")
+        raise ValidationError(f"The {what} '{name}' does not exist.", hint=f"It was looked for at {path}.")
     return path
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from physlab.errors import ConfigurationError
 from physlab.tools.context import Context
@@ -18,13 +18,32 @@ FAMILY = "distributed_collaboration"
 registry.tool(FAMILY, summary="Batch jobs on clusters.", discriminator="method")
 
 
+class JobSpec(BaseModel):
+    """A command, what it asks for, and what it finds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: list[str] = Field(min_length=1, description="Program and arguments, a word each.")
+    resources: dict[str, Any] = Field({}, description="`{cpu, memory, gpu, nodes, time_limit, partition, …}`.")
+    env: dict[str, str] = Field({}, description="Variables that it finds.")
+    image: str | None = Field(None, description="A container; not available in this version.")
+    mounts: list[dict[str, Any]] = Field([], description="Folders of it; not available in this version.")
+
+    @model_validator(mode="after")
+    def _without_container(self) -> JobSpec:
+        for name in ("image", "mounts"):
+            if getattr(self, name):
+                raise ValueError(f"{name} is not available in this version for slurm; leave it out")
+        return self
+
+
 class JobParams(Params):
     """A job, what it needs, and what it makes."""
 
-    backend: Literal["slurm"] = Field(
+    backend: str = Field(
         "slurm", validation_alias=AliasChoices("backend", "job_type"), description="The kind of cluster."
     )
-    job_spec: dict[str, Any] | None = Field(
+    job_spec: JobSpec | None = Field(
         None,
         description="`{command: [...], resources: {cpu, memory, gpu, nodes, time_limit, …}, env: {…}}`.",
     )
@@ -42,6 +61,20 @@ class JobParams(Params):
     timeout_sec: float = Field(3600, ge=60, le=86_400, description="How long to wait for its end [s].")
     name: str | None = Field(None, description="What the queue calls it.")
     dry_run: bool = Field(False, description="Return the script that would be submitted, and submit nothing.")
+
+    @field_validator("backend")
+    @classmethod
+    def _there(cls, backend: str) -> str:
+        if backend != "slurm":
+            raise ValueError(f"'{backend}' is not available in this version; available: slurm")
+        return backend
+
+    @field_validator("artifacts_path")
+    @classmethod
+    def _inside(cls, path: str) -> str:
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise ValueError("it leaves the job's folder; give a path inside it, such as results")
+        return path
 
 
 @registry.method(

@@ -184,8 +184,14 @@ def test_a_dry_run_shows_the_script_and_submits_nothing(lab: Lab, tmp_path: Path
     ({"job_spec": {"command": ["true"], "resources": {"time": "soon"}}}, "time = 'soon' is no time"),
     ({"job_spec": {"command": ["true"], "resources": {"partition": "a; rm"}}}, "partition"),
     ({"job_spec": {"command": ["true"]}, "artifacts": ["gone.csv"]}, "'gone.csv' does not exist"),
-    ({"job_spec": {"command": ["true"]}, "timeout_sec": 5}, "not from 60 to 86400"),
-    ({"job_spec": {"command": ["true"]}, "wrokflow": []}, "knows no parameter 'wrokflow'"),
+    ({"job_spec": {"command": ["true"]}, "timeout_sec": 5}, "timeout_sec = 5"),
+    ({"job_spec": {"command": ["true"]}, "wrokflow": []}, "unknown parameter 'wrokflow'"),
+    ({"job_spec": {"command": "ls -l"}}, "command = 'ls -l'"),
+    ({"job_spec": {"command": ["true"], "env": 3}}, "env = 3"),
+    ({"job_spec": {"command": ["true"]}, "resources": [1]}, "resources"),
+    ({"job_spec": {"command": ["true"]}, "timeout_sec": "abc"}, "timeout_sec = 'abc'"),
+    ({"job_spec": {"command": ["true"]}, "artifacts_path": "../x"}, "leaves the job's folder"),
+    ({"script": "collect.py"}, "script 'collect.py' does not exist"),
 ])  # fmt: skip
 def test_wrong_requests_are_refused_before_anything_is_made(
     lab: Lab, tmp_path: Path, params: dict[str, Any], said: str
