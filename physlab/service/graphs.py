@@ -153,29 +153,44 @@ def _answer_node(
     lab: Lab, method: str, params: Mapping[str, Any], named: NamedDag, within: tuple[str, ...]
 ) -> dict[str, Any]:
     """Answer a node that asks the lab itself; a graph that it runs is a run of its own."""
-    given = dict(params)
-    if method == "report_generate":
-        return report_session(lab, **given)
-    if method == "job_submit":
-        return job_submit(lab, given, named.base_dir)
-    if method == "run_dag":
-        dag, wishes = read_run_call(given)
-        inner, above = lab.find_dag(dag, named.base_dir), (*within, named.dag_id)
-        if inner.dag_id in above:
-            raise ValidationError(
-                f"The graph {inner.dag_id} would run inside itself.", hint="Let the node run another graph."
-            )
-        reply = run_dag(lab, inner, run_request(lab, **wishes), conductor=Conductor(within=above))
-    elif method == "publish_report":
-        reply = publish_report(lab, given.pop("run_id"), **{key: given[key] for key in given if key != "format"})
-    elif method == "validate_dag":
-        reply = validate_dag(lab, given["dag_id"], named.base_dir)
-    else:
-        spec = _written(lab, given["spec"], named.base_dir) if "spec" in given else None
-        reply = define_dag(lab, spec=spec, natural_language=given.get("natural_language"), base_dir=named.base_dir)
+    return _FOR_NODES[method](lab, dict(params), named, within)
+
+
+def _body(reply: Reply) -> dict[str, Any]:
     if reply.error is not None:
         raise reply.error
     return reply.body
+
+
+def _define_inside(lab: Lab, given: dict[str, Any], named: NamedDag, _: tuple[str, ...]) -> dict[str, Any]:
+    spec = _written(lab, given["spec"], named.base_dir) if "spec" in given else None
+    told = given.get("natural_language")
+    return _body(define_dag(lab, spec=spec, natural_language=told, base_dir=named.base_dir))
+
+
+def _run_inside(lab: Lab, given: dict[str, Any], named: NamedDag, within: tuple[str, ...]) -> dict[str, Any]:
+    dag, wishes = read_run_call(given)
+    inner, above = lab.find_dag(dag, named.base_dir), (*within, named.dag_id)
+    if inner.dag_id in above:
+        raise ValidationError(
+            f"The graph {inner.dag_id} would run inside itself.", hint="Let the node run another graph."
+        )
+    return _body(run_dag(lab, inner, run_request(lab, **wishes), conductor=Conductor(within=above)))
+
+
+def _publish_inside(lab: Lab, given: dict[str, Any], *_: Any) -> dict[str, Any]:
+    given.pop("format", None)
+    return _body(publish_report(lab, given.pop("run_id"), **given))
+
+
+_FOR_NODES: dict[str, Callable[[Lab, dict[str, Any], NamedDag, tuple[str, ...]], dict[str, Any]]] = {
+    "define_dag": _define_inside,
+    "validate_dag": lambda lab, given, named, _: _body(validate_dag(lab, given["dag_id"], named.base_dir)),
+    "run_dag": _run_inside,
+    "publish_report": _publish_inside,
+    "report_generate": lambda lab, given, named, _: report_session(lab, **given),
+    "job_submit": lambda lab, given, named, _: job_submit(lab, given, named.base_dir),
+}
 
 
 def _written(lab: Lab, spec: str, base_dir: Path) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from physlab.errors import ConfigurationError
 from physlab.tools.context import Context
 from physlab.tools.registry import Port, registry
 from physlab.tools.types import File, Params
@@ -98,11 +97,7 @@ class JobParams(Params):
 )
 def job_submit(params: JobParams, context: Context) -> dict[str, Any]:
     """Run a batch job on a cluster and keep what it makes."""
-    if context.office is None:
-        raise ConfigurationError(
-            f"{FAMILY}.job_submit was to run outside its lab.", hint="It is answered by the lab that runs the graph."
-        )
-    body = context.office("job_submit", params.model_dump(exclude_none=True, exclude={"allow_large"}))
+    body = context.ask_lab("job_submit", params)
     meta = body.pop("meta", {})
     context.meta.update(meta)
     files: dict[str, File] = {}

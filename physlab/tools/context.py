@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from physlab import caps
-from physlab.errors import ComputationError
+from physlab.errors import ComputationError, ConfigurationError
 from physlab.model import Visuals, Web
-from physlab.tools.types import File
+from physlab.tools.types import File, Params
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,24 @@ class Context:
     def enforce(self, cap: str, value: float, what: str) -> None:
         """Refuse a value above its cap unless `allow_large` is set."""
         caps.enforce(cap, value, what=what, allow_large=self.allow_large, overrides=self.cap_values)
+
+    def ask_lab(self, method: str, params: Params, *, without: Collection[str] = ()) -> dict[str, Any]:
+        """Let the lab itself answer one of its own methods.
+
+        Args:
+            method: Its name.
+            params: Its parameters; those that are None are left out.
+            without: Parameters that the tool itself takes care of.
+
+        Raises:
+            ConfigurationError: This call runs outside its lab.
+            PhyslabError: Whatever the lab says.
+        """
+        if self.office is None:
+            raise ConfigurationError(
+                f"{method} was to run outside its lab.", hint="It is answered by the lab that runs the graph."
+            )
+        return self.office(method, params.model_dump(exclude_none=True, exclude={"allow_large", *without}))
 
     def warn(self, text: str) -> None:
         """Say something that the user must read but that does not stop the node."""

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from physlab.errors import ConfigurationError
 from physlab.model.record import OffloadPolicy
 from physlab.tools.context import Context
 from physlab.tools.registry import Port, registry
@@ -67,15 +66,6 @@ class PublishParams(Params):
     format: Literal["pdf"] = Field("pdf", description="The format.")
 
 
-def _ask(method: str, params: Params, context: Context) -> dict[str, Any]:
-    if context.office is None:
-        raise ConfigurationError(
-            f"{FAMILY}.{method} was to run outside its lab.", hint="It is answered by the lab that runs the graph."
-        )
-    given = params.model_dump(exclude_none=True, exclude={"allow_large"})
-    return context.office(method, given)
-
-
 @registry.method(
     FAMILY,
     "define_dag",
@@ -92,7 +82,7 @@ def _ask(method: str, params: Params, context: Context) -> dict[str, Any]:
 )
 def define_dag(params: DefineParams, context: Context) -> dict[str, Any]:
     """Keep a graph under its id, check it and draw it."""
-    body = _ask("define_dag", params, context)
+    body = context.ask_lab("define_dag", params)
     picture = base64.b64decode(body["ui_overview_png_b64"])
     file = context.save(
         picture, "overview.png", role="static", caption=f"The graph {body['dag_id']}.", field="ui_overview_png_b64",
@@ -115,7 +105,7 @@ def define_dag(params: DefineParams, context: Context) -> dict[str, Any]:
 )
 def validate_dag(params: ValidateParams, context: Context) -> dict[str, Any]:
     """Find everything that is wrong with a graph."""
-    return _ask("validate_dag", params, context)
+    return context.ask_lab("validate_dag", params)
 
 
 @registry.method(
@@ -137,7 +127,7 @@ def validate_dag(params: ValidateParams, context: Context) -> dict[str, Any]:
 )
 def run_dag(params: RunParams, context: Context) -> dict[str, Any]:
     """Run a graph inside this one; what is cached is not run again."""
-    body = _ask("run_dag", params, context)
+    body = context.ask_lab("run_dag", params)
     return {**{name: value for name, value in body.items() if name != "meta"}, "run": body["meta"]}
 
 
@@ -153,7 +143,7 @@ def run_dag(params: RunParams, context: Context) -> dict[str, Any]:
 )
 def publish_report(params: PublishParams, context: Context) -> dict[str, Any]:
     """Write the paper of a run."""
-    body = _ask("publish_report", params, context)
+    body = context.ask_lab("publish_report", params)
     path = Path(body["pdf_path"])
     copy = context.workdir / "report.pdf"
     copy.write_bytes(path.read_bytes())

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from physlab.errors import ConfigurationError
 from physlab.tools.context import Context
 from physlab.tools.registry import Port, registry
 from physlab.tools.types import Params
@@ -53,11 +52,7 @@ class ReportParams(Params):
 )
 def report_generate(params: ReportParams, context: Context) -> dict[str, Any]:
     """Write down what was done: formulas, constants, figures, every call, and every file by its digest."""
-    if context.office is None:
-        raise ConfigurationError(
-            "report_generate was to run outside its lab.", hint="It is answered by the lab that runs the graph."
-        )
-    told = context.office("report_generate", params.model_dump(exclude={"allow_large", "format"}))
+    told = context.ask_lab("report_generate", params, without=("format",))
     text = told["markdown"].encode()
     for name, path in told["files"].items():
         target = context.workdir / name
