@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextvars import copy_context
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, cast
 from uuid import UUID
@@ -44,9 +45,15 @@ class Api:
     """The two questions we ask of the Prefect server: answered quickly or not at all.
 
     Prefect's own client would try for minutes when the server is gone.
+
+    Args:
+        timeout_s: For each question [s].
+        since: Only what ended from then on counts as recorded; for a flow run that is tried again, whose task runs
+            the server still shows as they ended the time before.
     """
 
-    def __init__(self, timeout_s: float = 20.0) -> None:
+    def __init__(self, timeout_s: float = 20.0, since: datetime | None = None) -> None:
+        self._ended = {"end_time": {"after_": since.isoformat()}} if since else {}
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
             self._context = copy_context()
             self._client = get_client({"timeout": timeout_s}, sync_client=True)
@@ -69,6 +76,7 @@ class Api:
         chosen = {
             "id": {"any_": [str(one) for one in ids]},
             "state": {"type": {"any_": FINAL}},
+            **self._ended,
         }
         return int(self._post("/task_runs/count", json={"task_runs": chosen}).json())
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import httpx
@@ -67,7 +68,7 @@ class PrefectSubmitter:
 
     def open(self, total: int) -> None:
         """Begin a run of so many nodes (hits included)."""
-        self._api = Api()
+        self._api = Api(since=datetime.now(UTC) if self._flow_run.run_count > 1 else None)
         self._pacer = Pacer(self._api.recorded, limit=sys.maxsize if self._api.ephemeral else LAG)
         self._recorder = Recorder(self._api, self._child(total), self._pacer, self._scribe)
 
