@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from physlab.caps import CAPS
 from physlab.cli.app import app
 from physlab.settings.model import Settings
-from physlab.settings.sources import PREFIX
+from physlab.settings.sources import PREFIX, named_sections
 from physlab.tools import Method, Tool, load_tools, registry
 from physlab.tools.examples import command, example
 from physlab.tools.types import array_to_json
@@ -194,6 +194,11 @@ def configuration() -> Iterator[str]:
         "[sites.local]",
         "memory_gb = 16",
         "",
+        "[sites.slurm.hpc]",
+        'host = "login.hpc.example.org"',
+        'folder = "/scratch/me/physlab"',
+        'partition = "standard"',
+        "",
         "[caps]",
         "surface = 200",
         "",
@@ -209,6 +214,8 @@ def _settings(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _settings(field.annotation, f"{prefix}{name}.")
+        elif (inner := named_sections(field.annotation)) is not None:
+            yield from _settings(inner, f"{prefix}{name}.NAME.")
         elif name != "caps":
             kind = _kind(schema["properties"][name], schema.get("$defs", {}))
             default = "`$XDG_DATA_HOME/physlab`" if field.is_required() else _default(field.default)

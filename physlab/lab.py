@@ -18,7 +18,7 @@ from physlab.errors import ResourceError, ValidationError, nearest
 from physlab.model import Dag, RunRecord
 from physlab.planning import Checked, Plan, check, make_plan
 from physlab.plugins import all_tools
-from physlab.settings import Settings
+from physlab.settings import Settings, SlurmSiteSettings
 from physlab.sites import LocalSite, Site
 from physlab.sites.forerunner import Forerunner
 from physlab.sites.local import usable_cores
@@ -95,6 +95,20 @@ class Lab:
             )
             self._forerunner = None
         return [site]
+
+    def cluster(self, name: str | None = None) -> tuple[str, SlurmSiteSettings]:
+        """Return a Slurm cluster by name; the first one that is configured, or the one at hand here, for None.
+
+        Raises:
+            ValidationError: There is none of that name.
+        """
+        known = self.settings.sites.slurm
+        if name is None:
+            return next(iter(known.items()), ("slurm", SlurmSiteSettings()))
+        if name not in known:
+            hint = nearest(name, known) if known else f"Describe it in physlab.toml under [sites.slurm.{name}]."
+            raise ValidationError(f"There is no cluster '{name}'.", hint=hint)
+        return name, known[name]
 
     def read(self, spec: Any, base_dir: Path) -> NamedDag:
         """Return the graph that a specification spells."""

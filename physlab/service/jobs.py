@@ -45,7 +45,7 @@ def job_submit(lab: Lab, params: Mapping[str, Any], base_dir: Path) -> dict[str,
     """
     request, inputs = read_request(params, base_dir)
     job = f"{request.name}-{new_run_id()}"
-    folder = (lab.settings.sites.slurm.folder or lab.settings.home / "jobs").absolute() / job
+    folder = (lab.cluster()[1].folder or lab.settings.home / "jobs").absolute() / job
     if params.get("dry_run"):
         return {"script": batch_script(request, str(folder)), "folder": str(folder)}
     return _carry_out(lab, request, inputs, folder, params["artifacts_path"], params["timeout_sec"])

@@ -5,7 +5,16 @@ directory, the environment (`PHYSLAB_RUN__PARALLELISM=4`), explicit overrides. A
 file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are understood too; ours win over them.
 """
 
-from physlab.settings.model import Settings
+from physlab.settings.model import Settings, SlurmSiteSettings
 from physlab.settings.sources import child_environment, decline_tracking, insist, load_settings, origins, shown
 
-__all__ = ["Settings", "child_environment", "decline_tracking", "insist", "load_settings", "origins", "shown"]
+__all__ = [
+    "Settings",
+    "SlurmSiteSettings",
+    "child_environment",
+    "decline_tracking",
+    "insist",
+    "load_settings",
+    "origins",
+    "shown",
+]

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from physlab.caps import CAPS
 from physlab.errors import nearest
@@ -21,8 +30,15 @@ def _known_cap(name: str) -> str:
     return name
 
 
+def _not_taken(name: str) -> str:
+    if name in ("local", "lab"):
+        raise ValueError(f"'{name}' is this machine's own name")
+    return name
+
+
 CapName = Annotated[str, AfterValidator(_known_cap)]
 CapValue = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SiteName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$"), AfterValidator(_not_taken)]
 DeviceKind = Literal["cuda", "hip", "mps", "xpu", "cpu"]
 
 
@@ -79,18 +95,55 @@ class LocalSiteSettings(Model):
 
 
 class SlurmSiteSettings(Model):
-    """`[sites.slurm]`: a cluster whose commands are at hand here, on its login node for instance."""
+    """`[sites.slurm.NAME]`: a cluster, by a name that the lab gives it."""
 
-    folder: Path | None = Field(
-        None, description="Folder of jobs, under one path here and on the nodes; unset: jobs in the lab's home."
+    host: str | None = Field(
+        None, description="Login node for ssh; unset: the cluster's commands are at hand here, on its login node, say."
     )
+    folder: Path | None = Field(
+        None, description="Folder on the cluster that its nodes see under the same path; unset: jobs in the lab's home."
+    )
+    python: str | None = Field(None, description="Python on the nodes that has physlab; unset: the one that runs here.")
+    prologue: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="Shell lines before a job begins, such as module load python."
+    )
+    partition: str | None = Field(None, description="Queue; unset: the cluster's default.")
+    account: str | None = Field(None, description="Whom jobs are charged to; unset: the cluster's default.")
+    qos: str | None = Field(None, description="Quality of service; unset: the cluster's default.")
+    constraint: str | None = Field(None, description="Feature that machines must have; unset: none.")
+    gpu_partition: str | None = Field(None, description="Queue of the machines with accelerators; unset: partition.")
+    cpus: int = Field(4, ge=1, le=4096, description="Cores of one pilot, the job that runs nodes one after another.")
+    memory_gb: float = Field(8, gt=0, description="Memory of one pilot [GB].")
+    walltime_s: float = Field(3600, ge=60, description="Time limit of one pilot [s].")
+    max_pilots: int = Field(8, ge=1, le=1000, description="Pilots at once, at most.")
+    idle_s: float = Field(30, ge=1, description="A pilot without work ends after so long [s].")
+    interface: str | None = Field(
+        None, description="Network interface that nodes reach this side by, such as ib0; unset: the host's address."
+    )
+    scheduler: Literal["here", "job"] = Field(
+        "here",
+        description="Where the pilots' scheduler lives: here (on host, if there is one), or in a job of its own.",
+    )
+
+    @field_validator("folder")
+    @classmethod
+    def _is_absolute(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_absolute():
+            raise ValueError("an absolute path on the cluster is needed, such as /scratch/me/physlab")
+        return folder
+
+    @model_validator(mode="after")
+    def _has_a_folder_there(self) -> Self:
+        if self.host is not None and self.folder is None:
+            raise ValueError("a cluster behind a host needs a folder, such as /scratch/me/physlab")
+        return self
 
 
 class SitesSettings(Model):
     """`[sites]`: where nodes run."""
 
     local: LocalSiteSettings = LocalSiteSettings()
-    slurm: SlurmSiteSettings = SlurmSiteSettings()
+    slurm: dict[SiteName, SlurmSiteSettings] = Field({}, description="Slurm clusters by name.")
 
 
 class DeviceSettings(Model):

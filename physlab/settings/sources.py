@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
 
 import pydantic
 
@@ -18,7 +18,7 @@ from physlab.settings.model import Settings
 
 FILE = "physlab.toml"
 PREFIX = "PHYSLAB_"
-PATHS = ("home", "results", "report.logo", "tools", "sites.slurm.folder")
+PATHS = ("home", "results", "report.logo", "tools")
 
 
 class Given(NamedTuple):
@@ -162,17 +162,34 @@ def _known(model: type[pydantic.BaseModel] = Settings, prefix: str = "") -> Iter
             yield from _known(kind, f"{prefix}{name}.")
         elif name == "caps":
             yield from (f"caps.{cap}" for cap in CAPS)
+        elif (inner := named_sections(kind)) is not None:
+            yield from _known(inner, f"{prefix}{name}.NAME.")
         else:
             yield f"{prefix}{name}"
 
 
+def named_sections(kind: Any) -> type[pydantic.BaseModel] | None:
+    """Return the model of a setting that is a section for each name that people give, such as `sites.slurm.hpc`."""
+    inner = get_args(kind)[1] if get_origin(kind) is dict else None
+    return inner if isinstance(inner, type) and issubclass(inner, pydantic.BaseModel) else None
+
+
 KNOWN = frozenset(_known())
+NAMED = tuple({key.partition("NAME.")[0] for key in KNOWN if "NAME." in key})
+
+
+def _pattern(key: str) -> str:
+    """Return a key with `NAME` for a name that people give."""
+    for section in NAMED:
+        if key.startswith(section) and "." in (rest := key.removeprefix(section)):
+            return f"{section}NAME.{rest.partition('.')[2]}"
+    return key
 
 
 def _refuse_unknown(key: str, origin: str) -> None:
-    if key in KNOWN:
+    if _pattern(key) in KNOWN:
         return
-    section = key.rpartition(".")[0]
+    section = _pattern(key).rpartition(".")[0]
     siblings = [known for known in KNOWN if known.rpartition(".")[0] == section] if section else []
     raise ConfigurationError(
         f"{origin}: '{key}' is not a setting.",
@@ -227,6 +244,9 @@ def _meaning(key: str) -> str:
     model: Any = Settings
     *sections, name = key.split(".")
     for section in sections:
+        if (inner := named_sections(model)) is not None:
+            model = inner
+            continue
         model = getattr(model, "model_fields", {}).get(section, pydantic.fields.FieldInfo()).annotation
     field = getattr(model, "model_fields", {}).get(name)
     return f"{key}: {field.description}" if field is not None and field.description else ""

@@ -255,3 +255,27 @@ def test_tokens_travel_encrypted(load: Load) -> None:
     assert "https://" in refusal(load, PHYSLAB_EXPORT__ZENODO_URL="http://zenodo.example")
     assert "https://" in refusal(load, PHYSLAB_EXPORT__GITHUB_API="https://me:word@api.example")
     assert load(PHYSLAB_EXPORT__ZENODO_URL="http://127.0.0.1:8080/").export.zenodo_url == "http://127.0.0.1:8080"
+
+
+def test_clusters_are_named_by_people(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "physlab.toml").write_text('[sites.slurm.hpc]\nhost = "login"\nfolder = "/scratch"\n')
+    settings = load(PHYSLAB_SITES__SLURM__HPC__MAX_PILOTS="3")
+    hpc = settings.sites.slurm["hpc"]
+    assert (hpc.host, hpc.folder, hpc.max_pilots) == ("login", Path("/scratch"), 3)
+    assert origins(settings)["sites.slurm.hpc.host"] == f"{tmp_path / 'physlab.toml'}:2"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('[sites.slurm.hpc]\npartitoin = "x"', ["sites.slurm.hpc.partitoin", "partition"]),
+        ('[sites.slurm.hpc]\nhost = "login"', ["sites.slurm.hpc", "needs a folder"]),
+        ('[sites.slurm.hpc]\nfolder = "here"', ["sites.slurm.hpc.folder", "absolute"]),
+        ('[sites.slurm.hpc]\nmax_pilots = 0', ["sites.slurm.hpc.max_pilots", "Pilots at once"]),
+        ('[sites.slurm]\nhost = "login"', ["sites.slurm.host"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_cluster_is_told(load: Load, tmp_path: Path, text: str, parts: list[str]) -> None:
+    (tmp_path / "physlab.toml").write_text(text)
+    said = refusal(load)
+    assert all(part in said for part in parts), said
