@@ -67,7 +67,7 @@ class SshRun:
     def _call(self, words: Sequence[str], stdin: str) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                words, input=stdin, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+                words, input=stdin, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=False,
                 env=child_environment({}),
             )  # fmt: skip
         except FileNotFoundError as error:
