@@ -1,0 +1,109 @@
+"""Jobs afterwards, by whatever process: what became of them, their logs, their files, and their cancelling."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from physlab.errors import PhyslabError, ResourceError
+from physlab.lab import Lab
+from physlab.model.job import JobStatus
+from physlab.service.jobs.cluster import Cluster, open_cluster
+from physlab.service.jobs.finish import finish, result
+from physlab.service.jobs.ledger import KnownJob
+from physlab.service.jobs.reconcile import reconcile, submitting
+from physlab.service.jobs.watch import POLL_S, STREAM_S, LogTail
+from physlab.sites.slurm.script import LOG
+
+CANCEL_S = 20.0
+Known = list[tuple[KnownJob, JobStatus]]
+
+
+def job_statuses(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
+    """Return jobs with what became of them; the schedulers are asked only about those whose end is not known."""
+    found: dict[str, tuple[KnownJob, JobStatus]] = {}
+    for site in dict.fromkeys(job.site for job in jobs if job.is_open):
+        open_ones = [job for job in jobs if job.is_open and job.site == site]
+        try:
+            with open_cluster(lab, _named(lab, site)) as cluster:
+                told = _asked(lab, cluster, open_ones)
+        except PhyslabError as error:  # one cluster that does not answer hides no other
+            silent = JobStatus(job_id="", state="unknown", reason=error.message[:200])
+            told = [(job, silent.model_copy(update={"job_id": job.job_id})) for job in open_ones]
+        found |= {str(job.folder): (job, status) for job, status in told}
+    return [found.get(str(job.folder)) or (job, job.status or _nothing(job)) for job in jobs]
+
+
+def _asked(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> Known:
+    jobs = reconcile(lab, cluster, jobs)
+    told = cluster.client.poll({job.job_id: job.folder for job in jobs if job.job_id and job.is_open})
+    unsure = submitting(jobs)
+    return [(job, job.status or unsure.get(job.folder) or told[job.job_id]) for job in jobs]
+
+
+def _named(lab: Lab, site: str) -> str | None:
+    """Return a cluster's name for `Lab.cluster`: the one at hand has none in the settings."""
+    return site if site in lab.settings.sites.slurm or site not in ("", "slurm") else None
+
+
+def _nothing(job: KnownJob) -> JobStatus:
+    return JobStatus(job_id=job.job_id, state="unknown")
+
+
+def cancel_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
+    """Cancel jobs; return them with what the scheduler says then.
+
+    Raises:
+        ResourceError: The scheduler refuses.
+    """
+    now = job_statuses(lab, jobs)
+    going = [(job, status) for job, status in now if job.job_id and not status.ended]
+    for site in dict.fromkeys(job.site for job, _ in going):
+        with open_cluster(lab, _named(lab, site)) as cluster:
+            left = {job.job_id: job.folder for job, _ in going if job.site == site}
+            cluster.client.cancel(left)
+            begun = time.monotonic()
+            while any(not status.ended for status in cluster.client.poll(left).values()):
+                if time.monotonic() - begun > CANCEL_S:
+                    break
+                time.sleep(POLL_S[0])
+    return job_statuses(lab, [job for job, _ in now]) if going else now
+
+
+def fetch_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> list[dict[str, Any]]:
+    """Bring, hash and keep what jobs made, and write down their ends; what is kept already is only told.
+
+    Raises:
+        ResourceError: One has not ended, or its files cannot be fetched.
+        ComputationError: One did not make what was to be kept.
+    """
+    found = []
+    for job, status in job_statuses(lab, jobs):
+        if not status.ended:
+            raise ResourceError(
+                f"Job {job.job_id or job.token} has not ended: it is {status.state} ({status.reason}).",
+                hint=f"Wait for it: physlab job logs {job.job_id or job.token} --follow",
+            )
+        with open_cluster(lab, _named(lab, job.site)) as cluster:
+            if job.is_open:
+                job = finish(lab, cluster, job, status)
+            found.append(result(cluster, job, status) | {"name": job.name, "reason": status.reason})
+    return found
+
+
+def follow_log(lab: Lab, job: KnownJob, *, follow: bool) -> Iterator[str]:
+    """Yield what a job wrote, piece by piece; with `follow` until it has ended, to the last byte."""
+    with open_cluster(lab, _named(lab, job.site)) as cluster:
+        kept = cluster.mirror(job.folder) / LOG
+        if not job.is_open and kept.is_file():
+            yield kept.read_text(encoding="utf-8", errors="replace")
+            return
+        tail = LogTail(cluster, job)
+        while True:
+            [(job, status)] = _asked(lab, cluster, [job])
+            over = not follow or status.ended
+            yield tail.pieces(last=over)  # read after the end is known, so nothing is missed
+            if over:
+                return
+            time.sleep(STREAM_S)

@@ -1,0 +1,217 @@
+"""A workflow: steps chained by the files that they make; each is a job that starts when those before it succeeded."""
+
+from __future__ import annotations
+
+import graphlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from physlab.errors import ValidationError, nearest
+from physlab.lab import Lab
+from physlab.model.job import JobStatus
+from physlab.service.jobs.cluster import Cluster
+from physlab.service.jobs.finish import failure, finish
+from physlab.service.jobs.ledger import KnownJob
+from physlab.service.jobs.request import check_names, find_file, read_request
+from physlab.service.jobs.submit import Asked, new_token, submit_one
+from physlab.service.jobs.watch import Say, watch
+from physlab.sites.slurm import batch_script
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a workflow.
+
+    Attributes:
+        name: Its name.
+        asked: Its job; what it takes from other steps is not in it yet.
+        takes: File → step that makes it.
+        after: Steps that it needs.
+    """
+
+    name: str
+    asked: Asked
+    takes: Mapping[str, str]
+    after: tuple[str, ...]
+
+
+def read_workflow(given: Sequence[Mapping[str, Any]], base_dir: Path, shared: Mapping[str, Any]) -> list[Step]:
+    """Return the steps, each after those that it needs.
+
+    A file that a step depends on is made by the step that says so (`outputs`), else lies on this machine, else is made
+    by the step whose script or command speaks of it.
+
+    Args:
+        given: Steps as a payload has them: `step`, `script` or `job_spec`, `dependencies`, `outputs`, …
+        base_dir: Where relative paths start.
+        shared: What holds for all of them.
+
+    Raises:
+        ValidationError: A name stands twice, a dependency is made by none, or they wait for each other.
+    """
+    asked: dict[str, Asked] = {}
+    for item in given:
+        name = item["step"]
+        if name in asked:
+            raise ValidationError(f"workflow: two steps are called '{name}'.", hint="Rename one of them.")
+        resources = {**shared.get("resources", {}), **(item.get("resources") or {})}
+        word = re.sub(r"[^A-Za-z0-9._+@-]", "-", name).lstrip("._+@-")[:100] or "step"
+        plain = {**item, "resources": resources, "name": item.get("name") or word}
+        read = read_request(plain, base_dir, f"workflow step '{name}'")
+        request = read.request.model_copy(update={"makes": tuple(item.get("outputs") or ())})
+        asked[name] = replace(read, request=type(request).model_validate(request.model_dump()))
+    steps = [_step(item, asked, base_dir) for item in given]
+    return _in_order(steps)
+
+
+def _step(item: Mapping[str, Any], asked: Mapping[str, Asked], base_dir: Path) -> Step:
+    name = item["step"]
+    takes: dict[str, str] = {}
+    inputs = list(asked[name].inputs)
+    after = set()
+    for needed in item.get("dependencies") or ():
+        if needed in asked:  # the name of a step
+            after.add(needed)
+            continue
+        maker = _maker(needed, name, asked)
+        if maker is None and (base_dir / needed).is_file():
+            inputs.append(find_file(needed, base_dir))
+        elif (maker := maker or _speaker(needed, name, asked)) is not None:
+            takes[needed] = maker
+        else:
+            made = [file for other in asked.values() for file in other.request.makes]
+            known = nearest(needed, made) if made else ""
+            raise ValidationError(
+                f"workflow: the step '{name}' depends on '{needed}', which no step makes and which is no file here.",
+                hint=f"Say outputs: [{needed}] in the step that makes it. {known}".strip(),
+            )
+    check_names([path.name for path in inputs] + list(takes))
+    return Step(name, replace(asked[name], inputs=tuple(inputs)), takes, tuple(sorted({*takes.values(), *after})))
+
+
+def _maker(file: str, reader: str, asked: Mapping[str, Asked]) -> str | None:
+    found = [name for name, other in asked.items() if file in other.request.makes]
+    if len(found) > 1:
+        raise ValidationError(
+            f"workflow: the steps {' and '.join(found)} both make '{file}'.", hint="Let each write a file of its own."
+        )
+    if found == [reader]:
+        raise ValidationError(
+            f"workflow: the step '{reader}' depends on '{file}', which it makes itself.", hint="Drop it."
+        )
+    return found[0] if found else None
+
+
+def _speaker(file: str, reader: str, asked: Mapping[str, Asked]) -> str | None:
+    """Return the step whose script speaks of a file: the last before the one that reads it, else the first after."""
+    names = list(asked)
+    spoken = re.compile(rf"(?<![\w.-]){re.escape(file)}(?![\w-])")
+
+    def speaks(name: str) -> bool:
+        request = asked[name].request
+        return spoken.search("\n".join([request.script or "", *request.command])) is not None
+
+    at = names.index(reader)
+    return next((name for name in [*reversed(names[:at]), *names[at + 1 :]] if speaks(name)), None)
+
+
+def _in_order(steps: Sequence[Step]) -> list[Step]:
+    known = {step.name: step for step in steps}
+    try:
+        order = list(graphlib.TopologicalSorter({step.name: step.after for step in steps}).static_order())
+    except graphlib.CycleError as error:
+        path = " → ".join(reversed(error.args[1]))
+        raise ValidationError(
+            f"workflow: steps wait for each other: {path}.", hint="Let one of them do without the other's file."
+        ) from error
+    return [known[name] for name in order]
+
+
+def _placed(cluster: Cluster, steps: Sequence[Step]) -> list[tuple[Step, Asked, Path]]:
+    """Return each step with its job and folder; what it takes lies in the folders of those before it."""
+    base = cluster.root / new_token(steps[0].asked.request.model_copy(update={"name": "workflow"}))
+    folders = {step.name: Path(f"{base}.{number}") for number, step in enumerate(steps, 1)}
+    made: dict[str, set[str]] = {step.name: set(step.asked.request.makes) for step in steps}
+    for step in steps:
+        for file, maker in step.takes.items():
+            made[maker].add(file)
+    found = []
+    for step in steps:
+        takes = {file: str(folders[maker] / file) for file, maker in step.takes.items()}
+        request = step.asked.request.model_copy(update={"takes": takes, "makes": tuple(sorted(made[step.name]))})
+        found.append((step, replace(step.asked, request=request), folders[step.name]))
+    return found
+
+
+def workflow_scripts(cluster: Cluster, steps: Sequence[Step]) -> str:
+    """Return the scripts that would be submitted, one after another."""
+    texts = []
+    for step, asked, folder in _placed(cluster, steps):
+        request = cluster.complete(asked.request).model_copy(update={"token": folder.name})
+        waits = f"; starts after: {', '.join(step.after)}" if step.after else ""
+        texts.append(f"# step {step.name}{waits}\n{batch_script(request, str(folder))}")
+    return "\n".join(texts)
+
+
+def run_workflow(
+    lab: Lab, cluster: Cluster, steps: Sequence[Step], *, wait: bool, timeout_s: float, say: Say | None = None
+) -> tuple[list[KnownJob], dict[Path, JobStatus]]:
+    """Submit the steps, and wait for them; those behind a failed one are cancelled.
+
+    Raises:
+        ComputationError: A step failed; with the end of its log, and which steps were not run.
+        ValidationError: A step is refused; those submitted before it are cancelled.
+    """
+    placed = _placed(cluster, steps)
+    for _, asked, folder in placed:
+        cluster.client.check(cluster.complete(asked.request), folder)
+    jobs: dict[str, KnownJob] = {}
+    try:
+        for step, asked, folder in placed:
+            after = (*asked.request.after, *(jobs[name].job_id for name in step.after))
+            asked = replace(asked, request=asked.request.model_copy(update={"after": after}))
+            jobs[step.name] = replace(submit_one(lab, cluster, asked, folder=folder), name=step.name)
+    except BaseException:
+        cluster.client.cancel(job.job_id for job in jobs.values())
+        raise
+    if not wait:
+        said = JobStatus(job_id="", state="pending", reason="it was accepted")
+        return list(jobs.values()), {job.folder: said for job in jobs.values()}
+    return _watched(lab, cluster, steps, jobs, timeout_s, say)
+
+
+def _watched(
+    lab: Lab, cluster: Cluster, steps: Sequence[Step], jobs: Mapping[str, KnownJob], timeout_s: float, say: Say | None
+) -> tuple[list[KnownJob], dict[Path, JobStatus]]:
+    done: dict[Path, KnownJob] = {}
+
+    def end(job: KnownJob, status: JobStatus) -> None:
+        done[job.folder] = finish(lab, cluster, job, status)
+        behind = _behind(job.name, steps) if status.state != "completed" else []
+        cluster.client.cancel(jobs[name].job_id for name in behind)
+
+    statuses = watch(cluster, list(jobs.values()), timeout_s, say=say, on_end=end)
+    failed = [job for job in done.values() if statuses[job.folder].state != "completed"]
+    if failed:
+        first, named = failed[0], {job.folder: job.name for job in jobs.values()}
+        behind = _behind(first.name, steps)
+        error = failure(cluster, first, statuses[first.folder])
+        raise type(error)(
+            f"The step '{first.name}' failed: {error.message}",
+            hint=f"{'Not run: ' + ', '.join(behind) + '. ' if behind else ''}{error.hint}",
+            details={**error.details, "step": first.name, "not_run": behind,
+                     "steps": {named[folder]: status.model_dump(mode="json") for folder, status in statuses.items()}},
+        )  # fmt: skip
+    return [done[job.folder] for job in jobs.values()], statuses
+
+
+def _behind(name: str, steps: Sequence[Step]) -> list[str]:
+    """Return the steps that cannot run without one."""
+    found: list[str] = []
+    for step in steps:  # in order
+        if name in step.after or set(found) & set(step.after):
+            found.append(step.name)
+    return found
