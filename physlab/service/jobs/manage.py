@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from physlab.errors import PhyslabError, ResourceError
@@ -11,9 +12,10 @@ from physlab.lab import Lab
 from physlab.model.job import JobStatus
 from physlab.service.jobs.cluster import Cluster, open_cluster
 from physlab.service.jobs.finish import finish, result
-from physlab.service.jobs.ledger import KnownJob
+from physlab.service.jobs.ledger import KnownJob, ended, write_down
 from physlab.service.jobs.reconcile import reconcile, submitting
 from physlab.service.jobs.watch import POLL_S, STREAM_S, LogTail
+from physlab.sites.slurm.client import FORGOTTEN
 from physlab.sites.slurm.script import LOG
 
 CANCEL_S = 20.0
@@ -52,23 +54,41 @@ def _nothing(job: KnownJob) -> JobStatus:
 
 
 def cancel_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
-    """Cancel jobs; return them with what the scheduler says then.
+    """Cancel jobs, write down their ends, and return them with what the scheduler says then.
 
     Raises:
         ResourceError: The scheduler refuses.
     """
     now = job_statuses(lab, jobs)
-    going = [(job, status) for job, status in now if job.job_id and not status.ended]
-    for site in dict.fromkeys(job.site for job, _ in going):
+    going = [job for job, status in now if job.job_id and not status.ended]
+    found: dict[str, tuple[KnownJob, JobStatus]] = {}
+    for site in dict.fromkeys(job.site for job in going):
         with open_cluster(lab, _named(lab, site)) as cluster:
-            left = {job.job_id: job.folder for job, _ in going if job.site == site}
-            cluster.client.cancel(left)
-            begun = time.monotonic()
-            while any(not status.ended for status in cluster.client.poll(left).values()):
-                if time.monotonic() - begun > CANCEL_S:
-                    break
-                time.sleep(POLL_S[0])
-    return job_statuses(lab, [job for job, _ in now]) if going else now
+            mine = {job.job_id: job for job in going if job.site == site}
+            for job_id, status in _cancelled(cluster, {job_id: job.folder for job_id, job in mine.items()}).items():
+                job = mine[job_id]
+                if status.ended and status.state != "completed":
+                    job = ended(job, status)
+                found[str(job.folder)] = (job, status)
+    write_down(lab, [job for job, _ in found.values() if not job.is_open])
+    return [found.get(str(job.folder), (job, status)) for job, status in now]
+
+
+def _cancelled(cluster: Cluster, jobs: dict[str, Path]) -> dict[str, JobStatus]:
+    """Cancel jobs and wait a while for it; what nobody knows any more never began."""
+    cluster.client.cancel(jobs)
+    begun = time.monotonic()
+    while True:
+        told = cluster.client.poll(jobs)
+        left = [status for status in told.values() if not status.ended and status.reason != FORGOTTEN]
+        if not left or time.monotonic() - begun > CANCEL_S:
+            break
+        time.sleep(POLL_S[0])
+    gone = {"state": "cancelled", "reason": "cancelled before it began"}
+    return {
+        job_id: status.model_copy(update=gone) if status.reason == FORGOTTEN else status
+        for job_id, status in told.items()
+    }
 
 
 def fetch_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> list[dict[str, Any]]:

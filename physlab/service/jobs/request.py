@@ -45,6 +45,7 @@ def read_request(given: Mapping[str, Any], base_dir: Path, what: str = "job_subm
             image=spec.get("image") or given.get("image"),
             mounts=spec.get("mounts") or given.get("mounts") or (),
             after=tuple(map(str, given.get("after") or ())),
+            makes=tuple(given.get("outputs") or ()),
         )
     except pydantic.ValidationError as error:
         item = error.errors()[0]

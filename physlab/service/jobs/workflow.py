@@ -60,9 +60,7 @@ def read_workflow(given: Sequence[Mapping[str, Any]], base_dir: Path, shared: Ma
         resources = {**shared.get("resources", {}), **(item.get("resources") or {})}
         word = re.sub(r"[^A-Za-z0-9._+@-]", "-", name).lstrip("._+@-")[:100] or "step"
         plain = {**item, "resources": resources, "name": item.get("name") or word}
-        read = read_request(plain, base_dir, f"workflow step '{name}'")
-        request = read.request.model_copy(update={"makes": tuple(item.get("outputs") or ())})
-        asked[name] = replace(read, request=type(request).model_validate(request.model_dump()))
+        asked[name] = read_request(plain, base_dir, f"workflow step '{name}'")
     steps = [_step(item, asked, base_dir) for item in given]
     return _in_order(steps)
 
@@ -89,6 +87,11 @@ def _step(item: Mapping[str, Any], asked: Mapping[str, Asked], base_dir: Path) -
                 hint=f"Say outputs: [{needed}] in the step that makes it. {known}".strip(),
             )
     check_names([path.name for path in inputs] + list(takes))
+    if outside := [file for file in takes if file.startswith("/") or ".." in file.split("/")]:
+        raise ValidationError(
+            f"workflow: the step '{name}' depends on '{outside[0]}', which is no path inside a job's folder.",
+            hint="Let the step that makes it write it into its own folder.",
+        )
     return Step(name, replace(asked[name], inputs=tuple(inputs)), takes, tuple(sorted({*takes.values(), *after})))
 
 

@@ -172,7 +172,7 @@ class SlurmClient:
         accounted = states.read_sacct(accounts or "")
         found, silent = {}, queue is None and accounts is None
         for job_id in jobs:
-            told = accounted.get(job_id) or queued.get(job_id)
+            told = accounted.get(job_id) or queued.get(job_id) or _of_the_rest(job_id, queued)
             if job_id in queued and not queued[job_id].ended:  # an earlier end of a job that was started again
                 told = queued[job_id]
             elif told is not None and not told.ended and queued.get(job_id) is not None:
@@ -270,6 +270,13 @@ def _listed(jobs: Iterable[str]) -> str:
     return ",".join(dict.fromkeys(
         master if (master := job_id.partition("_")[0]) in whole else job_id for job_id in jobs
     ))  # fmt: skip
+
+
+def _of_the_rest(job_id: str, queued: Mapping[str, JobStatus]) -> JobStatus | None:
+    """Return what the queue says of an element that was never split from its array: the array's own end."""
+    master, _, index = job_id.partition("_")
+    whole = queued.get(master) if index else None
+    return whole.model_copy(update={"job_id": job_id}) if whole is not None and whole.ended else None
 
 
 def _named(text: str, tokens: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
