@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from physlab.cli.joblog import tell_job_logs
 from physlab.cli.options import Json
 from physlab.cli.output import counted, local_time, mark, table, voice
 
@@ -47,6 +48,7 @@ def batch(
         **(spec if isinstance(spec, dict) else {"jobs": spec}),
         **{k: v for k, v in wishes.items() if v is not None},
     }
+    tell_job_logs()
     with Lab(load_settings()) as lab:
         call = Call(tool="distributed_collaboration", method="job_submit", params=params)
         body = service.answer(lab, call, file.absolute().parent).body

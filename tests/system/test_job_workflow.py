@@ -111,7 +111,7 @@ def test_a_workflow_can_be_looked_at(lab: Lab, scripts: Path) -> None:
     ([{"step": "a", "command": ["true"], "outputs": ["x"]}, {"step": "b", "command": ["true"], "outputs": ["x"]},
       {"step": "c", "command": ["true"], "dependencies": ["x"]}], "a and b both make 'x'"),
     ([{"step": "a", "command": ["true"], "outputs": ["../x"]}], "no path inside"),
-    ([{"step": "a", "command": ["../x"]}, {"step": "b", "command": ["true"], "dependencies": ["../x"]}], "no path inside"),
+    ([{"step": "a", "command": ["../x"]}, {"step": "b", "command": ["true"], "dependencies": ["../x"]}], "no path in"),
     ([{"step": "a"}], "either a command or a script"),
     ([{"script": "x"}], "workflow.0.step"),
     ([{"step": "a", "script": "gone.py"}], "script 'gone.py' does not exist"),

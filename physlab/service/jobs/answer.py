@@ -47,9 +47,13 @@ def job_submit(lab: Lab, params: Mapping[str, Any], base_dir: Path) -> dict[str,
         raise ValidationError(
             f"job_submit: {' and '.join([*kinds, *unfit])} do not go together.", hint="Say it in each job, or step."
         )
-    say = _log.info if params.get("stream_logs", True) else None
+    say = _log_line if params.get("stream_logs", True) and _log.isEnabledFor(logging.INFO) else None
     answer = _answer_workflow if "workflow" in kinds else _answer_jobs if "jobs" in kinds else _answer_one
     return answer(lab, params, base_dir, say)
+
+
+def _log_line(line: str) -> None:
+    _log.info("%s", line)
 
 
 def _answer_one(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say | None) -> dict[str, Any]:
