@@ -13,6 +13,7 @@ def run_dag(
     dag: str | dict[str, Any],
     parallelism: Annotated[int, Field(ge=1, le=16)] | None = None,
     offload_policy: Literal["local_first", "remote_first", "auto"] | None = None,
+    site: str | None = None,
     refresh: bool | list[str] = False,
     fail_fast: bool | None = None,
     lab: str | None = None,
@@ -24,6 +25,7 @@ def run_dag(
         dag: A file (JSON or YAML), the id or title of a known graph, or the object itself.
         parallelism: Nodes at once, 1 to 16; the lab's default when empty.
         offload_policy: Where nodes go; the lab's default when empty.
+        site: The cluster to use, or local for none; all that the lab describes when empty.
         refresh: Run again although results are there: true for all nodes, or a list of node ids.
         fail_fast: Stop at the first failed node instead of finishing independent branches.
         lab: Name of a saved `Local Lab` block; the worker's own settings when empty.
@@ -32,5 +34,5 @@ def run_dag(
     Returns:
         run_id, status, artifacts, reportable, meta, nodes, files.
     """
-    wishes = {"parallelism": parallelism, "offload_policy": offload_policy, "fail_fast": fail_fast}
+    wishes = {"parallelism": parallelism, "offload_policy": offload_policy, "site": site, "fail_fast": fail_fast}
     return conduct.run(dag, lab, run_id, refresh=refresh, **wishes)

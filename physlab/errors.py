@@ -31,8 +31,12 @@ class PhyslabError(Exception):
         message: What went wrong, with the offending value.
         hint: What is accepted and what to do next.
         details: JSON values for programs.
+
+    Attributes:
+        again: Whether the work is tried again, once somebody has decided that.
     """
 
+    again: bool | None = None
     code: ClassVar[str] = "COMPUTATION_ERROR"
 
     def __init__(self, message: str, *, hint: str = "", details: dict[str, Any] | None = None) -> None:

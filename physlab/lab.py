@@ -59,6 +59,7 @@ class Lab:
         self.settings = settings
         self._forerunner = forerunner
         self._sites: dict[int | None, LocalSite] = {}
+        self._clusters: dict[str, Site] = {}
 
     @cached_property
     def store(self) -> Store:
@@ -95,6 +96,27 @@ class Lab:
             )
             self._forerunner = None
         return [site]
+
+    def clusters(self, name: str | None = None) -> list[Site]:
+        """Return the clusters where nodes may run: the one of this name, or all that are configured.
+
+        Raises:
+            ValidationError: There is none of that name.
+        """
+        if name == LocalSite.name:
+            return []
+        named = [name] if name else list(self.settings.sites.slurm)
+        if not named:
+            return []
+        from physlab.sites.slurm.site import SlurmSite
+
+        for each in named:
+            known = self._clusters.get(each)
+            if known is None or known.closed:
+                _, settings = self.cluster(each)
+                folder = settings.folder or self.settings.home / "sites" / each
+                self._clusters[each] = SlurmSite(each, settings, self.store.root, folder.absolute(), comment="physlab")
+        return [self._clusters[each] for each in named]
 
     def cluster(self, name: str | None = None) -> tuple[str, SlurmSiteSettings]:
         """Return a Slurm cluster by name; the first one that is configured, or the one at hand here, for None.
@@ -245,7 +267,7 @@ class Lab:
 
     def close(self) -> None:
         """Stop the sites and write what is pending."""
-        for site in self._sites.values():
+        for site in (*self._clusters.values(), *self._sites.values()):
             site.close()
         if "store" in self.__dict__:
             self.store.close()

@@ -35,7 +35,7 @@ def preview(lab: Lab, named: NamedDag, request: RunRequest, *, limit: int | None
         ValidationError: The graph is not right.
     """
     plan = make_plan(lab, named, request)
-    sites = lab.sites()
+    sites = [*lab.sites(), *lab.clusters(request.site)]
     means = _mean_durations(lab)
     order = sorted(plan.nodes.values(), key=lambda node: node.state == "hit")
     described = [_describe(lab, plan, node, sites, request, means) for node in order[:limit]]
@@ -65,7 +65,8 @@ def make_plan(lab: Lab, named: NamedDag, request: RunRequest) -> Plan:
 def scripts(lab: Lab, named: NamedDag, request: RunRequest) -> dict[str, str]:
     """Return, for each node that would run and whose inputs are known, the command its site would start."""
     plan = make_plan(lab, named, request)
-    sites, inputs = lab.sites(), Inputs(plan, lab.store, lab.settings.caps, lab.settings.web)
+    sites = [*lab.sites(), *lab.clusters(request.site)]
+    inputs = Inputs(plan, lab.store, lab.settings.caps, lab.settings.web)
     found = {}
     for node in plan.nodes.values():
         if node.state == "miss":

@@ -51,6 +51,8 @@ class Submitter(Protocol):
 
 def is_retryable(error: BaseException) -> bool:
     """Say whether trying again may help: a wrong request stays wrong, and what was stopped stays stopped."""
+    if isinstance(error, PhyslabError) and error.again is not None:
+        return error.again
     return isinstance(error, PhyslabError) and not isinstance(error, ValidationError | CancelledError)
 
 

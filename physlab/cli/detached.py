@@ -128,7 +128,11 @@ def start(dag: str, wishes: dict[str, Any], *, report: bool, no_server: bool) ->
 def _spelled(wishes: dict[str, Any]) -> list[str]:
     """Return the wishes as options again."""
     words: list[str] = []
-    for option, name in (("--parallelism", "parallelism"), ("--offload-policy", "offload_policy")):
+    for option, name in (
+        ("--parallelism", "parallelism"),
+        ("--offload-policy", "offload_policy"),
+        ("--site", "site"),
+    ):
         if wishes[name] is not None:
             words += [option, str(wishes[name])]
     if wishes["refresh"] is True:

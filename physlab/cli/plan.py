@@ -20,7 +20,11 @@ Parallelism = Annotated[
 ]
 Policy = Annotated[
     Literal["local_first", "remote_first", "auto"] | None,
-    typer.Option("--offload-policy", help="Where nodes go.", show_default=False),
+    typer.Option("--offload-policy", "--policy", help="Where nodes go.", show_default=False),
+]
+Site = Annotated[
+    str | None,
+    typer.Option("--site", metavar="NAME", help="The cluster to use, or local for none.", show_default=False),
 ]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Run every node, cached or not.")]
 RefreshNode = Annotated[
@@ -33,6 +37,7 @@ def plan(
     dag: DagArgument,
     parallelism: Parallelism = None,
     offload_policy: Policy = None,
+    site: Site = None,
     refresh: Refresh = False,
     refresh_node: RefreshNode = None,
     all_nodes: Annotated[bool, typer.Option("--all", "-a", help="Show every node.")] = False,
@@ -49,7 +54,7 @@ def plan(
 
     with Lab(load_settings()) as lab:
         named = lab.find_dag(dag)
-        wishes = {"parallelism": parallelism, "offload_policy": offload_policy}
+        wishes = {"parallelism": parallelism, "offload_policy": offload_policy, "site": site}
         request = service.run_request(lab, refresh=chosen(refresh, refresh_node), **wishes)
         found = preview(lab, named, request, limit=None if all_nodes or voice.as_json else ROWS)
     if voice.as_json:

@@ -9,7 +9,7 @@ import typer
 
 from physlab.cli.options import DagArgument, Json, NoServer, Open, Results
 from physlab.cli.output import counted, quoted, voice
-from physlab.cli.plan import Parallelism, Policy, Refresh, RefreshNode, chosen
+from physlab.cli.plan import Parallelism, Policy, Refresh, RefreshNode, Site, chosen
 
 if TYPE_CHECKING:
     from physlab.cli.detached import EventFile
@@ -21,6 +21,7 @@ def run(
     dag: DagArgument,
     parallelism: Parallelism = None,
     offload_policy: Policy = None,
+    site: Site = None,
     refresh: Refresh = False,
     refresh_node: RefreshNode = None,
     fail_fast: Annotated[
@@ -47,6 +48,7 @@ def run(
     wishes: dict[str, Any] = {
         "parallelism": parallelism,
         "offload_policy": offload_policy,
+        "site": site,
         "refresh": chosen(refresh, refresh_node),
         "fail_fast": fail_fast,
     }

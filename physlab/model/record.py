@@ -20,6 +20,7 @@ class RunRequest(Model):
 
     parallelism: Annotated[int, Field(ge=1, le=16)] = 2
     offload_policy: OffloadPolicy = "auto"
+    site: str | None = None
     refresh: bool | tuple[str, ...] = False
     fail_fast: bool = False
 
@@ -74,6 +75,8 @@ class NodeRun:
     why: str = ""
     attempts: int = 0
     site: str | None = None
+    placement: str = ""
+    history: tuple[str, ...] = ()
     duration_ms: float = 0.0
 
     @property

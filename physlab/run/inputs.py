@@ -53,8 +53,18 @@ class Inputs:
         self.keep(digest, record.fields, record.meta)
         return record.fields, record.meta
 
-    def work(self, node: PlannedNode, label: str, attempt: int) -> Work:
+    def work(
+        self, node: PlannedNode, label: str, attempt: int, resources: Resources | None = None,
+        limit_s: float | None = None,
+    ) -> Work:  # fmt: skip
         """Return the self-contained work of a node whose inputs are all there.
+
+        Args:
+            node: The node.
+            label: What it is called in messages.
+            attempt: Counts from 1.
+            resources: What it gets, where that is not what it asked for.
+            limit_s: How long it may run [s], where that is not what it asked for.
 
         Raises:
             ValidationError: A referenced field does not exist.
@@ -62,7 +72,7 @@ class Inputs:
         checked = node.checked
         values = [self._value(item) for item in checked.prepared.inputs]
         params = self._fill(checked.prepared.params, values, node.params)
-        resources = checked.node.resources or Resources()
+        resources = resources or checked.node.resources or Resources()
         return Work(
             key=str(node.key),
             label=label,
@@ -72,7 +82,7 @@ class Inputs:
             visuals=checked.prepared.visuals,
             seed=checked.node.seed,
             device=node.device,
-            time_limit_s=time_limit_s(checked.method, checked.prepared, resources.walltime_s),
+            time_limit_s=limit_s or time_limit_s(checked.method, checked.prepared, resources.walltime_s),
             resources=resources,
             caps=self.caps,
             web=self.web,

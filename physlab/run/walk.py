@@ -6,7 +6,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +14,9 @@ from physlab import keys
 from physlab.errors import CancelledError, PhyslabError
 from physlab.model import NodeRecord, NodeRun, RunRecord, RunRequest, Web, WorkResult
 from physlab.model.record import Status
-from physlab.planning.placement import place
 from physlab.planning.plan import Plan, PlannedNode, content_digest
 from physlab.run.inputs import Inputs
+from physlab.run.posts import Post, Posts
 from physlab.sites import Site
 from physlab.store import Entry, Store
 from physlab.store.index import stored_digests
@@ -86,6 +85,7 @@ class _Walk:
     def __init__(self, run: Run) -> None:
         self.run, self.plan, self.store = run, run.plan, run.store
         self.inputs = Inputs(run.plan, run.store, run.caps, run.web)
+        self.posts = Posts(run.sites, run.office, run.request)
         self.runs: dict[str, NodeRun] = {}
         self.waiting: dict[str, int] = {}
         self.downstream: dict[str, list[str]] = {}
@@ -104,29 +104,28 @@ class _Walk:
         request = run.request.model_dump(mode="json")
         self.store.append("run_begin", {**begin, "request": request, "process": name_process()})
         run.submitter.open(len(self.plan.nodes))
-        pool = ThreadPoolExecutor(run.request.parallelism, thread_name_prefix="node")
         interrupted = False
         try:
-            self._walk(pool)
+            self._walk()
         except BaseException:
             interrupted = True
             raise
         finally:
-            self._halt(pool)
+            self._halt()
             shown = run.submitter.close()
             record = self._record(begin, shown, (time.perf_counter() - clock) * 1e3, interrupted)
             self.store.append("run", record.brief())
             self.store.flush()
         return record
 
-    def _halt(self, pool: ThreadPoolExecutor) -> None:
+    def _halt(self) -> None:
         self.stop.set()
         if self.in_flight:
             for site in self.run.sites:
                 site.close()
-        pool.shutdown(wait=True, cancel_futures=True)
+        self.posts.close()
 
-    def _walk(self, pool: ThreadPoolExecutor) -> None:
+    def _walk(self) -> None:
         self._finish_hits([node for node in self.plan.nodes.values() if node.state == "hit"])
         rest = [node for node in self.plan.nodes.values() if node.state != "hit"]
         for node in rest:
@@ -134,14 +133,14 @@ class _Walk:
             self.waiting[node.id] = len(open_ends)
             for name in open_ends:
                 self.downstream.setdefault(name, []).append(node.id)
-        self._admit(pool, [node for node in rest if not self.waiting[node.id]])
+        self._admit([node for node in rest if not self.waiting[node.id]])
         while self.in_flight:
             name, error = self.done.get()
             self.in_flight -= 1
             if error is None:
                 followers = self._followers(name)
                 self._settle(followers, self.plan.nodes[name].entry)
-                self._admit(pool, self._ready([name, *followers]))
+                self._admit(self._ready([name, *followers]))
             else:
                 self._fail(name, error)
 
@@ -172,7 +171,7 @@ class _Walk:
                     ready.append(self.plan.nodes[target])
         return ready
 
-    def _admit(self, pool: ThreadPoolExecutor, nodes: list[PlannedNode]) -> None:
+    def _admit(self, nodes: list[PlannedNode]) -> None:
         """Start nodes whose inputs are all there, and go on behind those whose result turns out to be there as well."""
         while nodes and not self.stop.is_set():
             found = self._look_up(nodes)
@@ -181,7 +180,7 @@ class _Walk:
                 key = str(node.key)
                 entry = self.by_key.get(key) or (None if node.id in self.plan.refreshed else found.get(key))
                 if not node.checked.lasting:
-                    self._start(pool, node)
+                    self._start(node)
                 elif entry is not None:
                     self._take_hit(node, entry)
                     late.append(node)
@@ -189,7 +188,7 @@ class _Walk:
                     self.groups[key].append(node.id)
                 else:
                     self.groups[key] = [node.id]
-                    self._start(pool, node)
+                    self._start(node)
             self._finish_hits(late)
             nodes = self._ready(node.id for node in late)
 
@@ -203,26 +202,27 @@ class _Walk:
             self.looked_at[node.id] = others
         return self.store.hits_by_key(list({str(node.key): None for node in nodes}))
 
-    def _start(self, pool: ThreadPoolExecutor, node: PlannedNode) -> None:
+    def _start(self, node: PlannedNode) -> None:
         self.in_flight += 1
-        pool.submit(self._carry_out, node)
+        self.posts.start(node, self._carry_out)
 
-    def _carry_out(self, node: PlannedNode) -> None:
+    def _carry_out(self, node: PlannedNode, post: Post) -> None:
         error: PhyslabError | None = None
         try:
             if self.stop.is_set():
                 raise CancelledError(f"{node.id} was not started: the run was stopped.")
-            self.run.submitter.submit(_step(node), lambda attempt: self._body(node, attempt))
+            self.run.submitter.submit(_step(node, post), lambda attempt: self._body(node, post, attempt))
         except PhyslabError as failure:
             error = failure
         except BaseException as failure:  # noqa: BLE001 - a fault of ours must end the node, not hang the run
             error = PhyslabError(f"{node.id}: {type(failure).__name__}: {failure}.", hint="Please report this fault.")
             error.__cause__ = failure
+        post.leave()
         self.done.put((node.id, error))
 
-    def _body(self, node: PlannedNode, attempt: int) -> None:
+    def _body(self, node: PlannedNode, post: Post, attempt: int) -> None:
         key = str(node.key)
-        if attempt > 1 and self.stop.wait(node.checked.node.retry_delay_s):
+        if attempt > 1 and self.stop.wait(node.checked.node.retry_delay_s if post.tries.own else 0.0):
             raise CancelledError(f"{node.id} was not tried again: the run was stopped.")
         self._lease(node, key)
         try:
@@ -232,20 +232,13 @@ class _Walk:
                     self._take_hit(node, entry)
                     return self._note(node, "cached", attempts=attempt, why="another run made it meanwhile")
             self.run.watch(Event(node.id, "running"))
-            site = self._site(node)
             started, clock = now(), time.perf_counter()
-            work = self.inputs.work(node, node.id, attempt)
-            result = site.submit(work).result()
+            result = post.run(lambda asked: self.inputs.work(node, node.id, attempt, asked, post.limit_s), self.stop)
             duration_ms = (time.perf_counter() - clock) * 1e3
             self._keep(node, result, started, duration_ms)
-            self._note(node, "completed", attempts=attempt, site=site.name, duration_ms=duration_ms)
+            self._note(node, "completed", attempts=attempt, duration_ms=duration_ms)
         finally:
             self.store.leases.release(key)
-
-    def _site(self, node: PlannedNode) -> Site:
-        if node.checked.method.asks_lab and self.run.office is not None:
-            return self.run.office
-        return place(node.checked.node, self.run.sites, self.run.request.offload_policy)[0]
 
     def _lease(self, node: PlannedNode, key: str) -> None:
         while not self.store.leases.acquire(key):
@@ -332,7 +325,9 @@ class _Walk:
             self.run.submitter.hits([_step(node) for node in nodes])
 
     def _note(self, node: PlannedNode, status: Status, **more: Any) -> None:
-        checked, entry = node.checked, node.entry
+        checked, entry, post = node.checked, node.entry, self.posts.of.get(node.id)
+        if post is not None and status in ("completed", "failed"):
+            more |= {"site": post.site.name, "placement": post.reason, "history": tuple(post.tries.history)}
         self.runs[node.id] = NodeRun(
             id=node.id,
             tool=checked.node.tool,
@@ -373,13 +368,13 @@ class _Walk:
         )
 
 
-def _step(node: PlannedNode) -> Step:
+def _step(node: PlannedNode, post: Post | None = None) -> Step:
     asked = node.checked.node
     return Step(
         id=node.id,
         tags=(asked.tool, node.device),
         upstream=node.checked.upstream,
-        retries=asked.retries,
+        retries=asked.retries if post is None else post.retries,
     )
 
 

@@ -133,7 +133,7 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
     run = Run(
         plan=plan,
         store=lab.store,
-        sites=lab.sites(request.parallelism),
+        sites=[*lab.sites(request.parallelism), *lab.clusters(request.site)],
         submitter=conductor.submitter,
         request=request,
         run_id=run_id,

@@ -55,6 +55,7 @@ def read_run_call(params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         dag_id=("dag", "name", "spec"),
         parallelism=(),
         offload_policy=("execution_policy",),
+        site=(),
         refresh=(),
         fail_fast=(),
         cache_enabled=(),
@@ -69,13 +70,17 @@ def read_run_call(params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def run_request(lab: Lab, **changes: Any) -> RunRequest:
-    """Return the lab's defaults for a run with the changes of one call.
+    """Return the lab's defaults for a run with the changes of one call; who names a cluster wants its nodes there.
 
     Raises:
-        ValidationError: A value is out of its range.
+        ValidationError: A value is out of its range, or there is no such cluster.
     """
     import pydantic
 
+    site = changes.get("site")
+    if site not in (None, "local"):
+        lab.cluster(site)
+        changes["offload_policy"] = changes.get("offload_policy") or "remote_first"
     try:
         return lab.settings.run.request(**changes)
     except pydantic.ValidationError as error:

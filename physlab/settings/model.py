@@ -58,6 +58,7 @@ class RunSettings(Model):
 
     parallelism: int = Field(2, ge=1, le=16, description="Nodes at once, 1 to 16.")
     offload_policy: OffloadPolicy = Field("auto", description="Where nodes go: local_first, remote_first or auto.")
+    site: str | None = Field(None, description="The cluster to use, or local for none; unset: all that are described.")
     fail_fast: bool = Field(False, description="Stop the run at the first failed node.")
 
     def request(self, **changes: object) -> RunRequest:
@@ -114,7 +115,10 @@ class SlurmSiteSettings(Model):
     gpu_partition: str | None = Field(None, description="Queue of the machines with accelerators; unset: partition.")
     cpus: int = Field(4, ge=1, le=4096, description="Cores of one pilot, the job that runs nodes one after another.")
     memory_gb: float = Field(8, gt=0, description="Memory of one pilot [GB].")
-    walltime_s: float = Field(3600, ge=60, description="Time limit of one pilot [s].")
+    most_memory_gb: float | None = Field(
+        None, gt=0, description="Memory up to which a node that ran out of it is given more [GB]; unset: 8 times that."
+    )
+    walltime_s: float = Field(3600, ge=180, description="Time limit of one pilot [s].")
     max_pilots: int = Field(8, ge=1, le=1000, description="Pilots at once, at most.")
     idle_s: float = Field(30, ge=1, description="A pilot without work ends after so long [s].")
     interface: str | None = Field(

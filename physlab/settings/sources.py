@@ -67,7 +67,7 @@ def shown(settings: Settings) -> dict[str, Any]:
     return {key: _masked(value) if isinstance(value, str) else value for key, value in flat.items()}
 
 
-def child_environment(add: Mapping[str, str], drop_prefix: str = "") -> dict[str, str]:
+def child_environment(add: Mapping[str, str], drop_prefix: str | tuple[str, ...] = "") -> dict[str, str]:
     """Return this process's environment for a child: without what starts with `drop_prefix`, with `add`."""
     kept = {name: value for name, value in os.environ.items() if not (drop_prefix and name.startswith(drop_prefix))}
     return {**kept, **add}

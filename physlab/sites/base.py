@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from physlab.model import Node, Work, WorkResult
+from physlab.model import Node, Resources, Work, WorkResult
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,25 @@ class Site(Protocol):
     """A place that runs work: this machine, a cluster, a workstation."""
 
     name: str
+
+    @property
+    def closed(self) -> bool:
+        """True when it takes no more work."""
+
+    @property
+    def at_once(self) -> int | None:
+        """How many nodes it wants to have at the same time; None leaves it to the run's parallelism."""
+
+    @property
+    def longest_s(self) -> float | None:
+        """How long a node may run that does not say itself [s]; None sets no limit."""
+
+    @property
+    def most_memory_gb(self) -> float | None:
+        """How much memory a node that ran out of it may be given [GB]; None: no more than it asked for."""
+
+    def expect(self, asked: Resources, time_limit_s: float, count: int) -> None:
+        """Learn that so many nodes more (or fewer) that need this are ready to run here."""
 
     def submit(self, work: Work) -> Future[WorkResult]:
         """Start a piece of work; the future gives its result or raises a `PhyslabError`."""

@@ -19,7 +19,7 @@ import psutil
 
 from physlab import device
 from physlab.errors import CancelledError, PhyslabError, ResourceError, TimeLimitError, WorkerLostError
-from physlab.model import Node, Work, WorkResult, is_stored_array, is_stored_file
+from physlab.model import Node, Resources, Work, WorkResult, is_stored_array, is_stored_file
 from physlab.sites import worker
 from physlab.sites.base import Affinity, Capacity
 from physlab.sites.forerunner import Forerunner
@@ -44,9 +44,14 @@ class LocalSite:
         memory_gb: Memory limit of a node that names none [GB]; None sets no limit.
         at_once: How many nodes will run at the same time at most; no more workers than that are started.
         forerunner: A worker that was started beforehand; it does the first work that needs one core.
+        pin: False leaves it to the system which cores a worker uses.
     """
 
     name = "local"
+    at_once: int | None = None
+    longest_s: float | None = None
+    most_memory_gb: float | None = None
+    """Here a node's memory_gb is no reservation but a limit that somebody set: it is not raised."""
 
     def __init__(
         self,
@@ -55,13 +60,14 @@ class LocalSite:
         memory_gb: float | None = None,
         at_once: int | None = None,
         forerunner: Forerunner | None = None,
+        pin: bool = True,
     ) -> None:
         self.store = store
         self.memory_gb = memory_gb
         self._at_once = at_once
         usable = usable_cores()
         count = cores or len(usable)
-        self._pinned = count <= len(usable) and hasattr(os, "sched_setaffinity")
+        self._pinned = pin and count <= len(usable) and hasattr(os, "sched_setaffinity")
         self._cores = usable[:count] if self._pinned else list(range(count))
         self._free = list(self._cores)
         self._change = threading.Condition()
@@ -172,6 +178,9 @@ class LocalSite:
             outer.set_result(WorkResult.model_validate_json(inner.result()))
         except BaseException as error:  # noqa: BLE001 - whatever ended the worker becomes the node's error
             outer.set_exception(_translate(error, work))
+
+    def expect(self, asked: Resources, time_limit_s: float, count: int) -> None:
+        """Prepare nothing: workers start when there is work."""
 
     def cancel(self, future: Future[WorkResult]) -> None:
         """Kill the worker that runs a piece of work."""

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from physlab.errors import PhyslabError
-from physlab.model import Node, Work, WorkResult
+from physlab.model import Node, Resources, Work, WorkResult
 from physlab.sites.base import Affinity, Capacity
 from physlab.tools.execute import execute
 
@@ -20,6 +20,10 @@ class OfficeSite:
     """
 
     name = "lab"
+    closed = False
+    at_once: int | None = None
+    longest_s: float | None = None
+    most_memory_gb: float | None = None
 
     def __init__(self, answer: Callable[[str, Mapping[str, Any]], dict[str, Any]]) -> None:
         self._answer = answer
@@ -33,6 +37,9 @@ class OfficeSite:
         except PhyslabError as error:
             future.set_exception(error)
         return future
+
+    def expect(self, asked: Resources, time_limit_s: float, count: int) -> None:
+        """Prepare nothing."""
 
     def cancel(self, future: Future[WorkResult]) -> None:
         """Do nothing: a graph that runs inside is stopped by its own sites."""

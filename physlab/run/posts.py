@@ -1,0 +1,100 @@
+"""Where the nodes of a run go, and the threads that wait for them there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from physlab.errors import PhyslabError
+from physlab.model import Resources, RunRequest, Work, WorkResult
+from physlab.planning.again import FREE, Tries
+from physlab.planning.placement import place
+from physlab.planning.plan import PlannedNode
+from physlab.sites import Site
+from physlab.tools.prepare import time_limit_s
+
+
+@dataclass
+class Post:
+    """A node's place.
+
+    Attributes:
+        site: Where it runs.
+        reason: Why there.
+        tries: Its attempts.
+        limit_s: How long it may run [s].
+    """
+
+    site: Site
+    reason: str
+    tries: Tries
+    limit_s: float
+
+    @property
+    def retries(self) -> int:
+        """How often it may be tried again at most, for its own faults and for those of machines."""
+        return self.tries.retries + (FREE if self.site.at_once is not None else 0)
+
+    def arrive(self) -> None:
+        """Let the site know that it is to come."""
+        self.site.expect(self.tries.resources, self.limit_s, 1)
+
+    def leave(self) -> None:
+        """Let the site know that it is over."""
+        self.site.expect(self.tries.resources, self.limit_s, -1)
+
+    def run(self, work: Callable[[Resources], Work], stop: threading.Event) -> WorkResult:
+        """Run it once; a failure knows whether there will be another attempt.
+
+        Raises:
+            PhyslabError: It failed.
+        """
+        try:
+            return self.site.submit(work(self.tries.resources)).result()
+        except PhyslabError as error:
+            self.leave()
+            error.again = self.tries.again(error) and not stop.is_set()
+            self.arrive()
+            raise
+
+
+class Posts:
+    """Gives nodes their places.
+
+    Args:
+        sites: Where nodes may run; the first is this machine.
+        office: Answers the nodes that ask the lab itself.
+        request: How the run is to be carried out.
+    """
+
+    def __init__(self, sites: Sequence[Site], office: Site | None, request: RunRequest) -> None:
+        self.of: dict[str, Post] = {}
+        self._sites, self._office, self._request = sites, office, request
+        self._threads: dict[str, ThreadPoolExecutor] = {}
+
+    def start(self, node: PlannedNode, body: Callable[[PlannedNode, Post], None]) -> None:
+        """Give a node to the threads of its site: they wait for it, so each site has as many as it keeps busy."""
+        post = self.of[node.id] = self._post(node)
+        threads = self._threads.get(post.site.name)
+        if threads is None:
+            count = max(self._request.parallelism, post.site.at_once or 0)
+            threads = self._threads[post.site.name] = ThreadPoolExecutor(count, thread_name_prefix="node")
+        post.arrive()
+        threads.submit(body, node, post)
+
+    def close(self) -> None:
+        """Wait for the threads; what has not begun does not begin."""
+        for threads in self._threads.values():
+            threads.shutdown(wait=True, cancel_futures=True)
+
+    def _post(self, node: PlannedNode) -> Post:
+        asked, checked = node.checked.node.resources or Resources(), node.checked
+        limit_s = time_limit_s(checked.method, checked.prepared, asked.walltime_s)
+        if checked.method.asks_lab and self._office is not None:
+            return Post(self._office, "it asks the lab itself", Tries(asked, checked.node.retries), limit_s)
+        site, reason = place(checked.node, self._sites, self._request.offload_policy)
+        if site.longest_s is not None and asked.walltime_s is None:
+            limit_s = min(limit_s, site.longest_s)
+        return Post(site, reason, Tries(asked, checked.node.retries, site.most_memory_gb), limit_s)

@@ -1,0 +1,197 @@
+"""The crew of a cluster as the lab sees it: the foreman, and the pools of pilots that he keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Security
+
+from physlab.errors import CancelledError, ResourceError
+from physlab.model.job import JobResources
+from physlab.settings import SlurmSiteSettings
+from physlab.sites.slurm.link import Link
+from physlab.sites.slurm.pools import pilots_for
+
+FOREMAN = "physlab.sites.slurm.foreman"
+STARTS = 3
+"""So often a foreman that was lost is replaced in one run."""
+SETTLE_S = 0.05
+"""Changes of what is wanted are told to the foreman together, so long after the first [s]."""
+
+
+@dataclass
+class Pool:
+    """One kind of pilot: its number, what it asks of Slurm, the way to its scheduler, and its script for people."""
+
+    number: int
+    kind: JobResources
+    client: Client
+    script: str
+    told: int = 0
+
+
+class Crew:
+    """Starts a foreman when the first pool is needed, and another one when he is lost.
+
+    Args:
+        settings: The site's.
+        folder: Folder on the cluster.
+        token: Names the lab's process among the jobs of the queue.
+        comment: What the jobs are for.
+        broken: Told the numbers of pools that cannot work, and why.
+    """
+
+    def __init__(
+        self,
+        settings: SlurmSiteSettings,
+        folder: Path,
+        token: str,
+        comment: str,
+        broken: Callable[[set[int], str], None],
+    ) -> None:
+        self.settings, self._folder, self._token, self._comment = settings, folder, token, comment
+        self._broken = broken
+        own = Security.temporary()
+        self._certificate, self._key = own.tls_client_cert, own.tls_client_key
+        self._guard = threading.RLock()
+        self._pools: dict[JobResources, Pool] = {}
+        self._expected: Counter[JobResources] = Counter()  # cores that ready nodes want
+        self._excluded: set[str] = set()
+        self._link: Link | None = None
+        self._starts = 0
+        self._numbers = 0
+        self._teller: threading.Timer | None = None
+        self.closed = False
+
+    def pool(self, kind: JobResources) -> Pool:
+        """Return the pool of a kind, opened if there is none yet.
+
+        Raises:
+            ValidationError: Slurm would not take such a pilot; with its words.
+            ResourceError: The foreman cannot be started.
+        """
+        with self._guard:
+            if kind not in self._pools:
+                link = self._foreman()
+                self._numbers += 1
+                told = link.ask("open", number=self._numbers, kind=kind.model_dump(mode="json"))
+                client = Client(self._reach(told["address"]), security=self._security(), set_as_default=False,
+                                timeout=30, name="physlab")  # fmt: skip
+                self._pools[kind] = Pool(self._numbers, kind, client, told["script"])
+                self._tell()
+            return self._pools[kind]
+
+    def expect(self, kind: JobResources, cores: int) -> None:
+        """Learn that nodes that want so many cores more (or fewer) are ready for a kind of pilot."""
+        with self._guard:
+            self._expected[kind] += cores
+            if kind in self._pools and self._teller is None and not self.closed:
+                self._teller = threading.Timer(SETTLE_S, self._tell)
+                self._teller.daemon = True
+                self._teller.start()
+
+    def why(self, pool: Pool, pilot: str) -> dict[str, Any]:
+        """Return what became of a pilot that is gone, as a job's status; empty when nobody knows."""
+        with self._guard:
+            link = self._link
+        if link is None:
+            return {}
+        return link.ask("why", number=pool.number, pilot=pilot)
+
+    def exclude(self, machines: Sequence[str]) -> None:
+        """Send no more pilots to machines that failed."""
+        with self._guard:
+            self._excluded.update(machines)
+
+    def close(self) -> None:
+        """Cancel all jobs and end the foreman."""
+        self.closed = True
+        with self._guard:
+            link, self._link = self._link, None
+            pools, self._pools = list(self._pools.values()), {}
+        _leave(pools)
+        if link is not None:
+            link.close()
+
+    def _tell(self) -> None:
+        """Tell the foreman how many pilots of each kind are wanted."""
+        with self._guard:
+            self._teller = None
+            link = self._link
+            if link is None or self.closed:
+                return
+            for kind, pool in self._pools.items():
+                wanted = pilots_for(max(0, self._expected[kind]), kind, self.settings.max_pilots)
+                if wanted != pool.told:
+                    pool.told = wanted
+                    with contextlib.suppress(ResourceError):  # its end is noticed elsewhere
+                        link.tell("want", number=pool.number, pilots=wanted, exclude=sorted(self._excluded))
+
+    def _foreman(self) -> Link:
+        if self.closed:
+            raise CancelledError("The run was stopped.", hint="Start it again: finished nodes are kept.")
+        if self._link is None:
+            if self._starts == STARTS:
+                raise ResourceError(
+                    f"The foreman beside the cluster was lost {STARTS} times.", hint="Look at its host."
+                )
+            self._starts += 1
+            for name in ("distributed", "distributed.client"):
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what they have to say, we say
+            self._link = Link(self._command(), self._hello(), self._heard, self._lost)
+        return self._link
+
+    def _command(self) -> list[str]:
+        return [self.settings.python or sys.executable, "-P", "-m", FOREMAN]
+
+    def _reach(self, address: str) -> str:
+        return address
+
+    def _hello(self) -> dict[str, Any]:
+        site = self.settings
+        return {
+            "token": self._token, "folder": str(self._folder / "pilots"), "certificate": self._certificate,
+            "key": self._key, "python": site.python, "prologue": site.prologue, "interface": site.interface,
+            "idle_s": site.idle_s, "max_pilots": site.max_pilots, "comment": self._comment,
+        }  # fmt: skip
+
+    def _security(self) -> Security:
+        return Security(
+            tls_ca_file=self._certificate, tls_client_cert=self._certificate, tls_client_key=self._key,
+            require_encryption=True,
+        )  # fmt: skip
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        if event["event"] == "broken":
+            with self._guard:
+                for pool in self._pools.values():
+                    if pool.number == event["pool"]:
+                        pool.told = 0
+            self._broken({event["pool"]}, event["why"])
+
+    def _lost(self, said: str) -> None:
+        with self._guard:
+            self._link = None
+            pools, self._pools = list(self._pools.values()), {}
+        self._broken({pool.number for pool in pools}, said)
+        _leave(pools)
+
+
+def _leave(pools: Sequence[Pool]) -> None:
+    for pool in pools:
+        with contextlib.suppress(OSError, TimeoutError):
+            pool.client.close(timeout=2)
+
+
+def new_token() -> str:
+    """Return a name for a lab's process among the jobs of a queue."""
+    return secrets.token_hex(4)

@@ -1,0 +1,287 @@
+"""Work on its way to the pilots of a cluster and back: one attempt each, files by digest, losses explained."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import queue
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError as Cancelled
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed import Future as DaskFuture
+from distributed.scheduler import KilledWorker
+
+from physlab.errors import CancelledError, ComputationError, PhyslabError, ResourceError, StoreError, WorkerLostError
+from physlab.model import Work, WorkResult
+from physlab.model.job import JobStatus
+from physlab.settings import SlurmSiteSettings
+from physlab.sites.slurm import parcel, pilot
+from physlab.sites.slurm.crew import Crew, Pool, new_token
+from physlab.sites.slurm.link import unfold
+from physlab.sites.slurm.pools import pool_for
+from physlab.store.blobs import Blobs
+
+BATCH = 256
+
+
+@dataclass(eq=False)
+class _Errand:
+    """One piece of work on its way."""
+
+    work: Work
+    pool: Pool
+    outer: Future[WorkResult]
+    inner: DaskFuture | None = None
+
+
+class Dispatcher:
+    """Sends work to pilots.
+
+    Only the result of the attempt that is waited for counts: one that comes from a pilot given up for lost is not
+    listened to.
+
+    Args:
+        name: What the lab calls the site.
+        settings: `[sites.slurm.NAME]`.
+        store: The lab's store.
+        folder: Folder on the cluster.
+        comment: What the jobs are for, for the administrators.
+        share: False lets everything travel, even where the store can be reached.
+    """
+
+    def __init__(
+        self, name: str, settings: SlurmSiteSettings, store: Path, folder: Path, *, comment: str = "",
+        share: bool = True,
+    ) -> None:  # fmt: skip
+        self.name, self.settings, self.store, self.folder = name, settings, store, folder
+        self.crew = Crew(settings, folder, new_token(), comment, self._broken)
+        self._mark = secrets.token_hex(16) if share else ""
+        self._numbers = itertools.count(1)
+        self._guard = threading.Lock()
+        self._errands: set[_Errand] = set()
+        self._arrived: queue.SimpleQueue[tuple[_Errand, DaskFuture] | None] = queue.SimpleQueue()
+        self._receiver: threading.Thread | None = None
+        self._after = ThreadPoolExecutor(4, thread_name_prefix=f"{name}-after")
+
+    def submit(self, work: Work) -> Future[WorkResult]:
+        """Send a piece of work to a pilot."""
+        outer: Future[WorkResult] = Future()
+        outer.set_running_or_notify_cancel()
+        try:
+            self._begin()
+            pool = self.crew.pool(pool_for(work.resources, work.time_limit_s, self.settings))
+            errand = _Errand(work, pool, outer)
+            with self._guard:
+                self._errands.add(errand)
+            self._send(errand)
+        except PhyslabError as error:
+            outer.set_exception(error)
+        return outer
+
+    def cancel(self, future: Future[WorkResult]) -> None:
+        """Stop waiting for a piece of work; its pilot lets go of it if it has not begun."""
+        with self._guard:
+            errand = next((item for item in self._errands if item.outer is future), None)
+        if errand is not None:
+            if errand.inner is not None:
+                errand.inner.cancel(force=True)
+            self._finish(errand, _stopped(errand.work.label))
+
+    def script(self, work: Work) -> str:
+        """Return the script of the pilot that would run the work."""
+        return self.crew.pool(pool_for(work.resources, work.time_limit_s, self.settings)).script
+
+    def close(self) -> None:
+        """Cancel what runs and all pilots, and wait for both."""
+        self.crew.closed = True
+        with self._guard:
+            left = list(self._errands)
+        for errand in left:
+            self._finish(errand, _stopped(errand.work.label))
+        self.crew.close()
+        if self._receiver is not None:
+            self._arrived.put(None)
+            self._receiver.join()
+        self._after.shutdown(cancel_futures=True)
+        if self._mark:
+            (self.store / "marks" / self._mark).unlink(missing_ok=True)
+
+    # --- there and back ---------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        with self._guard:
+            if self._receiver is not None:
+                return
+            if self._mark:  # a pilot that can read it has the lab's own store before it
+                (self.store / "marks").mkdir(exist_ok=True)
+                (self.store / "marks" / self._mark).write_text(self._mark)
+            self._receiver = threading.Thread(target=self._receive, name=f"{self.name}-results", daemon=True)
+            self._receiver.start()
+
+    def _send(self, errand: _Errand, worker: str | None = None) -> None:
+        if self.crew.closed:
+            raise _stopped(errand.work.label)
+        work, pool = errand.work, errand.pool
+        order = json.dumps({
+            "work": work.model_dump(mode="json"), "cores": pool.kind.cpus, "walltime_s": pool.kind.walltime_s,
+            "store": {"path": work.store, "mark": self._mark, "folder": str(self.folder / "store")},
+        })  # fmt: skip
+        wishes: dict[str, Any] = {"workers": [worker], "allow_other_workers": True} if worker else {}
+        if work.resources.cpu > 1:
+            wishes["resources"] = {"cores": work.resources.cpu}
+        name = f"{work.label}-{work.attempt}-{next(self._numbers)}"
+        errand.inner = inner = pool.client.submit(pilot.perform, order, key=name, pure=False, retries=0, **wishes)
+        inner.add_done_callback(lambda done: self._arrived.put((errand, done)))
+
+    def _receive(self) -> None:
+        """Take results as they come, many with one question."""
+        while (first := self._arrived.get()) is not None:
+            batch = [first]
+            while len(batch) < BATCH and not self._arrived.empty():
+                item = self._arrived.get()
+                if item is None:
+                    return
+                batch.append(item)
+            by_pool: dict[int, list[tuple[_Errand, DaskFuture]]] = {}
+            for errand, done in batch:
+                if done.status == "finished":
+                    by_pool.setdefault(errand.pool.number, []).append((errand, done))
+                else:
+                    self._later(self._take_failure, errand, done)
+            for group in by_pool.values():
+                self._take(group)
+
+    def _take(self, group: list[tuple[_Errand, DaskFuture]]) -> None:
+        client = group[0][0].pool.client
+        try:
+            replies = client.gather([done for _, done in group])
+        except (KilledWorker, Cancelled, OSError, TimeoutError):  # a pilot was lost with its results
+            for errand, done in group:
+                self._later(self._take_failure, errand, done)
+            return
+        for (errand, done), reply in zip(group, replies, strict=True):
+            done.release()
+            if reply.get("need") or reply.get("kept"):
+                self._later(self._take_reply, errand, reply)
+            else:
+                self._take_reply(errand, reply)
+
+    def _later(self, work: Callable[..., None], *arguments: Any) -> None:
+        if not self.crew.closed:
+            self._after.submit(work, *arguments)
+
+    def _take_reply(self, errand: _Errand, reply: dict[str, Any]) -> None:
+        try:
+            if "need" in reply:
+                for digest in reply["need"]:
+                    self._bring(errand, reply, digest)
+                return self._send(errand, reply["worker"])
+            if "error" in reply:
+                raise unfold(reply)
+            self._finish(errand, self._unpacked(errand, reply))
+        except PhyslabError as error:
+            self._finish(errand, error)
+        except OSError as error:  # the pilot went away in the middle of a transfer
+            self._finish(errand, _gone(errand.work, str(error)))
+
+    def _take_failure(self, errand: _Errand, done: DaskFuture) -> None:
+        if errand.outer.done():
+            return
+        if done.status == "cancelled":
+            return self._finish(errand, _stopped(errand.work.label))
+        try:
+            error = done.exception(timeout=60)
+        except TimeoutError as late:
+            error = late
+        try:
+            self._finish(errand, self._explained(errand, error))
+        except PhyslabError as trouble:
+            self._finish(errand, _gone(errand.work, trouble.message))
+
+    def _unpacked(self, errand: _Errand, reply: dict[str, Any]) -> WorkResult:
+        blobs = Blobs(self.store)
+        for digest, data in reply["blobs"].items():
+            found, _ = blobs.put(data)
+            if found != digest.removeprefix("sha256:"):
+                raise StoreError(f"What came back as {digest[:19]}… is {found[:12]}….", hint="Run again.")
+        for digest in reply["kept"]:
+            self._fetch(errand, reply, digest, blobs)
+        result = WorkResult.model_validate_json(reply["result"])
+        seen = {"pilot": reply["pilot"], "memory_mb": reply["memory_mb"]}
+        return result.model_copy(update={"meta": {**result.meta, **{k: v for k, v in seen.items() if v is not None}}})
+
+    def _bring(self, errand: _Errand, reply: dict[str, Any], digest: str) -> None:
+        """Bring a file to the cluster, piece by piece."""
+        name, start, store = secrets.token_hex(8), 0, reply["store"]
+        while data := parcel.read_piece(str(self.store), digest, start):
+            _there(errand.pool, reply["worker"], parcel.write_piece, store, name, start, data)
+            start += len(data)
+        if not start:
+            _there(errand.pool, reply["worker"], parcel.write_piece, store, name, 0, b"")
+        _there(errand.pool, reply["worker"], parcel.finish, store, name, digest)
+
+    def _fetch(self, errand: _Errand, reply: dict[str, Any], digest: str, blobs: Blobs) -> None:
+        if not blobs.path(digest).exists():
+            where = reply["worker"], parcel.read_piece, reply["store"], digest
+            parcel.fetch(blobs, digest, lambda start: bytes(_there(errand.pool, *where, start)), secrets.token_hex(8))
+
+    # --- what went wrong --------------------------------------------------------------------------------------------
+
+    def _explained(self, errand: _Errand, error: BaseException | None) -> PhyslabError:
+        """Return why a piece of work came to nothing, in Slurm's words where its pilot was lost."""
+        work = errand.work
+        if not isinstance(error, KilledWorker):
+            return ComputationError(f"{work.label}: {type(error).__name__}: {error}.", hint="Please report this fault.")
+        told = self.crew.why(errand.pool, str(getattr(error.last_worker, "name", "")))
+        if not told:
+            return _gone(work, "nobody knows what became of its pilot")
+        status = JobStatus.model_validate(told)
+        if status.state in ("node_fail", "out_of_memory"):
+            self.crew.exclude(status.machines if status.state == "node_fail" else ())
+        place = f"{self.name}, job {status.job_id}" + (f" on {', '.join(status.machines)}" if status.machines else "")
+        return WorkerLostError(
+            f"{work.label}: its pilot ended as {status.state} ({status.reason}; {place}).",
+            hint="It is run again where that may help; see the attempts in the record.",
+            details={
+                "ended": "worker_lost" if status.state == "failed" else status.state, "reason": status.reason,
+                "job": status.job_id, "machines": list(status.machines), "memory_mb": status.memory_mb,
+                "site": self.name,
+            },
+        )  # fmt: skip
+
+    def _broken(self, pools: set[int], why: str) -> None:
+        """End all work of pools that cannot work."""
+        with self._guard:
+            left = [errand for errand in self._errands if errand.pool.number in pools]
+        for errand in left:
+            self._finish(errand, ResourceError(f"{errand.work.label}: {why}", hint=f"physlab site check {self.name}"))
+
+    def _finish(self, errand: _Errand, result: WorkResult | PhyslabError) -> None:
+        with self._guard:
+            self._errands.discard(errand)
+            if errand.outer.done():
+                return
+            if isinstance(result, WorkResult):
+                errand.outer.set_result(result)
+            else:
+                errand.outer.set_exception(result)
+
+
+def _there(pool: Pool, worker: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a pilot, beside what it runs."""
+    answers = pool.client.run(function, *arguments, workers=[worker], on_error="raise")
+    return answers[worker]
+
+
+def _gone(work: Work, why: str) -> WorkerLostError:
+    return WorkerLostError(f"{work.label} was lost: {why}.", details={"ended": "worker_lost"})
+
+
+def _stopped(what: str) -> CancelledError:
+    return CancelledError(f"{what} was stopped.", hint="Start it again: finished nodes are kept.")

@@ -1,0 +1,316 @@
+"""The foreman: the process beside a cluster that starts pilots for a lab, watches them and replaces the lost ones.
+
+    python -m physlab.sites.slurm.foreman
+
+It takes one JSON object a line on standard input and answers on standard output, so it can run on this machine, behind
+ssh, or in a job of its own behind srun. When its input ends, by a word or because the lab's process died, it cancels
+all its jobs and ends. For each kind of pilot it keeps one `dask_jobqueue.SLURMCluster`; its scheduler hands out nodes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed.core import Status
+
+from physlab.errors import PhyslabError, ResourceError
+from physlab.model import Model
+from physlab.model.job import JobResources, JobStatus
+from physlab.sites.slurm import states
+from physlab.sites.slurm.client import SlurmClient, run_here
+from physlab.sites.slurm.pilots import PilotCluster
+
+TICK_S = 0.5
+CALM_S = 8.0
+"""So often the queue is asked while nothing happens; while pilots start or are missed, at each tick."""
+STILLBORN = 3
+"""So many pilots of one kind that end without ever having reported mean that none ever will."""
+HOPELESS = frozenset((
+    "PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed",
+    "QOSNotAllowed", "DependencyNeverSatisfied", "JobHeldAdmin", "AssocMaxWallDurationPerJobLimit",
+    "QOSMaxWallDurationPerJobLimit", "AssocMaxMemPerJob", "QOSMaxMemoryPerJob", "AssocMaxCpuPerJobLimit",
+))  # fmt: skip
+"""Reasons of waiting that do not pass by themselves."""
+DASK = {
+    "distributed.scheduler.allowed-failures": 0,  # the lab decides what is tried again, and for which reason
+    "distributed.scheduler.worker-ttl": "60s",
+    "distributed.scheduler.work-stealing": False,
+    "distributed.deploy.lost-worker-timeout": "1h",  # replacing is the foreman's
+    "distributed.comm.timeouts.tcp": "30s",
+    "distributed.admin.tick.limit": "60s",
+    "distributed.scheduler.http.routes": [],
+}
+
+
+class Hello(Model):
+    """The first line: what the foreman needs to know.
+
+    Attributes:
+        token: Names this lab's process among the jobs of the queue.
+        folder: Folder of the pilots.
+        certificate: PEM of the connection's certificate, which is its own authority.
+        key: PEM of its key.
+        python: Python on the nodes.
+        prologue: Shell lines before a pilot begins.
+        interface: Network interface that nodes reach this side by.
+        idle_s: A pilot without work ends after so long [s].
+        max_pilots: Pilots at once.
+        comment: For the administrators.
+    """
+
+    token: str
+    folder: Path
+    certificate: str
+    key: str
+    python: str | None = None
+    prologue: tuple[str, ...] = ()
+    interface: str | None = None
+    idle_s: float = 30.0
+    max_pilots: int = 8
+    comment: str = ""
+
+
+class Pool:
+    """The pilots of one kind."""
+
+    def __init__(self, cluster: PilotCluster) -> None:
+        self.cluster = cluster
+        self.wanted = 0
+        self.seen: set[str] = set()  # pilots that have reported
+        self.ended: dict[str, JobStatus] = {}
+        self.stillborn = 0
+        self.broken = ""
+        self.idle: dict[str, float] = {}  # since when a pilot has had no work
+        self.waits_for = ""
+
+    def jobs(self) -> dict[str, str]:
+        """Return the job of each pilot that was accepted."""
+        return {name: job.job_id for name, job in self.cluster.workers.items() if job.job_id}
+
+    def reporting(self) -> dict[str, Any]:
+        """Return the pilots that are connected, as Dask's scheduler sees them."""
+        return {str(state.name): state for state in self.cluster.scheduler.workers.values()}
+
+    def live(self) -> list[str]:
+        """Return the pilots that take work, or will."""
+        closing = {name for name, state in self.reporting().items() if state.status is not Status.running}
+        return [name for name in self.cluster.worker_spec if name not in closing]
+
+
+class Foreman:
+    """Keeps the pools.
+
+    Args:
+        hello: What to know.
+    """
+
+    def __init__(self, hello: Hello) -> None:
+        self.hello = hello
+        self.pools: dict[int, Pool] = {}
+        self.client = SlurmClient(run_here())
+        self._asked_at = 0.0
+
+    async def open(self, number: int, kind: dict[str, Any]) -> dict[str, Any]:
+        """Begin a pool; a kind of pilot that the scheduler would refuse is an error at once."""
+        cluster = PilotCluster(self.hello, number, JobResources.model_validate(kind))
+        await asyncio.to_thread(cluster.check)
+        await cluster
+        self.pools[number] = Pool(cluster)
+        return {"address": cluster.scheduler.address, "script": cluster.shown_script()}
+
+    async def want(self, number: int, pilots: int, exclude: list[str]) -> dict[str, Any]:
+        """Learn how many pilots a pool shall have, and which machines have failed."""
+        pool = self.pools[number]
+        pool.wanted = pilots
+        pool.cluster.exclude(exclude)
+        await self._scale(pool)
+        return {}
+
+    async def why(self, number: int, pilot: str) -> dict[str, Any]:
+        """Say what became of a pilot that is gone."""
+        pool = self.pools[number]
+        for _ in range(20):  # the accounts lag behind the fact
+            if pilot in pool.ended:
+                break
+            job = pool.jobs().get(pilot)
+            if job is None:
+                return {}
+            status = (await asyncio.to_thread(self.client.poll, {job: self.hello.folder}))[job]
+            if status.ended:
+                self._bury(pool, pilot, status)
+                break
+            await asyncio.sleep(0.5)
+        if pilot not in pool.ended:  # its job goes on, its worker does not
+            job = pool.jobs()[pilot]
+            self._bury(pool, pilot, JobStatus(job_id=job, state="failed", reason="its worker died"))
+            await asyncio.to_thread(self.client.cancel, [job])
+        await self._scale(pool)
+        return pool.ended[pilot].model_dump(mode="json")
+
+    async def tick(self) -> None:
+        """Look after all pools once."""
+        nervous = False
+        for pool in self.pools.values():
+            pool.seen |= set(pool.reporting())
+            nervous |= any(name not in pool.reporting() for name in pool.cluster.worker_spec)
+        now = time.monotonic()
+        if now - self._asked_at > (2 * TICK_S if nervous else CALM_S):
+            self._asked_at = now
+            await self._ask()
+        for pool in self.pools.values():
+            await self._scale(pool)
+
+    async def _ask(self) -> None:
+        jobs = {job: (pool, name) for pool in self.pools.values() for name, job in pool.jobs().items()}
+        if not jobs:
+            return
+        try:
+            answer = await asyncio.to_thread(self._queue, ",".join(jobs))
+        except PhyslabError:
+            return  # the scheduler is busy: ask again
+        gone = []
+        for job, (pool, name) in jobs.items():
+            status = answer.get(job)
+            if status is None or status.ended:
+                gone.append((job, pool, name))
+            elif status.state == "pending":
+                pool.waits_for = status.reason
+                if status.reason in HOPELESS:
+                    pool.broken = f"Slurm will not start pilots: {status.reason}."
+        if gone:
+            told = await asyncio.to_thread(self.client.poll, {job: self.hello.folder for job, _, _ in gone})
+            for job, pool, name in gone:
+                if told[job].ended:
+                    await self._fence(pool, name)
+                    self._bury(pool, name, told[job])
+
+    def _queue(self, jobs: str) -> dict[str, JobStatus]:
+        done = run_here()(("squeue", "-h", "-t", "all", "-j", jobs, "-o", states.SQUEUE), "")
+        if done.returncode and "Invalid job id" not in done.stderr:
+            raise ResourceError(f"squeue: {done.stderr.strip()[:300]}")
+        return {status.job_id: status for status in states.read_squeue(done.stdout)}
+
+    async def _fence(self, pool: Pool, name: str) -> None:
+        """Shut out a worker whose job is over for Slurm: its machine may only be cut off, and still compute."""
+        state = pool.reporting().get(name)
+        if state is not None:
+            await pool.cluster.scheduler.remove_worker(state.address, stimulus_id="its-job-is-over", safe=False)
+
+    def _bury(self, pool: Pool, name: str, status: JobStatus) -> None:
+        pool.ended[name] = status
+        pool.cluster.forget(name)
+        pool.idle.pop(name, None)
+        if name in pool.seen:
+            pool.stillborn = 0
+        elif status.state not in ("preempted", "node_fail", "cancelled"):
+            pool.stillborn += 1
+            if pool.stillborn >= STILLBORN:
+                said = pool.cluster.last_words(status.job_id)
+                pool.broken = f"Pilots end before they begin: {status.state} ({status.reason}). {said}"
+
+    async def _scale(self, pool: Pool) -> None:
+        if pool.cluster.refused:
+            pool.broken = pool.cluster.refused
+        if pool.broken:
+            if pool.wanted:
+                say({"event": "broken", "pool": pool.cluster.number, "why": pool.broken})
+                pool.wanted, pool.broken, pool.stillborn, pool.cluster.refused = 0, "", 0, ""
+            pool.cluster.retire(list(pool.cluster.worker_spec))
+            return
+        live = pool.live()
+        room = self.hello.max_pilots - sum(len(other.cluster.worker_spec) for other in self.pools.values())
+        if pool.wanted > len(live) and room > 0:
+            pool.cluster.add(min(room, pool.wanted - len(live)))
+        pool.cluster.retire(list(self._surplus(pool, live)))
+
+    def _surplus(self, pool: Pool, live: list[str]) -> Iterator[str]:
+        """Yield pilots that nobody has needed for a while, as many as are too many."""
+        now, reporting = time.monotonic(), pool.reporting()
+        for name in live:
+            state = reporting.get(name)
+            busy = len(live) <= pool.wanted if state is None else bool(state.processing)
+            if busy:
+                pool.idle.pop(name, None)
+            else:
+                pool.idle.setdefault(name, now)
+        old = [name for name in live if now - pool.idle.get(name, now) > self.hello.idle_s]
+        yield from sorted(old, key=lambda name: name in reporting)[: max(0, len(live) - pool.wanted)]
+
+    async def close(self) -> None:
+        """Cancel all jobs with one command and end the schedulers."""
+        jobs = [job for pool in self.pools.values() for job in pool.jobs().values()]
+        try:
+            await asyncio.to_thread(self.client.cancel, jobs)
+        finally:
+            for pool in self.pools.values():
+                await pool.cluster.dissolve()
+
+
+def say(message: dict[str, Any]) -> None:
+    """Write one line to the lab."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+async def serve() -> None:
+    """Be the foreman until the input ends."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 24)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, ended.set)
+    foreman = Foreman(Hello.model_validate_json(await reader.readline()))
+    say({"event": "ready"})
+
+    async def listen() -> None:
+        while line := await reader.readline():
+            lines.put_nowait(line.decode())
+        ended.set()
+
+    async def answer() -> None:
+        while True:
+            asked = json.loads(await lines.get())
+            tasks.add(task := asyncio.ensure_future(_answer(foreman, asked)))
+            task.add_done_callback(tasks.discard)
+
+    async def look_after() -> None:
+        while True:
+            await foreman.tick()
+            await asyncio.sleep(TICK_S)
+
+    tasks: set[asyncio.Future[None]] = set()
+    jobs = [asyncio.ensure_future(work()) for work in (listen, answer, look_after)]
+    await asyncio.wait([asyncio.ensure_future(ended.wait()), *jobs], return_when=asyncio.FIRST_COMPLETED)
+    for job in (*jobs, *tasks):
+        job.cancel()
+    await asyncio.gather(*jobs, *tasks, return_exceptions=True)
+    await foreman.close()
+
+
+async def _answer(foreman: Foreman, asked: dict[str, Any]) -> None:
+    try:
+        reply = await getattr(foreman, asked["do"])(**asked["with"])
+    except PhyslabError as error:
+        reply = {"error": error.as_reply(), "kind": type(error).__name__}
+    say({"id": asked["id"], **reply})
+
+
+def main() -> None:
+    """Run the foreman."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    dask.config.set(DASK)
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The inside of a pilot: a Dask worker in a Slurm job that runs nodes under the limits of a local site.
+
+It needs physlab and a folder, nothing else: no Prefect, no settings of the lab, no secret. What a node takes and gives
+travels by digest; where the lab's own store can be reached under its path, nothing travels at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from distributed import Reschedule, get_worker
+from distributed.core import Status
+
+from physlab.errors import PhyslabError
+from physlab.model import Work, WorkResult
+from physlab.sites.local import LocalSite, usable_cores
+from physlab.sites.slurm import memory
+from physlab.sites.slurm.parcel import INLINE_BYTES, given_digests, made_digests
+from physlab.store.blobs import Blobs
+
+CLOSE_S = 20.0
+"""A node must be over so long before the pilot's time is [s]."""
+
+
+class Pilot:
+    """Runs nodes in this job.
+
+    Args:
+        cores: Cores of the job.
+        walltime_s: Time limit of the job [s].
+    """
+
+    def __init__(self, cores: int, walltime_s: float) -> None:
+        self._cores = cores
+        self._ends = psutil.Process().create_time() + walltime_s
+        self._sites: dict[Path, LocalSite] = {}
+        self._guard = threading.Lock()
+        self._closing = False
+
+    def perform(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Run a piece of work.
+
+        Args:
+            order: The `work`, and the `store` of the lab as `path`, `mark` and the `folder` that stands for it here.
+
+        Returns:
+            `result` with `blobs` (digest → bytes) and `kept` (digests to be fetched); or `need`, the digests that must
+            be brought first; or `error`. Always `worker`, the address to fetch from, its `store`, and `pilot`.
+        """
+        work = Work.model_validate(order["work"])
+        if time.time() + work.time_limit_s + CLOSE_S > self._ends:
+            self._end()
+            raise Reschedule
+        root, shared = _store(order["store"])
+        blobs = Blobs(root)
+        missing = [] if shared else [digest for digest in given_digests(work) if not blobs.path(digest).exists()]
+        here = {"worker": get_worker().address, "pilot": str(get_worker().name), "store": str(root)}
+        if missing:
+            return {"need": missing, **here}
+        before = memory.oom_kills()
+        try:
+            result = self._site(root).submit(work.model_copy(update={"store": str(root)})).result()
+        except PhyslabError as error:
+            return {"error": _told(error, memory.oom_kills() > before), "kind": type(error).__name__, **here}
+        return {"memory_mb": memory.peak_mb(), **_packed(result, blobs, shared), **here}
+
+    def _site(self, root: Path) -> LocalSite:
+        with self._guard:
+            if root not in self._sites:
+                own = len(usable_cores()) == self._cores  # else the others are somebody else's
+                self._sites[root] = LocalSite(root, self._cores, pin=own)
+            return self._sites[root]
+
+    def _end(self) -> None:
+        """Take no more work, let what runs come to its end, then end the job."""
+        with self._guard:
+            if self._closing:
+                return
+            self._closing = True
+        worker = get_worker()
+
+        async def leave() -> None:
+            worker.status = Status.paused
+            while worker.state.executing_count:
+                await asyncio.sleep(0.2)
+            await worker.close_gracefully(reason="its time is over")
+
+        worker.loop.add_callback(leave)
+
+    def close(self) -> None:
+        """Stop what runs."""
+        for site in self._sites.values():
+            site.close()
+
+
+def _store(named: dict[str, str]) -> tuple[Path, bool]:
+    """Return the store to work with, and whether it is the lab's own."""
+    theirs, own = Path(named["path"]), Path(named["folder"])
+    mark = theirs / "marks" / named["mark"]
+    if named["mark"] and mark.is_file() and mark.read_text() == named["mark"]:
+        return theirs, True
+    Blobs(own).create()
+    return own, False
+
+
+def _told(error: PhyslabError, out_of_memory: bool) -> dict[str, Any]:
+    reply = error.as_reply()
+    if out_of_memory:
+        reply["message"] += " Its memory ran out."
+        reply["details"] = {**reply["details"], "ended": "out_of_memory", "memory_mb": memory.peak_mb()}
+    return reply
+
+
+def _packed(result: WorkResult, blobs: Blobs, shared: bool) -> dict[str, Any]:
+    """Return a result with the small ones of its files; the large ones are fetched."""
+    packed: dict[str, bytes] = {}
+    kept: dict[str, int] = {}
+    left = 0 if shared else INLINE_BYTES
+    for digest in () if shared else made_digests(result):
+        size = blobs.path(digest).stat().st_size
+        if size <= left:
+            packed[digest] = blobs.read(digest)
+            left -= size
+        else:
+            kept[digest] = size
+    return {"result": result.model_dump_json(), "blobs": packed, "kept": kept}
+
+
+_guard = threading.Lock()
+_pilot: Pilot | None = None
+
+
+def perform(order: str) -> dict[str, Any]:
+    """Run a piece of work in this pilot: the function that the Dask scheduler sends."""
+    global _pilot
+    given = json.loads(order)
+    with _guard:
+        if _pilot is None:
+            _pilot = Pilot(given["cores"], given["walltime_s"])
+    return _pilot.perform(given)
+
+
+def dask_teardown(worker: Any) -> None:
+    """Stop what runs when the worker ends."""
+    if _pilot is not None:
+        _pilot.close()

@@ -1,0 +1,185 @@
+"""The pilots of one kind: a `dask_jobqueue.SLURMCluster` that is told what to do and hides no refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dask_jobqueue.slurm import SLURMCluster, SLURMJob
+from distributed import Security
+from distributed.core import Status
+from distributed.deploy import Cluster
+
+from physlab.errors import ValidationError
+from physlab.model.job import JobResources
+from physlab.sites.slurm.client import run_here
+from physlab.sites.slurm.script import spell_time
+
+if TYPE_CHECKING:
+    from physlab.sites.slurm.foreman import Hello
+
+STAGGER_S = 20
+TAIL = 600
+
+
+class PilotJob(SLURMJob):  # type: ignore[misc]
+    """One pilot. A refused sbatch ends in the cluster's `refused`, not in a log that nobody reads."""
+
+    async def start(self) -> None:
+        """Submit it."""
+        try:
+            await super().start()
+        except RuntimeError as error:
+            said = str(error).partition("stderr:\n")[2].strip()
+            self.refused = f"sbatch refused a pilot: {' '.join(said.split())}"
+            self.status = Status.failed
+
+    refused = ""
+
+
+class PilotCluster(SLURMCluster):  # type: ignore[misc]
+    """A scheduler and the pilots that report to it; it lives in an event loop.
+
+    Args:
+        hello: What the foreman knows.
+        number: Of this kind of pilot.
+        kind: What a pilot asks of Slurm.
+    """
+
+    job_cls = PilotJob
+
+    def __init__(self, hello: Hello, number: int, kind: JobResources) -> None:
+        self.hello, self.number, self.kind = hello, number, kind
+        self.logs = hello.folder / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        security = Security(
+            tls_ca_file=hello.certificate, tls_scheduler_cert=hello.certificate, tls_scheduler_key=hello.key,
+            tls_worker_cert=hello.certificate, tls_worker_key=hello.key, tls_client_cert=hello.certificate,
+            tls_client_key=hello.key, require_encryption=True,
+        )  # fmt: skip
+        host = {"interface": hello.interface} if hello.interface else {}
+        super().__init__(
+            asynchronous=True, security=security, name=f"pilot-{hello.token}-{number}", silence_logs=False,
+            scheduler_options={"dashboard": False, "dashboard_address": ":0", **host},
+            interface=hello.interface, protocol="tls://", **self._job_options(),
+        )  # fmt: skip
+
+    def _job_options(self) -> dict[str, Any]:
+        kind, hello = self.kind, self.hello
+        lifetime = int((kind.walltime_s or 3600) - 2 * STAGGER_S)
+        return {
+            "cores": kind.cpus, "processes": 1, "memory": f"{(kind.memory_mb or 1024) * 2**20}B", "nanny": False,
+            "job_mem": f"{kind.memory_mb}M" if kind.memory_mb else None, "job_name": self._job_name,
+            "queue": kind.partition, "account": kind.account, "walltime": spell_time(kind.walltime_s or 3600),
+            "python": f"exec {shlex.quote(hello.python or sys.executable)} -P", "death_timeout": 60,
+            "local_directory": "${TMPDIR:-/tmp}", "log_directory": str(self.logs),
+            "job_directives_skip": ["-n 1"], "job_extra_directives": list(self._directives()),
+            "job_script_prologue": [*hello.prologue, *self._credentials()],
+            "worker_extra_args": [
+                "--preload", "physlab.sites.slurm.pilot", "--resources", f"cores={kind.cpus}", "--no-dashboard",
+                "--lifetime", f"{lifetime}s", "--lifetime-stagger", f"{STAGGER_S}s",
+            ],
+        }  # fmt: skip
+
+    @property
+    def _job_name(self) -> str:
+        return f"physlab-pilot-{self.hello.token}"
+
+    def _directives(self, exclude: tuple[str, ...] = ()) -> list[str]:
+        kind = self.kind
+        words = [f"--nodes={kind.nodes}", "--ntasks-per-node=1", "--no-requeue", "--open-mode=append"]
+        words += [f"--gres=gpu:{kind.gpus}"] if kind.gpus else []
+        words += [f"--{name}={shlex.quote(value)}" for name in ("qos", "constraint") if (value := getattr(kind, name))]
+        words += [f"--comment={shlex.quote(self.hello.comment)}"] if self.hello.comment else []
+        excluded = sorted({*kind.exclude, *exclude})
+        return words + ([f"--exclude={','.join(excluded)}"] if excluded else [])
+
+    def _credentials(self) -> list[str]:
+        """Return the lines that give a pilot the connection's key: in the job's own environment, in no file of ours."""
+        name = "export DASK_DISTRIBUTED__COMM__"
+        certificate, key = shlex.quote(self.hello.certificate), shlex.quote(self.hello.key)
+        return [
+            f"{name}REQUIRE_ENCRYPTION=True", f"{name}TLS__CA_FILE={certificate}",
+            f"{name}TLS__WORKER__CERT={certificate}", f"{name}TLS__WORKER__KEY={key}",
+            "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]' OMP_NUM_THREADS=1",
+        ]  # fmt: skip
+
+    def _get_worker_security(self, security: Security) -> None:
+        """Write no key file: pilots find the key in their environment."""
+
+    def _update_worker_status(self, op: str, msg: Any) -> None:
+        """Only note it: what becomes of a lost pilot is the foreman's to decide."""
+        Cluster._update_worker_status(self, op, msg)
+
+    def shown_script(self) -> str:
+        """Return the job's script for people: without the key."""
+        return str(self.job_script()).replace(self.hello.key, "…").replace(self.hello.certificate, "…")
+
+    def check(self) -> None:
+        """Ask Slurm whether it would take a pilot.
+
+        Raises:
+            ValidationError: It would not; with its words.
+        """
+        done = run_here()(("sbatch", "--test-only"), self.job_script())
+        if done.returncode:
+            said = " ".join(done.stderr.split())[:500]
+            raise ValidationError(f"Slurm refuses pilots of this kind: {said}", hint="`sinfo` shows what there is.")
+
+    @property
+    def refused(self) -> str:
+        """Why sbatch refused a pilot, empty if it did not."""
+        return next((job.refused for job in self.workers.values() if job.refused), "")
+
+    @refused.setter
+    def refused(self, text: str) -> None:
+        for name in [name for name, job in self.workers.items() if job.refused]:
+            self.forget(name)
+
+    def exclude(self, machines: list[str]) -> None:
+        """Let later pilots avoid machines."""
+        self._job_kwargs["job_extra_directives"] = self._directives(tuple(machines))
+
+    def add(self, count: int) -> None:
+        """Submit so many pilots more."""
+        for _ in range(count):
+            self.worker_spec.update(self.new_worker_spec())
+        self._settle()
+
+    def retire(self, names: list[str]) -> None:
+        """End pilots."""
+        for name in names:
+            self.worker_spec.pop(name, None)
+        if names:
+            self._settle()
+
+    def forget(self, name: str) -> None:
+        """Strike out a pilot whose job is over."""
+        self.worker_spec.pop(name, None)
+        job = self.workers.pop(name, None)
+        if job is not None:
+            job.status = Status.closed
+
+    def _settle(self) -> None:
+        task = asyncio.ensure_future(self._correct_state())
+        self._futures.add(task)
+        task.add_done_callback(self._futures.discard)
+
+    def last_words(self, job_id: str) -> str:
+        """Return the end of what a pilot wrote."""
+        for path in sorted(self.logs.glob(f"*{job_id}.err")):
+            text = Path(path).read_text(errors="replace").strip()
+            if text:
+                return f"The end of its log: {text[-TAIL:]}"
+        return ""
+
+    async def dissolve(self) -> None:
+        """End the scheduler; the jobs are cancelled already."""
+        self.worker_spec.clear()
+        self.workers.clear()
+        for job in self._created:
+            job.status = Status.closed
+        await self.close()
