@@ -110,6 +110,12 @@ class JobParams(Params):
     artifacts_path: str = Field(".", description="What to keep: a file or folder inside the job's folder.")
     after: list[str] = Field([], description="Ids of jobs that must have succeeded before it starts.")
     throttle: int | None = Field(None, ge=1, description="With jobs: how many of an array run at once.")
+    retries: int = Field(
+        0, ge=0, le=10, description="How often a failed job is submitted again, or given what it lacks."
+    )
+    most_time: str | float | None = Field(
+        None, description="With retries: a job that ran too long gets more time, at most this, such as 12:00:00."
+    )
     stream_logs: bool = Field(True, description="Say each line of the log as it appears.")
     wait: bool = Field(True, description="Wait for the end; false returns when it is accepted: `physlab job fetch`.")
     timeout_sec: float = Field(3600, ge=60, le=86_400, description="How long to wait for its end [s].")

@@ -121,10 +121,10 @@ def test_a_job_starts_after_others(lab: Lab, near: SlurmCluster, tmp_path: Path)
 def test_waiting_ends_and_the_job_goes_on(
     lab: Lab, near: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from physlab.service.jobs import answer
+    from physlab.service.jobs import persist
 
-    asked = answer.watch
-    monkeypatch.setattr(answer, "watch", lambda cluster, jobs, timeout_s, **more: asked(cluster, jobs, 1.0, **more))
+    asked = persist.watch
+    monkeypatch.setattr(persist, "watch", lambda cluster, jobs, timeout_s, **more: asked(cluster, jobs, 1.0, **more))
     with pytest.raises(TimeLimitError, match=r"did not end within 1 s; it is (running|pending)"):
         call(lab, tmp_path, tool="job_submit", job_spec={"command": ["sleep", "300"]})
     assert list(near.queue().values()) == ["RUNNING"] or list(near.queue().values()) == ["PENDING"]

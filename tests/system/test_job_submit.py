@@ -155,6 +155,8 @@ def test_a_dry_run_shows_the_script_and_submits_nothing(lab: Lab, tmp_path: Path
     ({"jobs": [{"command": ["true"], "colour": 1}]}, "jobs.0.colour"),
     ({"jobs": [{"command": ["true"]}, {}]}, "either a command or a script"),
     ({"job_spec": {"command": ["true"]}, "after": ["x; rm"]}, "after.0 = 'x; rm'"),
+    ({"job_spec": {"command": ["true"]}, "most_time": "soon"}, "most_time = 'soon' is no time"),
+    ({"job_spec": {"command": ["true"]}, "retries": 11}, "retries = 11"),
     ({"job_spec": {"command": ["true"]}, "site": "nowhere"}, "no cluster 'nowhere'"),
     ({"job_spec": {"command": ["true"], "resources": {"cpus": 2, "colour": 3}}}, "resources knows no 'colour'"),
     ({"job_spec": {"command": ["true"], "resources": {"memory": "much"}}}, "memory = 'much' is no size"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, TimeoutExpired
 
 import pytest
 
@@ -142,6 +142,53 @@ def test_without_accounts_the_jobs_own_record_tells(run: Counted, tmp_path: Path
     (place / "exit_status").unlink()
     [status] = client.poll(jobs).values()
     assert status.state == "unknown"
+
+
+def test_a_scheduler_command_that_hangs_is_left_alone(run: Counted, tmp_path: Path) -> None:
+    client, place = SlurmClient(run), folder(tmp_path, "job")
+    jobs = {client.submit(command("sh", "-c", "exit 6"), place): place}
+    wait(client, jobs)
+    inner = run.inner
+
+    def hangs(words: Sequence[str], stdin: str) -> CompletedProcess[str]:
+        if words[0] in ("sacct", "squeue"):
+            raise TimeoutExpired(words, 60)
+        return inner(words, stdin)
+
+    run.inner = hangs
+    run.calls.clear()
+    for _ in range(3):
+        [status] = client.poll(jobs).values()
+        assert (status.state, status.exit_code) == ("failed", 6)
+    assert (run.calls.count("sacct"), run.calls.count("squeue")) == (1, 1), "not asked again at each look"
+    assert client.find({"token": place}, 60) == {"token": next(iter(jobs))}, "the job itself knows who it is"
+    assert client.find({"other": tmp_path}, 60) is None, "nothing follows from silence"
+
+
+@pytest.mark.parametrize(
+    "garbage", ["", "\0\xff|||\n", "1|RUNNING", "slurm_load_jobs error: Socket timed out", "|" * 40]
+)
+def test_garbage_breaks_no_polling(run: Counted, tmp_path: Path, garbage: str) -> None:
+    client, place = SlurmClient(run), folder(tmp_path, "job")
+    jobs = {client.submit(command("sh", "-c", "exit 0"), place): place}
+    wait(client, jobs)
+    for broken in ({"squeue"}, {"sacct"}, {"squeue", "sacct"}):
+        run.broken = dict.fromkeys(broken, garbage)
+        [status] = client.poll(jobs).values()
+        assert (status.state, status.exit_code) == ("completed", 0), broken
+    run.broken = dict.fromkeys(("squeue", "sacct", "grep", "sinfo", "scontrol"), garbage)
+    assert client.poll(jobs).popitem()[1].state == "unknown"
+    assert client.largest_memory_mb() is None and client.longest_array() == 1000
+
+
+def test_accounts_that_missed_an_end(run: Counted, tmp_path: Path) -> None:
+    client, place = SlurmClient(run), folder(tmp_path, "job")
+    jobs = {client.submit(command("sh", "-c", "exit 2"), place): place}
+    wait(client, jobs)
+    [job_id] = jobs
+    run.broken = {"squeue": "", "sacct": f"{job_id}|RUNNING|0:0|n1|5|00:01|\n"}
+    [status] = client.poll(jobs).values()
+    assert (status.state, status.exit_code, status.reason) == ("failed", 2, "its own record")
 
 
 def test_an_array_is_accepted_at_once_and_its_elements_are_jobs(run: Counted, tmp_path: Path) -> None:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from physlab.errors import ComputationError, PhyslabError, ValidationError
+from physlab.errors import ValidationError
 from physlab.lab import Lab
 from physlab.model.job import JobStatus
 from physlab.service.jobs.cluster import Cluster, open_cluster
-from physlab.service.jobs.finish import failure, finish, measured, result
+from physlab.service.jobs.finish import measured, result
 from physlab.service.jobs.ledger import KnownJob
+from physlab.service.jobs.persist import Policy, persist
 from physlab.service.jobs.request import read_request
 from physlab.service.jobs.submit import Asked, new_token, submit_many, submit_one
-from physlab.service.jobs.watch import Say, watch
+from physlab.service.jobs.watch import Say
 from physlab.service.jobs.workflow import read_workflow, run_workflow, workflow_scripts
 from physlab.sites.slurm import batch_script
+from physlab.sites.slurm.states import seconds
 
 _log = logging.getLogger("physlab.job")
-SINGLE = ("job_spec", "script", "artifacts", "name", "after", "retries")
+SINGLE = ("job_spec", "script", "artifacts", "name", "after")
 SAID = JobStatus(job_id="", state="pending", reason="it was accepted")
 
 
@@ -57,75 +59,55 @@ def _log_line(line: str) -> None:
 
 
 def _answer_one(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say | None) -> dict[str, Any]:
-    asked = read_request(params, base_dir)
+    asked, policy = read_request(params, base_dir), _policy(params)
     with open_cluster(lab, params.get("site")) as cluster:
         if params.get("dry_run"):
             return _shown(cluster, [asked])
         started = time.monotonic()
-        job = submit_one(lab, cluster, asked)
-        if not params.get("wait", True):
-            return result(cluster, job, SAID) | {"meta": measured(cluster, job, SAID)}
-        status = watch(cluster, [job], params["timeout_sec"], say=say)[job.folder]
-        job = finish(lab, cluster, job, status)
-        if status.state != "completed":
-            raise failure(cluster, job, status)
+        job, status = submit_one(lab, cluster, asked), SAID
+        if params.get("wait", True):
+            [(job, status)] = persist(lab, cluster, [asked], [job], policy, params["timeout_sec"], say)
         meta = measured(cluster, job, status) | {"duration_ms": (time.monotonic() - started) * 1e3}
         return result(cluster, job, status) | {"meta": meta}
 
 
 def _answer_jobs(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say | None) -> dict[str, Any]:
-    shared = {name: params[name] for name in ("resources", "artifacts_path") if params.get(name) is not None}
-    asked = [
-        read_request({**shared, **item, "resources": {**shared.get("resources", {}), **(item.get("resources") or {})}},
-                     base_dir, f"jobs.{index}")
-        for index, item in enumerate(params["jobs"])
-    ]  # fmt: skip
+    asked, policy = list(_read_jobs(params, base_dir)), _policy(params)
     with open_cluster(lab, params.get("site")) as cluster:
         if params.get("dry_run"):
             return _shown(cluster, asked)
         started = time.monotonic()
         jobs = submit_many(lab, cluster, asked, throttle=params.get("throttle"))
-        statuses = dict.fromkeys([job.folder for job in jobs], SAID)
+        told = [(job, SAID) for job in jobs]
         if params.get("wait", True):
-            jobs, statuses = _wait_for(lab, cluster, jobs, params["timeout_sec"], say)
-        return told_together(cluster, jobs, statuses) | {
-            "meta": {"backend": "slurm", "site": cluster.name, "duration_ms": (time.monotonic() - started) * 1e3}
-        }
+            told = persist(lab, cluster, asked, jobs, policy, params["timeout_sec"], say)
+        return told_together(cluster, told) | {"meta": _meta(cluster, started)}
 
 
-def _wait_for(
-    lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob], timeout_s: float, say: Say | None
-) -> tuple[list[KnownJob], dict[Path, JobStatus]]:
-    done: dict[Path, KnownJob] = {}
-    unmade: dict[Path, PhyslabError] = {}
-
-    def end(job: KnownJob, status: JobStatus) -> None:
-        try:
-            done[job.folder] = finish(lab, cluster, job, status)
-        except ComputationError as error:
-            unmade[job.folder] = error
-
-    statuses = watch(cluster, jobs, timeout_s, say=say, on_end=end)
-    if unmade:
-        folder, error = next(iter(unmade.items()))
-        raise ComputationError(f"{folder.name}: {error.message}", hint=error.hint)
-    jobs = [done[job.folder] for job in jobs]
-    failed = [job for job in jobs if statuses[job.folder].state != "completed"]
-    if failed:
-        first = failure(cluster, failed[0], statuses[failed[0].folder])
-        raise type(first)(
-            f"{len(failed)} of {len(jobs)} jobs did not succeed. The first: {first.message}",
-            hint=f"What the others made is kept: physlab job list. {first.hint}",
-            details={"jobs": {job.job_id: statuses[job.folder].model_dump(mode="json") for job in jobs}},
-        )
-    return jobs, statuses
+def _read_jobs(params: Mapping[str, Any], base_dir: Path) -> Iterator[Asked]:
+    """Yield the jobs of a list; what is said for all of them counts where one says nothing itself."""
+    shared = params.get("resources") or {}
+    for index, item in enumerate(params["jobs"]):
+        resources = {**shared, **(item.get("resources") or {})}
+        yield read_request({**item, "resources": resources}, base_dir, f"jobs.{index}")
 
 
-def told_together(
-    cluster: Cluster, jobs: Sequence[KnownJob], statuses: Mapping[Path, JobStatus]
-) -> dict[str, Any]:  # fmt: skip
+def _policy(params: Mapping[str, Any]) -> Policy:
+    most = params.get("most_time")
+    most_s = seconds(most) if isinstance(most, str) else most
+    if most is not None and most_s is None:
+        raise ValidationError(f"most_time = {most!r} is no time.", hint="Write 12:00:00 or 1-12:00:00.")
+    return Policy(params.get("retries", 0), most_s)
+
+
+def _meta(cluster: Cluster, started: float) -> dict[str, Any]:
+    return {"backend": "slurm", "site": cluster.name, "duration_ms": (time.monotonic() - started) * 1e3}
+
+
+def told_together(cluster: Cluster, told: Sequence[tuple[KnownJob, JobStatus]]) -> dict[str, Any]:
     """Return what a reply says of several jobs."""
-    each = [result(cluster, job, statuses[job.folder]) | {"name": job.name} for job in jobs]
+    jobs = [job for job, _ in told]
+    each = [result(cluster, job, status) | {"name": job.name} for job, status in told]
     return {
         "job_id": ",".join(dict.fromkeys(job.job_id.partition("_")[0] for job in jobs)),
         "state": next((item["state"] for item in each if item["state"] != "completed"), "completed"),
@@ -143,12 +125,10 @@ def _answer_workflow(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: S
         if params.get("dry_run"):
             return {"script": workflow_scripts(cluster, steps), "folder": str(cluster.root)}
         started = time.monotonic()
-        jobs, statuses = run_workflow(
+        told = run_workflow(
             lab, cluster, steps, wait=params.get("wait", True), timeout_s=params["timeout_sec"], say=say,
         )  # fmt: skip
-        return told_together(cluster, jobs, statuses) | {
-            "meta": {"backend": "slurm", "site": cluster.name, "duration_ms": (time.monotonic() - started) * 1e3}
-        }
+        return told_together(cluster, told) | {"meta": _meta(cluster, started)}
 
 
 def _shown(cluster: Cluster, asked: Sequence[Asked]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from physlab.service.jobs.cluster import Cluster, open_cluster
 from physlab.service.jobs.finish import finish, result
 from physlab.service.jobs.ledger import KnownJob, ended, write_down
 from physlab.service.jobs.reconcile import reconcile, submitting
-from physlab.service.jobs.watch import POLL_S, STREAM_S, LogTail
+from physlab.service.jobs.watch import POLL_S, STREAM_S, LogTail, look
 from physlab.sites.slurm.client import FORGOTTEN
 from physlab.sites.slurm.script import LOG
 
@@ -39,7 +39,7 @@ def job_statuses(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
 
 def _asked(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> Known:
     jobs = reconcile(lab, cluster, jobs)
-    told = cluster.client.poll({job.job_id: job.folder for job in jobs if job.job_id and job.is_open})
+    told = look(cluster, [job for job in jobs if job.job_id and job.is_open])
     unsure = submitting(jobs)
     return [(job, job.status or unsure.get(job.folder) or told[job.job_id]) for job in jobs]
 

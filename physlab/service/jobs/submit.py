@@ -31,7 +31,7 @@ class Asked:
     wanted: str = "."
 
 
-def submit_one(lab: Lab, cluster: Cluster, asked: Asked, *, folder: Path | None = None, attempt: int = 1) -> KnownJob:
+def submit_one(lab: Lab, cluster: Cluster, asked: Asked, *, folder: Path | None = None) -> KnownJob:
     """Submit a job.
 
     The intent is in the ledger before the scheduler is asked, and the job carries its name, so that whatever dies in
@@ -42,7 +42,6 @@ def submit_one(lab: Lab, cluster: Cluster, asked: Asked, *, folder: Path | None 
         cluster: Where.
         asked: The job.
         folder: Its folder there; a new one by default.
-        attempt: How often it was submitted before, plus one.
 
     Raises:
         ValidationError: It is refused, in the scheduler's words; nothing is left of it.
@@ -52,7 +51,7 @@ def submit_one(lab: Lab, cluster: Cluster, asked: Asked, *, folder: Path | None 
     request = cluster.complete(asked.request).model_copy(update={"token": folder.name})
     cluster.client.check(request, folder)
     staged = tuple(path.name for path in asked.inputs)
-    job = intend(request, folder, cluster.name, wanted=asked.wanted, staged=staged, attempt=attempt)
+    job = intend(request, folder, cluster.name, wanted=asked.wanted, staged=staged)
     write_down(lab, [job])
     with _cleaned(lab, cluster, [job], [folder]):
         cluster.files.make([folder])
@@ -72,7 +71,7 @@ def submit_many(lab: Lab, cluster: Cluster, asked: Sequence[Asked], *, throttle:
     groups: dict[tuple[str, ...], list[int]] = {}
     for index, item in enumerate(complete):
         groups.setdefault(_shape(item.request), []).append(index)
-    for members in groups.values():
+    for members in groups.values() if len(asked) > 1 else ():
         cluster.client.check(complete[members[0]].request, cluster.root)
     found: dict[int, KnownJob] = {}
     for members in groups.values():

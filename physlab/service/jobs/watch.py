@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from physlab.errors import ResourceError, TimeLimitError
@@ -15,6 +15,7 @@ from physlab.service.jobs.ledger import KnownJob
 from physlab.sites.files import PIECE
 from physlab.sites.slurm.client import FORGOTTEN
 from physlab.sites.slurm.script import LOG
+from physlab.sites.slurm.states import judged
 
 Say = Callable[[str], None]
 POLL_S = (0.3, 5.0)
@@ -95,7 +96,7 @@ def watch(
     left, found = {job.job_id: job for job in jobs}, dict[Path, JobStatus]()
     missed: dict[str, float] = {}
     while True:
-        told = cluster.client.poll({job_id: job.folder for job_id, job in left.items()})
+        told = look(cluster, left.values())
         for job_id, status in told.items():
             job, over = left[job_id], status.ended or _is_lost(job_id, status, missed)
             if job.folder in logs and (over or status.state == "running"):
@@ -110,6 +111,13 @@ def watch(
             raise _too_late(left, told, timeout_s)
         time.sleep(pause)
         pause = min(STREAM_S if logs else POLL_S[1], pause * 1.3)
+
+
+def look(cluster: Cluster, jobs: Iterable[KnownJob]) -> dict[str, JobStatus]:
+    """Return what is known of jobs that were accepted, by their ids."""
+    known = {job.job_id: job for job in jobs}
+    told = cluster.client.poll({job_id: job.folder for job_id, job in known.items()})
+    return {job_id: judged(status, known[job_id].request.resources.memory_mb) for job_id, status in told.items()}
 
 
 def _followed(cluster: Cluster, job: KnownJob, say: Say, several: bool) -> Callable[[bool], None]:

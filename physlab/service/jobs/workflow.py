@@ -161,7 +161,7 @@ def workflow_scripts(cluster: Cluster, steps: Sequence[Step]) -> str:
 
 def run_workflow(
     lab: Lab, cluster: Cluster, steps: Sequence[Step], *, wait: bool, timeout_s: float, say: Say | None = None
-) -> tuple[list[KnownJob], dict[Path, JobStatus]]:
+) -> list[tuple[KnownJob, JobStatus]]:
     """Submit the steps, and wait for them; those behind a failed one are cancelled.
 
     Raises:
@@ -182,13 +182,13 @@ def run_workflow(
         raise
     if not wait:
         said = JobStatus(job_id="", state="pending", reason="it was accepted")
-        return list(jobs.values()), {job.folder: said for job in jobs.values()}
+        return [(job, said) for job in jobs.values()]
     return _watched(lab, cluster, steps, jobs, timeout_s, say)
 
 
 def _watched(
     lab: Lab, cluster: Cluster, steps: Sequence[Step], jobs: Mapping[str, KnownJob], timeout_s: float, say: Say | None
-) -> tuple[list[KnownJob], dict[Path, JobStatus]]:
+) -> list[tuple[KnownJob, JobStatus]]:
     done: dict[Path, KnownJob] = {}
 
     def end(job: KnownJob, status: JobStatus) -> None:
@@ -208,7 +208,7 @@ def _watched(
             details={**error.details, "step": first.name, "not_run": behind,
                      "steps": {named[folder]: status.model_dump(mode="json") for folder, status in statuses.items()}},
         )  # fmt: skip
-    return [done[job.folder] for job in jobs.values()], statuses
+    return [(done[job.folder], statuses[job.folder]) for job in jobs.values()]
 
 
 def _behind(name: str, steps: Sequence[Step]) -> list[str]:

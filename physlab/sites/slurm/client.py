@@ -128,6 +128,12 @@ class SlurmClient:
             self._longest = max(1, int(said[1]) - 1) if said else CAUTIOUS
         return self._longest
 
+    def largest_memory_mb(self, partition: str | None = None) -> int | None:
+        """Return the memory of the largest machine of a partition, or of the cluster [MB]; None when nobody says."""
+        said = self._try("sinfo", "-h", "-o", "%m", *(["-p", partition] if partition else []))
+        found = [int(text) for text in re.findall(r"^(\d+)\+?$", said or "", re.MULTILINE)]
+        return max(found, default=None)
+
     def find(self, tokens: Mapping[str, Path], since_s: float) -> dict[str, str] | None:
         """Return the ids of jobs whose acceptance nobody wrote down.
 

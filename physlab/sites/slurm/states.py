@@ -91,13 +91,29 @@ def _accounted(job_id: str, parts: Sequence[str], before: JobStatus | None) -> J
         job_id=job_id,
         state=state,
         reason=word,
-        exit_code=code if state in ("completed", "failed") else None,
+        exit_code=code if state in ("completed", "failed") and not signal else None,
         signal=signal,
         machines=names(machines),
         restarts=before.restarts + 1 if before is not None else 0,
         elapsed_s=float(elapsed) if elapsed.isdigit() else None,
         cpu_s=seconds(cpu),
     )
+
+
+def judged(status: JobStatus, memory_mb: float | None) -> JobStatus:
+    """Return a status in which a job that was killed while it used more memory than it asked for ran out of memory.
+
+    Slurm itself says so only where cgroups count memory; where it kills for it otherwise, it calls that a failure.
+
+    Args:
+        status: What Slurm says.
+        memory_mb: What the job asked for on each machine [MB].
+    """
+    used = status.memory_mb
+    if status.state != "failed" or status.signal != 9 or memory_mb is None or used is None or used <= memory_mb:
+        return status
+    reason = f"{status.reason}, {used:.0f} MB used of {memory_mb:.0f} MB"
+    return status.model_copy(update={"state": "out_of_memory", "reason": reason})
 
 
 def read_sentinel(job_id: str, text: str) -> JobStatus | None:
