@@ -104,7 +104,11 @@ def test_a_file_of_jobs_waits_or_only_shows(near: SlurmCluster, tmp_path: Path) 
     line = CommandLine(tmp_path, {"SLURM_CONF": str(near.conf), "PATH": near.environment["PATH"]})
     (tmp_path / "two.yaml").write_text("- command: [sh, -c, 'echo 1 >a.txt']\n- command: [sh, -c, 'echo 2 >a.txt']\n")
     shown = line.run("job", "batch", "two.yaml", "--dry-run").stdout
-    assert shown.count("#!/bin/bash\n") == 2 and not (tmp_path / "home" / "jobs").exists()
+    assert (
+        shown.count("#!/bin/bash\n") == 1
+        and "#SBATCH --array=0-1\n" in shown
+        and not (tmp_path / "home" / "jobs").exists()
+    )
     done = line.json("job", "batch", "two.yaml", "--wait", "--json")
     assert [Path(path).read_text() for path in done["returned_artifacts"]] == ["1\n", "2\n"]
     (tmp_path / "bad.yaml").write_text("jobs: [{comand: [true]}]\n")

@@ -11,15 +11,15 @@ from typing import Any
 from physlab.errors import ValidationError
 from physlab.lab import Lab
 from physlab.model.job import JobStatus
+from physlab.service.jobs.chain import run_workflow, workflow_scripts
 from physlab.service.jobs.cluster import Cluster, open_cluster
 from physlab.service.jobs.finish import measured, result
 from physlab.service.jobs.ledger import KnownJob
 from physlab.service.jobs.persist import Policy, persist
 from physlab.service.jobs.request import read_request
-from physlab.service.jobs.submit import Asked, new_token, submit_many, submit_one
+from physlab.service.jobs.submit import Asked, scripts, submit_many, submit_one
 from physlab.service.jobs.watch import Say
-from physlab.service.jobs.workflow import read_workflow, run_workflow, workflow_scripts
-from physlab.sites.slurm import batch_script
+from physlab.service.jobs.workflow import read_workflow
 from physlab.sites.slurm.states import seconds
 
 _log = logging.getLogger("physlab.job")
@@ -62,7 +62,7 @@ def _answer_one(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say | 
     asked, policy = read_request(params, base_dir), _policy(params)
     with open_cluster(lab, params.get("site")) as cluster:
         if params.get("dry_run"):
-            return _shown(cluster, [asked])
+            return {"script": "\n".join(scripts(cluster, [asked])), "folder": str(cluster.root)}
         started = time.monotonic()
         job, status = submit_one(lab, cluster, asked), SAID
         if params.get("wait", True):
@@ -75,7 +75,8 @@ def _answer_jobs(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say |
     asked, policy = list(_read_jobs(params, base_dir)), _policy(params)
     with open_cluster(lab, params.get("site")) as cluster:
         if params.get("dry_run"):
-            return _shown(cluster, asked)
+            shown = scripts(cluster, asked, throttle=params.get("throttle"))
+            return {"script": "\n".join(shown), "folder": str(cluster.root)}
         started = time.monotonic()
         jobs = submit_many(lab, cluster, asked, throttle=params.get("throttle"))
         told = [(job, SAID) for job in jobs]
@@ -89,7 +90,8 @@ def _read_jobs(params: Mapping[str, Any], base_dir: Path) -> Iterator[Asked]:
     shared = params.get("resources") or {}
     for index, item in enumerate(params["jobs"]):
         resources = {**shared, **(item.get("resources") or {})}
-        yield read_request({**item, "resources": resources}, base_dir, f"jobs.{index}")
+        wanted = item["artifacts_path"] if item.get("artifacts_path", ".") != "." else params.get("artifacts_path", ".")
+        yield read_request({**item, "resources": resources, "artifacts_path": wanted}, base_dir, f"jobs.{index}")
 
 
 def _policy(params: Mapping[str, Any]) -> Policy:
@@ -129,13 +131,3 @@ def _answer_workflow(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: S
             lab, cluster, steps, wait=params.get("wait", True), timeout_s=params["timeout_sec"], say=say,
         )  # fmt: skip
         return told_together(cluster, told) | {"meta": _meta(cluster, started)}
-
-
-def _shown(cluster: Cluster, asked: Sequence[Asked]) -> dict[str, Any]:
-    """Return the scripts that would be submitted, each for a folder that it would have."""
-    scripts = []
-    for item in asked:
-        folder = cluster.root / new_token(item.request)
-        request = cluster.complete(item.request).model_copy(update={"token": folder.name})
-        scripts.append(batch_script(request, str(folder)))
-    return {"script": "\n".join(scripts), "folder": str(folder if len(asked) == 1 else cluster.root)}

@@ -19,6 +19,9 @@ from physlab.sites.slurm.client import run_here
 from physlab.sites.ssh import SshRun
 from physlab.sites.sshfiles import SshFiles
 
+AT_HAND = "slurm"
+"""What `Lab.cluster` calls the cluster whose commands are at hand here, without any settings."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -42,7 +45,10 @@ class Cluster:
 
     def mirror(self, folder: Path) -> Path:
         """Return where the files of a job's folder are on this machine."""
-        return folder if self.settings.host is None else self.here / folder.relative_to(self.root)
+        if self.settings.host is None:
+            return folder
+        known = folder.is_relative_to(self.root)  # else the settings named another folder when it was submitted
+        return self.here / (folder.relative_to(self.root) if known else Path(*folder.parts[-2:]))
 
     def complete(self, request: JobRequest) -> JobRequest:
         """Return a request with what this cluster's settings say where it says nothing itself.
@@ -74,10 +80,31 @@ def job_root(lab: Lab, settings: SlurmSiteSettings) -> Path:
 def open_cluster(lab: Lab, name: str | None = None) -> Iterator[Cluster]:
     """Open a cluster of the lab; behind a host, all commands and files share one connection.
 
+    Args:
+        lab: The lab.
+        name: Its name in the settings; the first one there, or the one at hand here, for None.
+
     Raises:
         ValidationError: There is none of that name.
     """
-    name, settings = lab.cluster(name)
+    with _opened(lab, *lab.cluster(name)) as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
+def open_again(lab: Lab, site: str) -> Iterator[Cluster]:
+    """Open the cluster that a job was submitted to; the one at hand then is the one at hand now.
+
+    Raises:
+        ValidationError: It is not in the settings any more.
+    """
+    at_hand = site in ("", AT_HAND) and site not in lab.settings.sites.slurm
+    with _opened(lab, *((AT_HAND, SlurmSiteSettings()) if at_hand else lab.cluster(site))) as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
+def _opened(lab: Lab, name: str, settings: SlurmSiteSettings) -> Iterator[Cluster]:
     root, here = job_root(lab, settings), (lab.settings.home / "jobs" / name).absolute()
     if settings.host is None:
         yield Cluster(name, settings, SlurmClient(run_here()), SharedFiles(), root, here)

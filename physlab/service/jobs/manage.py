@@ -10,7 +10,7 @@ from typing import Any
 from physlab.errors import PhyslabError, ResourceError
 from physlab.lab import Lab
 from physlab.model.job import JobStatus
-from physlab.service.jobs.cluster import Cluster, open_cluster
+from physlab.service.jobs.cluster import Cluster, open_again
 from physlab.service.jobs.finish import finish, result
 from physlab.service.jobs.ledger import KnownJob, ended, write_down
 from physlab.service.jobs.reconcile import reconcile, submitting
@@ -28,7 +28,7 @@ def job_statuses(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
     for site in dict.fromkeys(job.site for job in jobs if job.is_open):
         open_ones = [job for job in jobs if job.is_open and job.site == site]
         try:
-            with open_cluster(lab, _named(lab, site)) as cluster:
+            with open_again(lab, site) as cluster:
                 told = _asked(lab, cluster, open_ones)
         except PhyslabError as error:  # one cluster that does not answer hides no other
             silent = JobStatus(job_id="", state="unknown", reason=error.message[:200])
@@ -42,11 +42,6 @@ def _asked(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> Known:
     told = look(cluster, [job for job in jobs if job.job_id and job.is_open])
     unsure = submitting(jobs)
     return [(job, job.status or unsure.get(job.folder) or told[job.job_id]) for job in jobs]
-
-
-def _named(lab: Lab, site: str) -> str | None:
-    """Return a cluster's name for `Lab.cluster`: the one at hand has none in the settings."""
-    return site if site in lab.settings.sites.slurm or site not in ("", "slurm") else None
 
 
 def _nothing(job: KnownJob) -> JobStatus:
@@ -63,7 +58,7 @@ def cancel_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
     going = [job for job, status in now if job.job_id and not status.ended]
     found: dict[str, tuple[KnownJob, JobStatus]] = {}
     for site in dict.fromkeys(job.site for job in going):
-        with open_cluster(lab, _named(lab, site)) as cluster:
+        with open_again(lab, site) as cluster:
             mine = {job.job_id: job for job in going if job.site == site}
             for job_id, status in _cancelled(cluster, {job_id: job.folder for job_id, job in mine.items()}).items():
                 job = mine[job_id]
@@ -98,23 +93,26 @@ def fetch_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> list[dict[str, Any]]:
         ResourceError: One has not ended, or its files cannot be fetched.
         ComputationError: One did not make what was to be kept.
     """
-    found = []
-    for job, status in job_statuses(lab, jobs):
+    told = job_statuses(lab, jobs)
+    for job, status in told:
         if not status.ended:
             raise ResourceError(
                 f"Job {job.job_id or job.token} has not ended: it is {status.state} ({status.reason}).",
                 hint=f"Wait for it: physlab job logs {job.job_id or job.token} --follow",
             )
-        with open_cluster(lab, _named(lab, job.site)) as cluster:
-            if job.is_open:
-                job = finish(lab, cluster, job, status)
-            found.append(result(cluster, job, status) | {"name": job.name, "reason": status.reason})
-    return found
+    found: dict[Path, dict[str, Any]] = {}
+    for site in dict.fromkeys(job.site for job, _ in told):
+        with open_again(lab, site) as cluster:
+            for job, status in told:
+                if job.site == site:
+                    done = finish(lab, cluster, job, status) if job.is_open else job
+                    found[job.folder] = result(cluster, done, status) | {"name": job.name, "reason": status.reason}
+    return [found[job.folder] for job, _ in told]
 
 
 def follow_log(lab: Lab, job: KnownJob, *, follow: bool) -> Iterator[str]:
     """Yield what a job wrote, piece by piece; with `follow` until it has ended, to the last byte."""
-    with open_cluster(lab, _named(lab, job.site)) as cluster:
+    with open_again(lab, job.site) as cluster:
         kept = cluster.mirror(job.folder) / LOG
         if not job.is_open and kept.is_file():
             yield kept.read_text(encoding="utf-8", errors="replace")

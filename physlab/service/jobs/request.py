@@ -93,6 +93,8 @@ def find_file(name: str, base_dir: Path, what: str = "input") -> Path:
         ValidationError: There is none.
     """
     path = base_dir / name
+    if path.is_dir():
+        raise ValidationError(f"The {what} '{name}' is a folder.", hint="Name its files, or pack it: tar -cf x.tar x.")
     if not path.is_file():
         raise ValidationError(f"The {what} '{name}' does not exist.", hint=f"It was looked for at {path}.")
     return path

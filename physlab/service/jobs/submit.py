@@ -12,8 +12,8 @@ from physlab.lab import Lab, new_run_id
 from physlab.model.job import JobRequest, JobStatus
 from physlab.service.jobs.cluster import Cluster
 from physlab.service.jobs.ledger import KnownJob, accepted, ended, intend, write_down
-from physlab.sites.slurm.client import SCRIPT_BYTES
-from physlab.sites.slurm.script import directives
+from physlab.sites.slurm.client import CAUTIOUS, SCRIPT_BYTES
+from physlab.sites.slurm.script import array_script, batch_script, directives
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class Asked:
     request: JobRequest
     inputs: tuple[Path, ...] = ()
     wanted: str = "."
+
+
+_Group = list[tuple[int, Asked]]
 
 
 def submit_one(lab: Lab, cluster: Cluster, asked: Asked, *, folder: Path | None = None) -> KnownJob:
@@ -67,31 +70,57 @@ def submit_many(lab: Lab, cluster: Cluster, asked: Sequence[Asked], *, throttle:
     Raises:
         ValidationError: One is refused; those that were accepted before it go on and are known.
     """
-    complete = [Asked(cluster.complete(item.request), item.inputs, item.wanted) for item in asked]
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for index, item in enumerate(complete):
-        groups.setdefault(_shape(item.request), []).append(index)
-    for members in groups.values() if len(asked) > 1 else ():
-        cluster.client.check(complete[members[0]].request, cluster.root)
+    groups = _groups(cluster, asked)
+    if len(asked) > 1:
+        for group in groups:
+            cluster.client.check(group[0][1].request, cluster.root)
     found: dict[int, KnownJob] = {}
-    for members in groups.values():
-        for part in _parts([complete[index] for index in members], cluster.client.longest_array()):
-            indices, members = members[: len(part)], members[len(part) :]
+    for group in groups:
+        for part in _parts(group, cluster.client.longest_array()):
             if len(part) == 1:
-                jobs = [submit_one(lab, cluster, part[0])]
+                jobs = [submit_one(lab, cluster, part[0][1])]
             else:
-                jobs = _submit_array(lab, cluster, part, throttle)
-            found.update(zip(indices, jobs, strict=True))
+                jobs = _submit_array(lab, cluster, [item for _, item in part], throttle)
+            found.update(zip((index for index, _ in part), jobs, strict=True))
     return [found[index] for index in range(len(asked))]
 
 
-def _submit_array(lab: Lab, cluster: Cluster, asked: Sequence[Asked], throttle: int | None) -> list[KnownJob]:
+def scripts(cluster: Cluster, asked: Sequence[Asked], *, throttle: int | None = None) -> list[str]:
+    """Return the scripts that would be submitted, for folders as they would have them; the cluster is not asked."""
+    found = []
+    for group in _groups(cluster, asked):
+        for part in _parts(group, CAUTIOUS):
+            requests, base = _array([item for _, item in part], cluster)
+            if len(part) == 1:
+                found.append(batch_script(requests[0], str(base)))
+            else:
+                found.append(
+                    array_script(requests, [f"{base}/{index}" for index in range(len(part))], throttle=throttle)
+                )
+    return found
+
+
+def _groups(cluster: Cluster, asked: Sequence[Asked]) -> list[_Group]:
+    """Return jobs with their places, those together that ask the scheduler for the same."""
+    groups: dict[tuple[str, ...], _Group] = {}
+    for index, item in enumerate(asked):
+        complete = replace(item, request=cluster.complete(item.request))
+        groups.setdefault(_shape(complete.request), []).append((index, complete))
+    return list(groups.values())
+
+
+def _array(asked: Sequence[Asked], cluster: Cluster) -> tuple[list[JobRequest], Path]:
+    """Return the requests of an array with the name and token that they share, and its folder."""
     names = {item.request.name for item in asked}
     shared = {"name": names.pop() if len(names) == 1 else "physlab"}  # an array has one name in the queue
     base = cluster.root / new_token(asked[0].request.model_copy(update=shared))
+    return [item.request.model_copy(update={**shared, "token": base.name}) for item in asked], base
+
+
+def _submit_array(lab: Lab, cluster: Cluster, asked: Sequence[Asked], throttle: int | None) -> list[KnownJob]:
+    requests, base = _array(asked, cluster)
     jobs: list[KnownJob] = []
-    for index, item in enumerate(asked):
-        request = item.request.model_copy(update={**shared, "token": base.name})
+    for index, (request, item) in enumerate(zip(requests, asked, strict=True)):
         staged = tuple(path.name for path in item.inputs)
         job = intend(request, base / str(index), cluster.name, wanted=item.wanted, staged=staged, index=index)
         at = jobs[0].submitted_at if jobs else job.submitted_at  # one time tells which elements belong together
@@ -102,8 +131,7 @@ def _submit_array(lab: Lab, cluster: Cluster, asked: Sequence[Asked], throttle: 
         cluster.files.lay({
             job.folder / path.name: path for job, item in zip(jobs, asked, strict=True) for path in item.inputs
         })  # fmt: skip
-        folders = [job.folder for job in jobs]
-        ids = cluster.client.submit_array([job.request for job in jobs], folders, throttle=throttle)
+        ids = cluster.client.submit_array(requests, [job.folder for job in jobs], throttle=throttle)
         jobs = [accepted(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
     write_down(lab, jobs)
     return jobs
@@ -113,16 +141,16 @@ def _shape(request: JobRequest) -> tuple[str, ...]:
     return tuple(word for word in directives(request) if not word.startswith("--job-name"))
 
 
-def _parts(asked: Sequence[Asked], longest: int) -> Iterator[list[Asked]]:
+def _parts(group: _Group, longest: int) -> Iterator[_Group]:
     """Yield jobs in portions that are one array each, in elements and in the length of their script."""
-    part: list[Asked] = []
+    part: _Group = []
     length = 0
-    for item in asked:
+    for index, item in group:
         own = 500 + 2 * len(item.request.model_dump_json())
         if part and (len(part) == longest or length + own > SCRIPT_BYTES):
             yield part
             part, length = [], 0
-        part.append(item)
+        part.append((index, item))
         length += own
     yield part
 

@@ -21,6 +21,7 @@ Say = Callable[[str], None]
 POLL_S = (0.3, 5.0)
 STREAM_S = 1.0
 LOST_S = 60.0
+HEARD = 20
 
 
 class LogTail:
@@ -85,14 +86,15 @@ def watch(
         cluster: Where they run.
         jobs: Jobs that were accepted.
         timeout_s: How long to wait [s].
-        say: Is told each line of their logs as it appears.
+        say: Is told each line of their logs as it appears, unless they are too many to be listened to.
         on_end: Is told of each job at its end.
 
     Raises:
         TimeLimitError: They did not end in time; they go on.
     """
     begun, pause = time.monotonic(), POLL_S[0]
-    logs = {job.folder: _followed(cluster, job, say, len(jobs) > 1) for job in jobs} if say is not None else {}
+    heard = jobs if say is not None and len(jobs) <= HEARD else ()
+    logs = {job.folder: _followed(cluster, job, say, len(jobs) > 1) for job in heard if say is not None}
     left, found = {job.job_id: job for job in jobs}, dict[Path, JobStatus]()
     missed: dict[str, float] = {}
     while True:
