@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sqlite3
 import threading
 import time
 
@@ -52,3 +55,25 @@ def test_a_long_log_is_whole(line: CommandLine) -> None:
     accepted = line.json("call", "distributed_collaboration.job_submit", f"job_spec={spec}", "wait=false")
     said = line.run("job", "logs", accepted["job_id"], "--follow").stdout.split()
     assert said == [*map(str, range(1, 400_001)), *map(str, range(1, 6))]
+
+
+def test_the_log_of_a_job_is_the_log_of_its_task_run(line: CommandLine) -> None:
+    node = {"id": "job", "tool": "distributed_collaboration", "method": "job_submit",
+            "params": {"script": "#!/bin/sh\nfor i in 1 2 3; do echo hello $i; sleep 1; done\n"}}  # fmt: skip
+    (line.folder / "graph.json").write_text(json.dumps({"nodes": [node]}))
+    asked = "SELECT message, task_run_id IS NOT NULL, timestamp FROM log WHERE name = 'physlab.job' ORDER BY timestamp"
+    try:
+        line.json("run", "graph.json", "--json")
+        [database] = line.home.rglob("prefect.db")
+        for _ in range(100):
+            with contextlib.closing(sqlite3.connect(database)) as connection:
+                told = connection.execute(asked).fetchall()
+            if len(told) == 3:
+                break
+            time.sleep(0.2)
+    finally:
+        line.run("server", "down")
+    assert [(text, of_task) for text, of_task, _ in told] == [(f"hello {n}", 1) for n in (1, 2, 3)]
+    assert told[0][2] < told[2][2]
+    verbose = line.run("run", "graph.json", "--no-server", "-v")
+    assert "hello 2\n" in verbose.stderr

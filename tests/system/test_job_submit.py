@@ -40,6 +40,28 @@ def test_a_command_runs_and_its_files_come_back_hashed(lab: Lab, near: SlurmClus
 
 
 @slurm
+def test_what_is_hostile_arrives_as_it_is(lab: Lab, near: SlurmCluster, tmp_path: Path) -> None:
+    nasty = [
+        "a b",
+        "$(touch /tmp/owned)",
+        "`id`",
+        "'",
+        '"',
+        "\\",
+        "x\n#SBATCH --wrap=id\ny",
+        "*",
+        "${HOME}",
+        ";id",
+        "ü",
+        "",
+    ]
+    say = "import json, os, sys; json.dump([sys.argv[1:], [os.environ[f'V{i}'] for i in range(12)]], open('seen', 'w'))"
+    spec = {"command": [sys.executable, "-c", say, *nasty], "env": {f"V{i}": text for i, text in enumerate(nasty)}}
+    body = call(lab, tmp_path, tool="job_submit", job_spec=spec)
+    assert json.loads(Path(body["returned_artifacts"][0]).read_text()) == [nasty, nasty]
+
+
+@slurm
 def test_a_script_with_its_own_directives_and_input_files(lab: Lab, near: SlurmCluster, tmp_path: Path) -> None:
     (tmp_path / "input.csv").write_text("1\n2\n3\n")
     theirs = (
@@ -158,7 +180,10 @@ def test_a_dry_run_shows_the_script_and_submits_nothing(lab: Lab, tmp_path: Path
     ({"job_spec": {"command": ["true"], "env": {"A B": "1"}}}, "A B"),
     ({"job_spec": {"command": ["true"], "env": {"A": "\0"}}}, "cannot hold a NUL"),
     ({"job_spec": {"command": ["true"]}, "artifacts": ["."]}, "'.' is a folder"),
-    ({"job_spec": {"command": ["true"]}, "most_time": "soon"}, "most_time = 'soon' is no time"),
+    ({"job_spec": {"command": ["true"]}, "most_time": "1:00:00"}, "most_time without retries"),
+    ({"job_spec": {"command": ["true"]}, "throttle": 2}, "a single job and throttle do not go together"),
+    ({"workflow": [{"step": "a", "command": ["true"]}], "retries": 1}, "workflow and retries do not go together"),
+    ({"job_spec": {"command": ["true"]}, "retries": 1, "most_time": "soon"}, "most_time = 'soon' is no time"),
     ({"job_spec": {"command": ["true"]}, "retries": 11}, "retries = 11"),
     ({"job_spec": {"command": ["true"]}, "site": "nowhere"}, "no cluster 'nowhere'"),
     ({"job_spec": {"command": ["true"], "resources": {"cpus": 2, "colour": 3}}}, "resources knows no 'colour'"),

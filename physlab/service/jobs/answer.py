@@ -24,6 +24,7 @@ from physlab.sites.slurm.states import seconds
 
 _log = logging.getLogger("physlab.job")
 SINGLE = ("job_spec", "script", "artifacts", "name", "after")
+UNFIT = {"one": ("throttle",), "jobs": SINGLE, "workflow": (*SINGLE, "throttle", "retries")}
 SAID = JobStatus(job_id="", state="pending", reason="it was accepted")
 
 
@@ -44,11 +45,14 @@ def job_submit(lab: Lab, params: Mapping[str, Any], base_dir: Path) -> dict[str,
         TimeLimitError: It did not end within `timeout_sec`; it goes on.
     """
     kinds = [name for name in ("jobs", "workflow") if params.get(name) is not None]
-    unfit = [name for name in SINGLE if params.get(name)] if kinds else []
+    unfit = [name for name in UNFIT[kinds[0] if kinds else "one"] if params.get(name)]
     if len(kinds) > 1 or unfit:
         raise ValidationError(
-            f"job_submit: {' and '.join([*kinds, *unfit])} do not go together.", hint="Say it in each job, or step."
+            f"job_submit: {' and '.join([*(kinds or ['a single job']), *unfit])} do not go together.",
+            hint="Say it in each job, or step." if kinds else "Leave it out.",
         )
+    if params.get("most_time") and not params.get("retries"):
+        raise ValidationError("job_submit: most_time without retries.", hint="Say how often: retries=1.")
     say = _log_line if params.get("stream_logs", True) and _log.isEnabledFor(logging.INFO) else None
     answer = _answer_workflow if "workflow" in kinds else _answer_jobs if "jobs" in kinds else _answer_one
     return answer(lab, params, base_dir, say)

@@ -92,9 +92,10 @@ def _tries(cluster: Cluster, asked: Asked, policy: Policy) -> Tries | None:
     if not policy.retries:
         return None
     resources = cluster.complete(asked.request).resources
-    most = cluster.client.largest_memory_mb(resources.partition)
     memory_gb = None if resources.memory_mb is None else resources.memory_mb * 2**20 / 1e9
-    most_gb = None if most is None else most * 2**20 / 1e9
+    most_gb = cluster.settings.most_memory_gb
+    if most_gb is None and (most := cluster.client.largest_memory_mb(resources.partition)) is not None:
+        most_gb = most * 2**20 / 1e9
     return Tries(Resources(memory_gb=memory_gb), policy.retries, most_memory_gb=most_gb)
 
 
