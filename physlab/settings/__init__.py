@@ -6,13 +6,14 @@ file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are under
 """
 
 from physlab.settings.model import Settings, SlurmSiteSettings
-from physlab.settings.sources import child_environment, decline_tracking, insist, load_settings, origins, shown
+from physlab.settings.sources import child_environment, decline_tracking, forget, insist, load_settings, origins, shown
 
 __all__ = [
     "Settings",
     "SlurmSiteSettings",
     "child_environment",
     "decline_tracking",
+    "forget",
     "insist",
     "load_settings",
     "origins",

@@ -78,6 +78,12 @@ def insist(**values: str) -> None:
     os.environ.update({PREFIX + name.upper().replace(".", "__"): value for name, value in values.items()})
 
 
+def forget(prefix: str) -> None:
+    """Hide variables from the programs that this process starts from now on."""
+    for name in [name for name in os.environ if name.startswith(prefix)]:
+        del os.environ[name]
+
+
 def decline_tracking() -> None:
     """Let Prefect send no usage data from this process and its children; to be called before it is imported."""
     os.environ["DO_NOT_TRACK"] = "1"

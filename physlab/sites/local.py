@@ -276,7 +276,9 @@ def _translate(error: BaseException, work: Work) -> BaseException:
         return _stopped(work.label)
     if isinstance(error, MemoryError):  # so little was left that the tool's own words for it did not fit
         return ResourceError(
-            f"{work.label} ran out of memory.", hint="Make it smaller, or raise resources.memory_gb of this node."
+            f"{work.label} ran out of memory.",
+            hint="Make it smaller, or raise resources.memory_gb of this node.",
+            details={"ended": "out_of_memory"},
         )
     alarm = isinstance(error, ProcessExpired) and error.exitcode in (-signal.SIGALRM, 128 + signal.SIGALRM)
     if alarm or (isinstance(error, concurrent.futures.TimeoutError) and not isinstance(error, PhyslabError)):

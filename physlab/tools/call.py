@@ -82,7 +82,9 @@ def call_method(method: Method, params: Mapping[str, Any], context: Context) -> 
         from physlab.errors import ResourceError
 
         raise ResourceError(
-            f"{method.full_name} ran out of memory.", hint="Use a smaller grid, or raise resources.memory_gb."
+            f"{method.full_name} ran out of memory.",
+            hint="Use a smaller grid, or raise resources.memory_gb.",
+            details={"ended": "out_of_memory"},
         ) from error
     except Exception as error:  # the boundary to tool code: nothing passes untranslated
         raise ComputationError(

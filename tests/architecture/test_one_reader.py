@@ -16,6 +16,7 @@ BOUNDARIES = {  # where foreign code may throw anything
     "physlab.tools.call",  # a tool's function
     "physlab.tools.programs.usermodule",  # the user's function
     "physlab.sites.local",  # whatever ended a worker
+    "physlab.sites.slurm.dispatch",  # whatever Dask makes of a lost worker
     "physlab.cli.boundary",  # the last border to the shell
     "physlab.engine.noderun",  # stands where Prefect's task engine catches what a task throws
     "physlab.run.walk",  # a fault of ours ends the node, not the run

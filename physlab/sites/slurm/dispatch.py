@@ -172,9 +172,15 @@ class Dispatcher:
             else:
                 self._take_reply(errand, reply)
 
-    def _later(self, work: Callable[..., None], *arguments: Any) -> None:
+    def _later(self, work: Callable[..., None], errand: _Errand, what: Any) -> None:
+        def carefully() -> None:
+            try:
+                work(errand, what)
+            except Exception as error:  # noqa: BLE001 - whatever Dask throws must end the work, not hang the run
+                self._finish(errand, _gone(errand.work, f"{type(error).__name__}: {error}"))
+
         if not self.crew.closed:
-            self._after.submit(work, *arguments)
+            self._after.submit(carefully)
 
     def _take_reply(self, errand: _Errand, reply: dict[str, Any]) -> None:
         try:

@@ -31,6 +31,8 @@ from physlab.sites.slurm.pilots import PilotCluster
 TICK_S = 0.5
 CALM_S = 8.0
 """So often the queue is asked while nothing happens; while pilots start or are missed, at each tick."""
+NOTICE_S = 3.0
+"""A worker is its job's only process: so long after its end Slurm must know [s], else the machine itself is gone."""
 STILLBORN = 3
 """So many pilots of one kind that end without ever having reported mean that none ever will."""
 HOPELESS = frozenset((
@@ -135,25 +137,25 @@ class Foreman:
         return {}
 
     async def why(self, number: int, pilot: str) -> dict[str, Any]:
-        """Say what became of a pilot that is gone."""
+        """Say what became of a pilot whose worker is gone; Slurm is given a moment to notice."""
         pool = self.pools[number]
-        for _ in range(20):  # the accounts lag behind the fact
-            if pilot in pool.ended:
+        job = pool.jobs().get(pilot)
+        status = None
+        for _ in range(int(NOTICE_S / TICK_S)):
+            if pilot in pool.ended or job is None:
                 break
-            job = pool.jobs().get(pilot)
-            if job is None:
-                return {}
             status = (await asyncio.to_thread(self.client.poll, {job: self.hello.folder}))[job]
             if status.ended:
                 self._bury(pool, pilot, status)
-                break
-            await asyncio.sleep(0.5)
-        if pilot not in pool.ended:  # its job goes on, its worker does not
-            job = pool.jobs()[pilot]
-            self._bury(pool, pilot, JobStatus(job_id=job, state="failed", reason="its worker died"))
+            else:
+                await asyncio.sleep(TICK_S)
+        if pilot not in pool.ended and job is not None:
+            machines = status.machines if status is not None else ()
+            told = f"no word from it, while Slurm says {status.reason if status is not None else 'nothing'}"
+            self._bury(pool, pilot, JobStatus(job_id=job, state="node_fail", reason=told, machines=machines))
             await asyncio.to_thread(self.client.cancel, [job])
         await self._scale(pool)
-        return pool.ended[pilot].model_dump(mode="json")
+        return pool.ended[pilot].model_dump(mode="json") if pilot in pool.ended else {}
 
     async def tick(self) -> None:
         """Look after all pools once."""
@@ -299,7 +301,7 @@ async def serve() -> None:
 
 async def _answer(foreman: Foreman, asked: dict[str, Any]) -> None:
     try:
-        reply = await getattr(foreman, asked["do"])(**asked["with"])
+        reply = {"answer": await getattr(foreman, asked["do"])(**asked["with"])}
     except PhyslabError as error:
         reply = {"error": error.as_reply(), "kind": type(error).__name__}
     say({"id": asked["id"], **reply})

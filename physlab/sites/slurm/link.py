@@ -87,7 +87,7 @@ class Link:
             raise ResourceError(f"The foreman did not answer within {PATIENCE_S:g} s.", hint="Try again.") from None
         if "error" in reply:
             raise unfold(reply)
-        return reply
+        return dict(reply["answer"])
 
     def tell(self, do: str, **given: Any) -> None:
         """Ask the foreman without waiting for the answer."""
@@ -105,6 +105,8 @@ class Link:
             self._process.kill()
             self._process.wait()
         self._thread.join(seconds)
+        if self._process.stdout:
+            self._process.stdout.close()
         self._said.close()
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from distributed.core import Status
 
 from physlab.errors import PhyslabError
 from physlab.model import Work, WorkResult
+from physlab.settings import forget
 from physlab.sites.local import LocalSite, usable_cores
 from physlab.sites.slurm import memory
 from physlab.sites.slurm.parcel import INLINE_BYTES, given_digests, made_digests
@@ -26,6 +28,10 @@ from physlab.store.blobs import Blobs
 
 CLOSE_S = 20.0
 """A node must be over so long before the pilot's time is [s]."""
+
+
+LEAVE_S = 1.0
+"""So long after its last work is stopped the process itself ends [s]."""
 
 
 class Pilot:
@@ -146,7 +152,15 @@ def perform(order: str) -> dict[str, Any]:
     return _pilot.perform(given)
 
 
+def dask_setup(worker: Any) -> None:
+    """Keep the connection's key, which Dask has read by now, from the programs that nodes run."""
+    forget("DASK_DISTRIBUTED__COMM__")
+
+
 def dask_teardown(worker: Any) -> None:
-    """Stop what runs when the worker ends."""
+    """Stop what runs when the worker ends, and end: a scheduler that is gone is not waited for."""
     if _pilot is not None:
         _pilot.close()
+    last = threading.Timer(LEAVE_S, os._exit, (0,))
+    last.daemon = True
+    last.start()

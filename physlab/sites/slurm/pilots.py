@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shlex
 import sys
 from pathlib import Path
@@ -53,6 +54,7 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
 
     def __init__(self, hello: Hello, number: int, kind: JobResources) -> None:
         self.hello, self.number, self.kind = hello, number, kind
+        self._count = itertools.count(1)
         self.logs = hello.folder / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         security = Security(
@@ -83,6 +85,10 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
                 "--lifetime", f"{lifetime}s", "--lifetime-stagger", f"{STAGGER_S}s",
             ],
         }  # fmt: skip
+
+    def _new_worker_name(self, worker_number: int) -> str:
+        """Return a name that no pilot had before: what is told of a lost one must not mean another."""
+        return f"{self._name}-{next(self._count)}"
 
     @property
     def _job_name(self) -> str:

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,42 +24,70 @@ def birth(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def belonging(base: Path, node: str | None = None) -> Iterator[int]:
-    """Yield the processes of a cluster: those that work in its folder, and those of its jobs.
+def belonging(base: Path, node: str | None = None) -> set[int]:
+    """Return the processes of a cluster: those that work in its folder, those of its jobs, and what all these started.
 
     Args:
         base: The cluster's folder.
         node: Only the jobs of this node, and the steps that they run in.
     """
-    here, conf = os.fsencode(base), b"SLURM_CONF=" + os.fsencode(base / "slurm.conf")
-    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        if pid in (os.getpid(), os.getppid()) or birth(pid) is None:
-            continue
-        try:
-            folder = os.fsencode(os.readlink(f"/proc/{pid}/cwd"))
-            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        job = conf in environment and any(item.startswith(b"SLURM_JOB_ID=") for item in environment)
-        if node is None:
-            if folder == here or folder.startswith(here + b"/") or job:
-                yield pid
-        elif job and b"SLURMD_NODENAME=" + node.encode() in environment:
-            yield pid
-            yield from _steps_above(pid)
+    found = {pid for pid in _all() if _is_of(pid, base, node)}
+    children: dict[int, list[int]] = {}
+    for pid in _all():
+        children.setdefault(_parent(pid), []).append(pid)
+    stack = list(found)
+    while stack:  # some hide their environment: what started them, or what they started, tells
+        for child in children.get(stack.pop(), ()):
+            if child not in found:
+                found.add(child)
+                stack.append(child)
+    return found - {os.getpid(), os.getppid()}
 
 
-def _steps_above(pid: int) -> Iterator[int]:
-    """Yield the job steps that a process runs in: they hide their environment, but not their children."""
-    while True:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            pid = int(fields[1])
-            if not Path(f"/proc/{pid}/comm").read_text().startswith("slurmstepd"):
-                return
-        except (OSError, ValueError, IndexError):
-            return
-        yield pid
+def _is_of(pid: int, base: Path, node: str | None) -> bool:
+    if pid in (os.getpid(), os.getppid()) or birth(pid) is None:
+        return False
+    try:
+        folder = os.readlink(f"/proc/{pid}/cwd")
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    inside = folder == str(base) or folder.startswith(f"{base}/")
+    conf = b"SLURM_CONF=" + os.fsencode(base / "slurm.conf")
+    job = conf in environment and any(item.startswith(b"SLURM_JOB_ID=") for item in environment)
+    if node is None:
+        return inside or job
+    if job:
+        return b"SLURMD_NODENAME=" + node.encode() in environment
+    return inside and _name(pid).startswith("slurmstepd") and f"slurmd-{node}.log" in _opened(pid)
+
+
+def _all() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _opened(pid: int) -> set[str]:
+    """Return the names of the files that a process has open."""
+    names = set()
+    with suppress(OSError):
+        for entry in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                names.add(os.path.basename(os.readlink(f"/proc/{pid}/fd/{entry}")))
+    return names
 
 
 def sweep(base: Path, node: str | None = None) -> None:
@@ -70,7 +97,7 @@ def sweep(base: Path, node: str | None = None) -> None:
         TimeoutError: Something cannot be killed.
     """
     begun = time.monotonic()
-    while left := sorted(set(belonging(base, node)), key=_is_job):  # a step that outlives its job would report its end
+    while left := sorted(belonging(base, node), key=_is_job):  # a step that outlives its job would report its end
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -80,10 +107,7 @@ def sweep(base: Path, node: str | None = None) -> None:
 
 
 def _is_job(pid: int) -> bool:
-    try:
-        return not Path(f"/proc/{pid}/comm").read_text().startswith("slurm")
-    except OSError:
-        return True
+    return not _name(pid).startswith("slurm")
 
 
 def remove(base: Path) -> None:

@@ -85,7 +85,9 @@ def call_user(work: Callable[[], Any], code: Sequence[Path], what: str) -> Any:
         raise
     except MemoryError as error:
         raise ResourceError(
-            f"{what} ran out of memory.", hint="Make it smaller, or raise resources.memory_gb of this node."
+            f"{what} ran out of memory.",
+            hint="Make it smaller, or raise resources.memory_gb of this node.",
+            details={"ended": "out_of_memory"},
         ) from error
     except SystemExit as error:
         frames = traceback.extract_tb(error.__traceback__)
