@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from physlab.errors import ComputationError, StoreError
 
 PIECE = 1 << 20
-OUTSIDE = "The job's '{}' leads out of its folder."
-NOT_MADE = "The job made no '{}'."
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Files that are to be here.
+
+    Attributes:
+        folder: A job's folder on the cluster.
+        wanted: A file or folder in it.
+        leave_out: Names of files in the job's folder that are not wanted.
+        into: Folder of this machine for what has to be brought.
+    """
+
+    folder: Path
+    wanted: str
+    leave_out: frozenset[str]
+    into: Path
+
+
+Brought = dict[str, Path] | ComputationError
+"""Name in the job's folder → path on this machine; or why there is none."""
 
 
 class Files(Protocol):
@@ -26,11 +46,11 @@ class Files(Protocol):
     def read(self, path: Path, start: int = 0) -> bytes:
         """Return a piece of a file from a place on, or its last bytes for a negative one; nothing without a file."""
 
-    def bring(self, folder: Path, wanted: str, leave_out: Collection[str], into: Path) -> dict[str, Path]:
-        """Return the files below `wanted` in a folder, name → path on this machine, brought `into` it if need be.
+    def bring(self, wishes: Sequence[Wish]) -> list[Brought]:
+        """Return the files that are wished for; an error in the place of those that there are none of.
 
         Raises:
-            ComputationError: There is no such file, or it leads out of the folder.
+            ResourceError: They cannot be brought.
         """
 
     def remove(self, folders: Iterable[Path]) -> None:
@@ -77,22 +97,32 @@ class SharedFiles:
         except OSError:
             return b""
 
-    def bring(self, folder: Path, wanted: str, leave_out: Collection[str], into: Path) -> dict[str, Path]:
-        """Return the files where they are.
-
-        Raises:
-            ComputationError: There is no such file, or it leads out of the folder.
-        """
-        base, root = folder.resolve(), (folder / wanted).resolve()
-        if not root.is_relative_to(base):  # by a link that the job made
-            raise ComputationError(OUTSIDE.format(wanted), hint="Let it write into its folder.")
-        if not root.exists():
-            raise ComputationError(NOT_MADE.format(wanted), hint=f"What it made is in {folder}.")
-        listed = sorted(root.rglob("*")) if root.is_dir() else [root]
-        names = {path.relative_to(base).as_posix(): path for path in listed if path.is_file() and not path.is_symlink()}
-        return {name: path for name, path in names.items() if name not in leave_out}
+    def bring(self, wishes: Sequence[Wish]) -> list[Brought]:
+        """Return the files where they are."""
+        return [_found(wish) for wish in wishes]
 
     def remove(self, folders: Iterable[Path]) -> None:
         """Remove folders."""
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _found(wish: Wish) -> Brought:
+    base, root = wish.folder.resolve(), (wish.folder / wish.wanted).resolve()
+    if not root.is_relative_to(base):  # by a link that the job made
+        return outside(wish)
+    if not root.exists():
+        return not_made(wish)
+    listed = sorted(root.rglob("*")) if root.is_dir() else [root]
+    names = {path.relative_to(base).as_posix(): path for path in listed if path.is_file() and not path.is_symlink()}
+    return {name: path for name, path in names.items() if name not in wish.leave_out}
+
+
+def outside(wish: Wish) -> ComputationError:
+    """Return the error of a job whose files lie elsewhere."""
+    return ComputationError(f"The job's '{wish.wanted}' leads out of its folder.", hint="Let it write into its folder.")
+
+
+def not_made(wish: Wish) -> ComputationError:
+    """Return the error of a job that did not make what was wanted."""
+    return ComputationError(f"The job made no '{wish.wanted}'.", hint=f"What it made is in {wish.folder}.")

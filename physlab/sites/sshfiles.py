@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from physlab.errors import ComputationError, ResourceError, StoreError
+from physlab.errors import ResourceError, StoreError
 from physlab.keys import digest_stream
-from physlab.sites.files import NOT_MADE, OUTSIDE, PIECE
+from physlab.sites.files import PIECE, Brought, Wish, not_made, outside
 from physlab.sites.ssh import SshRun
 
 TRIES = 2
@@ -30,12 +31,23 @@ done
 cd .. && rmdir "$OLDPWD"
 """
 _LIST = """
-cd "$1" && base=$(realpath -e .) || exit 70
-root=$(realpath -e -- "$2" 2>/dev/null) || exit 72
-case "$root/" in "$base"/*) ;; *) exit 73 ;; esac
-printf '%s\\0' "$base"
-find "$root" -type f -print0 | xargs -0 -r sha256sum -z --
+while IFS= read -r -d '' folder && IFS= read -r -d '' wanted; do
+    base=$(realpath -e -- "$folder" 2>/dev/null) || { printf '=70\\0'; continue; }
+    root=$(realpath -e -- "$base/$wanted" 2>/dev/null) || { printf '=72\\0'; continue; }
+    case "$root/" in "$base"/*) ;; *) printf '=73\\0'; continue ;; esac
+    printf '=0\\0%s\\0' "$base"
+    find "$root" -type f -print0 | xargs -0 -r sha256sum -z --
+done
 """
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What is there of a wish: name → digest, below the folder's real path; or how looking for it ended."""
+
+    code: int
+    base: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 class SshFiles:
@@ -110,47 +122,58 @@ class SshFiles:
         self._flow(["sh", "-c", command, "sh", where, str(path), str(PIECE)], read=lambda s: _copy(s, found))
         return found.getvalue()
 
-    def bring(self, folder: Path, wanted: str, leave_out: Collection[str], into: Path) -> dict[str, Path]:
-        """Fetch the files that are not here yet with the content that they have there.
+    def bring(self, wishes: Sequence[Wish]) -> list[Brought]:
+        """Fetch the files that are not here yet with the content that they have there, all in one stream.
 
         Raises:
-            ComputationError: There is no such file, or it leads out of the folder.
             ResourceError: They cannot be fetched, or change while they are.
         """
+        wrong: list[str] = []
         for _ in range(TRIES):
-            listed = self._listed(folder, wanted, leave_out)
-            missing = [name for name, digest in listed.items() if _digest_or_none(into / name) != digest]
+            listed = self._listed(wishes)
+            missing: dict[str, tuple[Path, str]] = {}  # path there → path here, digest
+            for wish, seen in zip(wishes, listed, strict=True):
+                for name, digest in seen.digests.items():
+                    if _digest_or_none(wish.into / name) != digest:
+                        missing[f"{seen.base}/{name}"] = (wish.into / name, digest)
             if missing:
-                self._fetch(folder, missing, into)
-            wrong = [name for name in missing if _digest_or_none(into / name) != listed[name]]
+                self._fetch({there: here for there, (here, _) in missing.items()})
+            wrong = [there for there, (here, digest) in missing.items() if _digest_or_none(here) != digest]
             if not wrong:
-                return {name: into / name for name in sorted(listed)}
+                return [self._answer(wish, seen) for wish, seen in zip(wishes, listed, strict=True)]
         raise ResourceError(
             f"'{wrong[0]}' changed on {self._run.host} while it was fetched, {TRIES} times.",
             hint="Fetch it when nothing writes to it any more.",
         )
 
-    def _listed(self, folder: Path, wanted: str, leave_out: Collection[str]) -> dict[str, str]:
-        found = io.BytesIO()
-        code, said = self._flow(["sh", "-c", _LIST, "sh", str(folder), wanted], read=lambda s: _copy(s, found))
-        if code == 72:
-            raise ComputationError(NOT_MADE.format(wanted), hint=f"What it made is in {self._run.host}:{folder}.")
-        if code == 73:
-            raise ComputationError(OUTSIDE.format(wanted), hint="Let it write into its folder.")
-        if code:
-            raise ResourceError(
-                f"{self._run.host}:{folder} cannot be listed: {said[-300:]}.", hint="Is it still there?"
-            )
-        base, *lines = (os.fsdecode(item) for item in found.getvalue().split(b"\0") if item)
-        names = {PurePosixPath(line[66:]).relative_to(base).as_posix(): line[:64] for line in lines}
-        return {name: digest for name, digest in names.items() if name not in leave_out}
+    def _answer(self, wish: Wish, seen: _Listed) -> Brought:
+        if seen.code == 73:
+            return outside(wish)
+        if seen.code:
+            return not_made(wish)
+        return {name: wish.into / name for name in sorted(seen.digests)}
 
-    def _fetch(self, folder: Path, names: Collection[str], into: Path) -> None:
-        asked = b"\0".join(os.fsencode(f"./{name}") for name in names)
-        code, said = self._flow(
-            ["tar", "-C", str(folder), "--hard-dereference", "--null", "-T", "-", "-cf", "-"], given=asked,
-            read=lambda stream: _unpack(stream, set(names), into),
-        )  # fmt: skip
+    def _listed(self, wishes: Sequence[Wish]) -> list[_Listed]:
+        asked = b"".join(os.fsencode(f"{wish.folder}\0{wish.wanted}\0") for wish in wishes)
+        said = io.BytesIO()
+        code, errors = self._flow(["bash", "-c", _LIST], given=asked, read=lambda stream: _copy(stream, said))
+        found: list[list[str]] = []
+        for item in said.getvalue().split(b"\0")[:-1]:
+            text = os.fsdecode(item)
+            if text.startswith("="):
+                found.append([text[1:]])
+            elif found:
+                found[-1].append(text)
+        if code or len(found) != len(wishes):
+            raise ResourceError(
+                f"Folders on {self._run.host} cannot be listed: {errors[-300:]}.", hint="Are they still there?"
+            )
+        return [_read(parts, wish) for parts, wish in zip(found, wishes, strict=True)]
+
+    def _fetch(self, places: Mapping[str, Path]) -> None:
+        asked = b"\0".join(os.fsencode(f".{there}") for there in places)
+        words = ["tar", "-C", "/", "--hard-dereference", "--null", "-T", "-", "-cf", "-"]
+        code, said = self._flow(words, given=asked, read=lambda stream: _unpack(stream, places))
         if code > 1:  # 1: a file changed, which its hash will tell
             raise ResourceError(f"Files cannot be fetched from {self._run.host}: {said[-300:]}.", hint="Try again.")
 
@@ -200,15 +223,24 @@ def _copy(stream: IO[bytes], into: IO[bytes]) -> None:
     shutil.copyfileobj(stream, into)
 
 
-def _unpack(stream: IO[bytes], names: set[str], into: Path) -> None:
+def _read(parts: Sequence[str], wish: Wish) -> _Listed:
+    code, *rest = parts
+    if not rest:
+        return _Listed(int(code))
+    base, *lines = rest
+    digests = {PurePosixPath(line[66:]).relative_to(base).as_posix(): line[:64] for line in lines}
+    return _Listed(0, base, {name: digest for name, digest in digests.items() if name not in wish.leave_out})
+
+
+def _unpack(stream: IO[bytes], places: Mapping[str, Path]) -> None:
     """Write the files that were asked for, and nothing else that an archive may hold."""
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
-            name = member.name.removeprefix("./")
-            content = archive.extractfile(member) if member.isfile() and name in names else None
-            if content is not None:
-                (into / name).parent.mkdir(parents=True, exist_ok=True)
-                with (into / name).open("wb") as target:
+            place = places.get(member.name.removeprefix("."))
+            content = archive.extractfile(member) if member.isfile() and place is not None else None
+            if content is not None and place is not None:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with place.open("wb") as target:
                     shutil.copyfileobj(content, target)
 
 

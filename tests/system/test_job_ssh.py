@@ -13,7 +13,7 @@ import pytest
 from physlab.errors import ComputationError, ResourceError, ValidationError
 from physlab.lab import Lab
 from physlab.settings import load_settings
-from physlab.sites.files import SharedFiles
+from physlab.sites.files import SharedFiles, Wish
 from physlab.sites.ssh import SshRun
 from physlab.sites.sshfiles import SshFiles
 from physlab.testing import sshd
@@ -95,24 +95,31 @@ def test_an_input_goes_over_the_network_once(files: SshFiles, far: Path, tmp_pat
 
 def test_what_is_here_already_is_not_fetched_again(files: SshFiles, far: Path, tmp_path: Path) -> None:
     (far / "job").mkdir(parents=True)
+
+    def brought(wanted: str) -> dict[str, Path]:
+        [answer] = files.bring([Wish(far / "job", wanted, frozenset({"-dash"}), tmp_path / "here")])
+        if isinstance(answer, ComputationError):
+            raise answer
+        return answer
+
     names = ["a", "sub/new\nline", "-dash", "wide ü"]
     for name in names:
         (far / "job" / name).parent.mkdir(exist_ok=True)
         (far / "job" / name).write_text(name)
     (far / "job" / "link").symlink_to("a")
     (far / "job" / "twin").hardlink_to(far / "job" / "a")
-    found = files.bring(far / "job", ".", {"-dash"}, tmp_path / "here")
+    found = brought(".")
     assert sorted(found) == ["a", "sub/new\nline", "twin", "wide ü"]
     assert all(path.read_text() == (name if name != "twin" else "a") for name, path in found.items())
     before = found["a"].stat().st_mtime_ns
     (far / "job" / "wide ü").write_text("changed")
-    found = files.bring(far / "job", ".", {"-dash"}, tmp_path / "here")
+    found = brought(".")
     assert found["a"].stat().st_mtime_ns == before and found["wide ü"].read_text() == "changed"
     with pytest.raises(ComputationError, match="made no 'gone'"):
-        files.bring(far / "job", "gone", (), tmp_path / "here")
+        brought("gone")
     (far / "job" / "out").symlink_to("/etc")
     with pytest.raises(ComputationError, match="leads out of its folder"):
-        files.bring(far / "job", "out", (), tmp_path / "here")
+        brought("out")
     assert files.read(far / "job" / "wide ü", -4) == b"nged" and files.read(far / "job" / "none") == b""
     files.remove([far / "job"])
     assert not (far / "job").exists()

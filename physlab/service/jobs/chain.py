@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from physlab.errors import ComputationError
 from physlab.lab import Lab
 from physlab.model.job import JobStatus
 from physlab.service.jobs.cluster import Cluster
@@ -75,10 +76,14 @@ def _watched(
 ) -> list[tuple[KnownJob, JobStatus]]:
     done: dict[Path, KnownJob] = {}
 
-    def end(job: KnownJob, status: JobStatus) -> None:
-        done[job.folder] = finish(lab, cluster, job, status)
-        behind = _behind(job.name, steps) if status.state != "completed" else []
-        cluster.client.cancel(jobs[name].job_id for name in behind)
+    unmade: list[ComputationError] = []
+
+    def end(told: list[tuple[KnownJob, JobStatus]]) -> None:
+        for item in finish(lab, cluster, told):
+            done[item.job.folder] = item.job
+            unmade.extend(filter(None, (item.unmade,)))
+            behind = _behind(item.job.name, steps) if item.status.state != "completed" else []
+            cluster.client.cancel(jobs[name].job_id for name in behind)
 
     statuses = watch(cluster, list(jobs.values()), timeout_s, say=say, on_end=end)
     failed = [job for job in done.values() if statuses[job.folder].state != "completed"]
@@ -92,6 +97,8 @@ def _watched(
             details={**error.details, "step": first.name, "not_run": behind,
                      "steps": {named[folder]: status.model_dump(mode="json") for folder, status in statuses.items()}},
         )  # fmt: skip
+    if unmade:
+        raise unmade[0]
     return [(done[job.folder], statuses[job.folder]) for job in jobs.values()]
 
 

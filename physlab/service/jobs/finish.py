@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from physlab.errors import ComputationError, PhyslabError, ResourceError
@@ -11,41 +11,68 @@ from physlab.lab import Lab
 from physlab.model.job import JobStatus
 from physlab.service.jobs.cluster import Cluster
 from physlab.service.jobs.ledger import KnownJob, ended, write_down
+from physlab.sites.files import Brought, Wish
 from physlab.sites.slurm.script import LOG, OWN_FILES
 
 TAIL = 2000
+AT_ONCE = 250
 LOST = ("timeout", "out_of_memory", "node_fail", "preempted")
 
 
-def finish(lab: Lab, cluster: Cluster, job: KnownJob, status: JobStatus) -> KnownJob:
-    """Keep what a job made, write down its end, and return it with both.
+@dataclass(frozen=True)
+class Finished:
+    """A job whose end is in the ledger.
+
+    Attributes:
+        job: The job, with its end and what it made.
+        status: How it ended.
+        unmade: It completed, but did not make what was to be kept.
+    """
+
+    job: KnownJob
+    status: JobStatus
+    unmade: ComputationError | None = None
+
+
+def finish(lab: Lab, cluster: Cluster, told: Sequence[tuple[KnownJob, JobStatus]]) -> list[Finished]:
+    """Keep what jobs made, write down their ends, and return them with both.
 
     Raises:
-        ComputationError: It completed, but did not make what was to be kept.
-        ResourceError: Its files cannot be fetched; its end is not written down, so that this can be tried again.
+        ResourceError: Their files cannot be fetched; their ends are not written down, so that this can be tried again.
     """
-    with contextlib.suppress(ComputationError):  # it wrote nothing
-        cluster.files.bring(job.folder, LOG, (), cluster.mirror(job.folder))
-    kept, missing = [], None
-    if status.state == "completed":
-        try:
-            kept = list(_keep(lab, cluster, job))
-        except ComputationError as error:
-            missing = error
-    if status.ended:
-        job = ended(job, status, kept)
-        write_down(lab, [job])
-    if missing is not None:
-        raise missing
-    return job
+    done: list[Finished] = []
+    for start in range(0, len(told), AT_ONCE):
+        part = told[start : start + AT_ONCE]
+        cluster.files.bring([_log(cluster, job) for job, _ in part])
+        completed = [job for job, status in part if status.state == "completed"]
+        brought = cluster.files.bring([_wish(cluster, job) for job in completed])
+        made = dict(zip((job.folder for job in completed), brought, strict=True))
+        some = [_finished(lab, job, status, made.get(job.folder, {})) for job, status in part]
+        write_down(lab, [item.job for item in some if not item.job.is_open])
+        done += some
+    return done
 
 
-def _keep(lab: Lab, cluster: Cluster, job: KnownJob) -> Iterator[dict[str, Any]]:
-    """Yield what a job made, now in the store: path, digest, size; what it was given is left out."""
-    given = {*OWN_FILES, *job.staged, *job.request.takes}
-    for path in cluster.files.bring(job.folder, job.wanted, given, cluster.mirror(job.folder)).values():
+def _log(cluster: Cluster, job: KnownJob) -> Wish:
+    return Wish(job.folder, LOG, frozenset(), cluster.mirror(job.folder))
+
+
+def _wish(cluster: Cluster, job: KnownJob) -> Wish:
+    """Return what is to be kept: what the job was given is left out."""
+    given = frozenset((*OWN_FILES, *job.staged, *job.request.takes))
+    return Wish(job.folder, job.wanted, given, cluster.mirror(job.folder))
+
+
+def _finished(lab: Lab, job: KnownJob, status: JobStatus, made: Brought) -> Finished:
+    if not status.ended:
+        return Finished(job, status)
+    if isinstance(made, ComputationError):
+        return Finished(ended(job, status), status, made)
+    kept = []
+    for path in made.values():
         sha256, size = lab.store.blobs.put(path)
-        yield {"path": str(path), "sha256": f"sha256:{sha256}", "size": size}
+        kept.append({"path": str(path), "sha256": f"sha256:{sha256}", "size": size})
+    return Finished(ended(job, status, kept), status)
 
 
 def log_end(cluster: Cluster, job: KnownJob) -> str:

@@ -103,10 +103,14 @@ def fetch_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> list[dict[str, Any]]:
     found: dict[Path, dict[str, Any]] = {}
     for site in dict.fromkeys(job.site for job, _ in told):
         with open_again(lab, site) as cluster:
-            for job, status in told:
-                if job.site == site:
-                    done = finish(lab, cluster, job, status) if job.is_open else job
-                    found[job.folder] = result(cluster, done, status) | {"name": job.name, "reason": status.reason}
+            mine = [(job, status) for job, status in told if job.site == site]
+            done = finish(lab, cluster, [(job, status) for job, status in mine if job.is_open])
+            unmade = next((item.unmade for item in done if item.unmade is not None), None)
+            if unmade is not None:
+                raise unmade
+            mine = [(job, status) for job, status in mine if not job.is_open]
+            for job, status in [*mine, *((item.job, item.status) for item in done)]:
+                found[job.folder] = result(cluster, job, status) | {"name": job.name, "reason": status.reason}
     return [found[job.folder] for job, _ in told]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from physlab.errors import ComputationError, PhyslabError
+from physlab.errors import PhyslabError
 from physlab.lab import Lab
 from physlab.model import Resources
 from physlab.model.job import JobResources, JobStatus
@@ -77,13 +77,10 @@ def _to_the_end(
 ) -> None:  # fmt: skip
     by_folder: dict[Path, _Attempt] = {attempt.job.folder: attempt for attempt in going}
 
-    def end(job: KnownJob, status: JobStatus) -> None:
-        attempt = by_folder[job.folder]
-        attempt.status = status
-        try:
-            attempt.job = finish(lab, cluster, job, status)
-        except ComputationError as error:
-            attempt.unmade = error
+    def end(told: list[tuple[KnownJob, JobStatus]]) -> None:
+        for item in finish(lab, cluster, told):
+            attempt = by_folder[item.job.folder]
+            attempt.job, attempt.status, attempt.unmade = item.job, item.status, item.unmade
 
     watch(cluster, [attempt.job for attempt in going], timeout_s, say=say, on_end=end)
 

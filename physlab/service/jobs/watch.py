@@ -78,7 +78,7 @@ class Lines:
 
 def watch(
     cluster: Cluster, jobs: Sequence[KnownJob], timeout_s: float, *, say: Say | None = None,
-    on_end: Callable[[KnownJob, JobStatus], None] = lambda job, status: None,
+    on_end: Callable[[list[tuple[KnownJob, JobStatus]]], None] = lambda told: None,
 ) -> dict[Path, JobStatus]:  # fmt: skip
     """Wait until jobs have ended; return folder → how.
 
@@ -87,7 +87,7 @@ def watch(
         jobs: Jobs that were accepted.
         timeout_s: How long to wait [s].
         say: Is told each line of their logs as it appears, unless they are too many to be listened to.
-        on_end: Is told of each job at its end.
+        on_end: Is told of jobs that have ended, those together that were seen together.
 
     Raises:
         TimeLimitError: They did not end in time; they go on.
@@ -99,6 +99,7 @@ def watch(
     missed: dict[str, float] = {}
     while True:
         told = look(cluster, left.values())
+        gone: list[tuple[KnownJob, JobStatus]] = []
         for job_id, status in told.items():
             job, over = left[job_id], status.ended or _is_lost(job_id, status, missed)
             if job.folder in logs and (over or status.state == "running"):
@@ -106,7 +107,8 @@ def watch(
                     logs[job.folder](over)
             if over:
                 found[job.folder] = status
-                on_end(left.pop(job_id), status)
+                gone.append((left.pop(job_id), status))
+        on_end(gone)
         if not left:
             return found
         if time.monotonic() - begun > timeout_s:
