@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from physlab.cli.joblog import tell_job_logs
+from physlab.cli.joblog import JOB_GOES_ON, tell_job_logs
 from physlab.cli.options import NoServer
 from physlab.cli.output import voice
 
@@ -46,6 +46,8 @@ def call(
     tell_job_logs()
     with Lab(load_settings(), forerunner) as lab:
         asked = read_call(payload, lab.vocabulary)
+        if asked.method == "job_submit":
+            voice.parting = JOB_GOES_ON
         if asked.method != "run_dag":
             return _answer(service.answer(lab, asked, base))
     return _answer(_run(asked, base, server=not no_server))

@@ -6,6 +6,8 @@ import logging
 
 from physlab.cli.output import voice
 
+JOB_GOES_ON = "A job that was accepted goes on: physlab job list, then physlab job fetch."
+
 
 class _Told(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:

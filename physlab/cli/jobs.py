@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from physlab.cli.joblog import tell_job_logs
+from physlab.cli.joblog import JOB_GOES_ON, tell_job_logs
 from physlab.cli.options import Json
 from physlab.cli.output import counted, local_time, mark, table, voice
 
@@ -49,6 +49,7 @@ def batch(
         **{k: v for k, v in wishes.items() if v is not None},
     }
     tell_job_logs()
+    voice.parting = JOB_GOES_ON
     with Lab(load_settings()) as lab:
         call = Call(tool="distributed_collaboration", method="job_submit", params=params)
         body = service.answer(lab, call, file.absolute().parent).body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,13 @@ def test_a_site_says_what_a_job_leaves_open(near: SlurmCluster, tmp_path: Path) 
             assert f"#SBATCH {word}\n" in body["script"]
     with site(tmp_path, partition="a b") as lab, pytest.raises(ConfigurationError, match="partition = 'a b'"):
         call(lab, tmp_path, tool="job_submit", job_spec={"command": ["true"]})
+
+
+def test_a_command_runs_once_on_each_machine(lab: Lab, near: SlurmCluster, tmp_path: Path) -> None:
+    spec = {"command": ["sh", "-c", "echo $SLURMD_NODENAME"], "resources": {"nodes": 2, "memory": "50MB"}}
+    body = call(lab, tmp_path, tool="job_submit", job_spec=spec)
+    assert sorted(Path(body["log_stream_path"]).read_text().split()) == sorted(near.nodes)
+    assert sorted(body["meta"]["machines"]) == sorted(near.nodes)
 
 
 def test_jobs_of_one_shape_are_one_array(lab: Lab, near: SlurmCluster, tmp_path: Path) -> None:
@@ -132,3 +140,24 @@ def test_waiting_ends_and_the_job_goes_on(
     with pytest.raises(TimeLimitError, match=r"did not end within 1 s; it is (running|pending)"):
         call(lab, tmp_path, tool="job_submit", job_spec={"command": ["sleep", "300"]})
     assert list(near.queue().values()) == ["RUNNING"] or list(near.queue().values()) == ["PENDING"]
+
+
+def test_a_container_gets_the_words_as_they_are(near: SlurmCluster, tmp_path: Path) -> None:
+    """The program that stands in for Apptainer writes down its words, and runs what comes after the image."""
+    stand_in = tmp_path / "bin" / "apptainer"
+    stand_in.parent.mkdir()
+    stand_in.write_text(
+        f"#!{sys.executable}\nimport json, os, sys\njson.dump(sys.argv[1:], open('words.json', 'w'))\n"
+        "at = sys.argv.index('docker://python:3.11')\nos.execvp(sys.argv[at + 1], sys.argv[at + 1:])\n"
+    )
+    stand_in.chmod(0o755)
+    spec = {"command": ["printenv", "GIVEN"], "container": "python:3.11", "env": {"GIVEN": "a $(b)\n'c'"},
+            "mounts": [{"source": "/data $(x)", "target": "/data", "readonly": True}]}  # fmt: skip
+    with site(tmp_path, prologue=[f"PATH={stand_in.parent}:$PATH"]) as lab:
+        body = call(lab, tmp_path, tool="job_submit", job_spec=spec)
+    folder = body["folder"]
+    assert json.loads((Path(folder) / "words.json").read_text()) == [
+        "exec", "--bind", f"{folder}:{folder}", "--pwd", folder, "--bind", "/data $(x):/data:ro",
+        "docker://python:3.11", "printenv", "GIVEN",
+    ]  # fmt: skip
+    assert Path(body["log_stream_path"]).read_text() == "a $(b)\n'c'\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 
 from physlab.service.jobs import reconcile
 from physlab.testing.slurm import SlurmCluster, missing_parts
+from tests.system.commandline import CommandLine
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
 Physlab = Callable[..., subprocess.CompletedProcess[str]]
@@ -113,3 +115,16 @@ def test_the_watcher_dies_and_another_finishes(physlab: Physlab, near: SlurmClus
     near.wait("it ended", lambda: not near.queue())
     fetched = physlab("job", "fetch", "latest")
     assert fetched.returncode == 0 and "answer.txt" in fetched.stdout
+
+
+def test_stopped_by_hand_the_job_goes_on(near: SlurmCluster, tmp_path: Path) -> None:
+    line = CommandLine(tmp_path, {"SLURM_CONF": str(near.conf), "PATH": near.environment["PATH"]})
+    script = f"#!/bin/sh\nuntil [ -e {tmp_path}/go ]; do sleep 0.2; done; echo 42 >answer.txt\n"
+    process = line.start("call", "distributed_collaboration.job_submit", f"script={script}")
+    near.wait("it runs", lambda: "RUNNING" in near.queue().values())
+    process.send_signal(signal.SIGINT)
+    said = json.loads(process.communicate(timeout=60)[0])
+    assert process.returncode == 130 and "goes on: physlab job list" in said["error"]["hint"]
+    (tmp_path / "go").touch()
+    near.wait("it ended", lambda: not near.queue())
+    assert len(line.json("job", "fetch", "latest", "--json")["artifacts"]) == 1

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from physlab.errors import ComputationError
+from physlab.errors import ComputationError, PhyslabError
 from physlab.lab import Lab
 from physlab.service.jobs import fetch_jobs, find_jobs, job_statuses
+from physlab.sites.slurm.client import FORGOTTEN
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
 from tests.system.conftest import call
 
@@ -39,3 +41,16 @@ def test_a_forgotten_job_is_fetched(lab: Lab, near: SlurmCluster, tmp_path: Path
     assert told == [("completed", 0, "its own record"), ("failed", 1, "its own record")]
     kept, failed = fetch_jobs(lab, jobs)
     assert len(kept["artifacts"]) == 1 and failed["state"] == "failed"
+
+
+def test_a_job_of_which_nothing_is_left_is_told_to_be_lost(
+    lab: Lab, near: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("physlab.service.jobs.watch.LOST_S", 1.0)
+    script = "#!/bin/sh\nkill -9 $PPID\n"  # of the shell that would write down its end
+    with pytest.raises(PhyslabError, match=r"ended as (unknown|failed|cancelled)"):
+        call(lab, tmp_path, tool="job_submit", script=script)
+    near.wait("it is forgotten", lambda: not near.run("squeue", "-h", "-t", "all").strip())
+    [job] = find_jobs(lab, "latest")
+    [(_, status)] = job_statuses(lab, [dataclasses.replace(job, status=None)])
+    assert (status.state, status.reason) == ("unknown", FORGOTTEN)

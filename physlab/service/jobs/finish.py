@@ -86,7 +86,8 @@ def log_end(cluster: Cluster, job: KnownJob) -> str:
 
 def failure(cluster: Cluster, job: KnownJob, status: JobStatus) -> ComputationError | ResourceError:
     """Return the error that tells how a job failed, with the end of its log."""
-    how = f"exit code {status.exit_code}" if status.exit_code is not None else f"signal {status.signal}"
+    known = f"exit code {status.exit_code}" if status.exit_code is not None else "exit code not known"
+    how = f"signal {status.signal}" if status.signal else known
     log = cluster.mirror(job.folder) / LOG
     lost = status.state in (*LOST, "unknown")
     hint = "Raise its resources, submit it again, or ask for retries." if lost else f"The whole log: {log}."

@@ -26,6 +26,7 @@ CAUTIOUS = 1000  # elements of an array, where the cluster does not say
 FILES_AT_ONCE = 500
 FEW = 20
 FORGOTTEN = "neither the queue nor the accounts know it"
+UNKNOWN_ID = "Invalid job id"
 SILENT = "the scheduler does not answer"
 
 
@@ -176,14 +177,14 @@ class SlurmClient:
         over = [job_id for job_id in jobs if job_id not in queued or queued[job_id].ended]
         accounts = self._try("sacct", "-n", "-P", "-D", "-j", _listed(over), "-o", states.SACCT) if over else ""
         accounted = states.read_sacct(accounts or "")
-        found, silent = {}, queue is None and accounts is None
+        found, nobody = {}, SILENT if queue is None else FORGOTTEN
         for job_id in jobs:
             told = accounted.get(job_id) or queued.get(job_id) or _of_the_rest(job_id, queued)
             if job_id in queued and not queued[job_id].ended:  # an earlier end of a job that was started again
                 told = queued[job_id]
             elif told is not None and not told.ended and queued.get(job_id) is not None:
                 told = queued[job_id]  # the accounts are late
-            found[job_id] = told or JobStatus(job_id=job_id, state="unknown", reason=SILENT if silent else FORGOTTEN)
+            found[job_id] = told or JobStatus(job_id=job_id, state="unknown", reason=nobody)
         exact = [job_id for job_id in over if found[job_id].state in ("completed", "failed", "unknown") or
                  not found[job_id].ended]  # fmt: skip
         records = self._written(SENTINEL, [jobs[job_id] for job_id in exact])
@@ -200,8 +201,8 @@ class SlurmClient:
         """
         listed = list(jobs)
         if listed:
-            done = self._run(("scancel", *listed), "")
-            refused = [line for line in done.stderr.splitlines() if "Invalid job id" not in line]
+            done = self._ran(("scancel", *listed))
+            refused = [line for line in done.stderr.splitlines() if UNKNOWN_ID not in line]
             if done.returncode and refused:
                 raise ResourceError(f"scancel: {' '.join(refused)[:500]}", hint="Whose jobs are they?")
 
@@ -225,16 +226,7 @@ class SlurmClient:
         return job_id
 
     def _call(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        try:
-            done = self._run(words, stdin)
-        except FileNotFoundError as error:
-            raise ConfigurationError(
-                f"{words[0]} is not installed here.", hint="Work on a login node of the cluster, or name one: ssh."
-            ) from error
-        except subprocess.TimeoutExpired as error:
-            raise ResourceError(
-                f"{words[0]} did not answer within {PATIENCE_S:g} s.", hint="The scheduler may be down: try again."
-            ) from error
+        done = self._ran(words, stdin)
         if done.returncode == 127:  # of the shell on the login node
             raise ConfigurationError(
                 f"{words[0]} is not installed there: {done.stderr.strip()[-300:]}",
@@ -245,6 +237,18 @@ class SlurmClient:
             kind = ResourceError if re.search(r"Unable to contact|Connection|timed out", said) else ValidationError
             raise kind(f"{words[0]} refused: {said}", hint="Mend what it names; `sinfo` shows partitions and nodes.")
         return done
+
+    def _ran(self, words: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+        try:
+            return self._run(words, stdin)
+        except FileNotFoundError as error:
+            raise ConfigurationError(
+                f"{words[0]} is not installed here.", hint="Work on a login node of the cluster, or name one: ssh."
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise ResourceError(
+                f"{words[0]} did not answer within {PATIENCE_S:g} s.", hint="The scheduler may be down: try again."
+            ) from error
 
     def _try(self, *words: str) -> str | None:
         """Return what a command prints, None when it fails: the other sources are asked then.
@@ -260,7 +264,8 @@ class SlurmClient:
         except (subprocess.TimeoutExpired, ResourceError):  # too slow, or the login node cannot be reached
             self._left_alone[words[0]] = time.monotonic() + LEAVE_ALONE_S
             return None
-        return done.stdout if done.returncode == 0 or done.stdout else None
+        answered = done.returncode == 0 or done.stdout or UNKNOWN_ID in done.stderr  # not to know a job is an answer
+        return done.stdout if answered else None
 
 
 @dataclass(frozen=True)
