@@ -43,6 +43,7 @@ class NodeRun(SyncTaskRunEngine[Any, None]):
 
     record: Recording = field(kw_only=True)
     tags: list[str] = field(kw_only=True)
+    _why: str = field(default="", init=False)
 
     def carry_out(self) -> None:
         """Run the task to its end, as `prefect.task_engine.run_task_sync` does; raise the body's last error."""
@@ -60,6 +61,8 @@ class NodeRun(SyncTaskRunEngine[Any, None]):
     def set_state(self, state: State, force: bool = False) -> State:
         """Move the task run to a state and record it."""
         run, before = cast(TaskRun, self.task_run), self.state
+        if state.name in ("Retrying", "AwaitingRetry"):
+            state.message = self._why
         state.timestamp = max(state.timestamp, before.timestamp + TICK)
         state.state_details.task_run_id, state.state_details.flow_run_id = run.id, run.flow_run_id
         run.state, run.state_id, run.state_type, run.state_name = state, state.id, state.type, state.name
@@ -74,7 +77,8 @@ class NodeRun(SyncTaskRunEngine[Any, None]):
         return state
 
     def handle_exception(self, exc: Exception) -> None:
-        """End the task run as Cancelled when somebody stopped it, otherwise as Prefect does."""
+        """End the task run as Cancelled when somebody stopped it, otherwise as Prefect does, and keep why."""
+        self._why = str(exc)
         if not isinstance(exc, CancelledError):
             return super().handle_exception(exc)
         self.set_state(Cancelled(message=str(exc)))

@@ -327,7 +327,9 @@ class _Walk:
     def _note(self, node: PlannedNode, status: Status, **more: Any) -> None:
         checked, entry, post = node.checked, node.entry, self.posts.of.get(node.id)
         if post is not None and status in ("completed", "failed"):
-            more |= {"site": post.site.name, "placement": post.reason, "history": tuple(post.tries.history)}
+            history = tuple(post.tries.history)
+            more |= {"site": post.site.name, "placement": post.reason, "history": history}
+            more.setdefault("attempts", len(history))
         self.runs[node.id] = NodeRun(
             id=node.id,
             tool=checked.node.tool,

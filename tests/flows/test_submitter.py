@@ -55,9 +55,11 @@ class Lab:
         return {row["name"]: row for row in rows}
 
     def history(self, node: str) -> list[str]:
+        return [state["name"] for state in self.states(node)]
+
+    def states(self, node: str) -> list[dict[str, Any]]:
         query = {"task_run_id": self.shown()[node]["id"]}
-        states = httpx.get(f"{self.server.api_url}/task_run_states/", params=query, timeout=30).json()
-        return [state["name"] for state in states]
+        return list(httpx.get(f"{self.server.api_url}/task_run_states/", params=query, timeout=30).json())
 
     def edges(self) -> dict[str, set[str]]:
         nodes = httpx.get(f"{self.server.api_url}/flow_runs/{self.id}/graph-v2", timeout=30).json()["nodes"]
@@ -166,6 +168,7 @@ def test_only_what_may_help_is_tried_again(lab: Lab, mode: str) -> None:
     assert lab.run(act, mode=mode)["recorded"] == 3
     assert attempts == {"twice": [1, 2], "wrong": [1], "never": [1, 2]}
     assert lab.history("twice") == ["Running", "Retrying", "Completed"]
+    assert lab.states("twice")[1]["message"] == "once", "why it is tried again is shown"
     assert lab.history("never") == ["Running", "Retrying", "Failed"]
     assert lab.shown()["never"]["run_count"] == 2
 

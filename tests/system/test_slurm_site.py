@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -20,6 +21,7 @@ from physlab.settings import load_settings
 from physlab.sites.slurm.site import SlurmSite
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
 from tests.architecture.source import ROOT
+from tests.system.commandline import CommandLine
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
 PILOT = {"cpus": 2, "memory_gb": 0.5, "max_pilots": 2, "interface": "lo", "walltime_s": 600, "idle_s": 20}
@@ -255,7 +257,7 @@ def test_a_machine_that_dies_is_left_alone(bench: Callable[..., Bench]) -> None:
 
 def test_a_node_that_is_lost_again_and_again_is_given_up(bench: Callable[..., Bench]) -> None:
     lab = bench()
-    suicide = "kill -9 $(ps -o ppid= -p $(ps -o ppid= -p $PPID))"  # the shell's worker's worker: the pilot itself
+    suicide = "p=$$; until ps -o args= -p $p | grep -q ^dask; do p=$(ps -o ppid= -p $p | tr -d ' '); done; kill -9 $p"
     record = lab.run([shell("deadly", suicide)])
     node = one(record, "deadly")
     assert node.status == "failed" and node.attempts == 4, (node.attempts, node.history)
@@ -300,3 +302,36 @@ def test_closing_leaves_no_job_and_no_process(bench: Callable[..., Bench]) -> No
     lab.lab.close()
     assert lab.cluster.wait("an empty queue", lambda: not lab.cluster.queue(), 20) < 20
     assert not [one for one in psutil.Process().children(recursive=True) if "foreman" in " ".join(one.cmdline())]
+
+
+@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_a_run_that_is_stopped_leaves_no_job_and_goes_on_later(
+    near: SlurmCluster, tmp_path: Path, signal_name: str
+) -> None:
+    cli = CommandLine(tmp_path)
+    site = "".join(f"{name} = {value!r}\n" for name, value in PILOT.items())
+    (tmp_path / "physlab.toml").write_text(f'[server]\nmode = "none"\n[sites.slurm.hpc]\n{site}')
+    nodes = [shell("quick", "echo done"), shell("slow", f"test -e {tmp_path}/go || sleep 987", dependencies=["quick"])]
+    (tmp_path / "graph.json").write_text(json.dumps({"metadata": {"title": "stopped"}, "nodes": nodes}))
+    run = cli.start(
+        "run",
+        "graph.json",
+        "--site",
+        "hpc",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    near.wait("the slow node", lambda: bool(asleep("987")), 40)
+    os.kill(run.pid, getattr(signal, signal_name))
+    took = near.wait("an empty queue", lambda: not near.queue(), 30)
+    near.wait("no program left", lambda: not asleep("987"), 20)
+    run.communicate()
+    print(f"{signal_name}: no job {took:.1f} s after it")
+    (tmp_path / "go").touch()
+    reply = cli.json("run", "graph.json", "--site", "hpc", "--json")
+    assert {node["id"]: node["status"] for node in reply["nodes"]} == {"quick": "cached", "slow": "completed"}
+    near.wait("an empty queue", lambda: not near.queue(), 30)
+
+
+def asleep(marker: str) -> list[int]:
+    found = psutil.process_iter(["cmdline"])
+    return [one.pid for one in found if (one.info["cmdline"] or [])[:2] == ["sleep", marker]]

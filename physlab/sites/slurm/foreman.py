@@ -228,9 +228,14 @@ class Foreman:
             pool.cluster.retire(list(pool.cluster.worker_spec))
             return
         live = pool.live()
-        room = self.hello.max_pilots - sum(len(other.cluster.worker_spec) for other in self.pools.values())
-        if pool.wanted > len(live) and room > 0:
-            pool.cluster.add(min(room, pool.wanted - len(live)))
+        missing = pool.wanted - len(live)
+        if missing > 0:
+            room = self.hello.max_pilots - sum(len(other.cluster.worker_spec) for other in self.pools.values())
+            for other in self.pools.values() if missing > room else ():
+                spare = [name for name in other.live() if name in other.idle] if other is not pool else []
+                left = len(other.live()) - other.wanted
+                other.cluster.retire(spare[: max(0, min(missing - room, left))])
+            pool.cluster.add(max(0, min(room, missing)))
         pool.cluster.retire(list(self._surplus(pool, live)))
 
     def _surplus(self, pool: Pool, live: list[str]) -> Iterator[str]:
