@@ -12,7 +12,7 @@ import pytest
 from physlab.errors import ComputationError, ResourceError
 from physlab.lab import Lab
 from physlab.model.job import JobResources, JobStatus
-from physlab.service.jobs.persist import more_resources
+from physlab.service.jobs.attempts import more_resources
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
 from tests.system.conftest import call
 
@@ -95,6 +95,23 @@ def test_only_what_failed_of_many_is_tried_again(lab: Lab, near: SlurmCluster, t
     body = call(lab, tmp_path, tool="job_submit", jobs=jobs, retries=1)
     assert [Path(path).read_text() for path in body["returned_artifacts"]] == ["0\n", "1\n", "2\n"]
     assert len(list((tmp_path / "home" / "jobs").iterdir())) == 2
+
+
+@slurm
+def test_a_failed_step_is_tried_again_with_those_behind_it(lab: Lab, near: SlurmCluster, tmp_path: Path) -> None:
+    once = f"[ -e {tmp_path}/once ] || {{ touch {tmp_path}/once; exit 5; }}; cat a >b; echo 2 >>b"
+    steps = [
+        {"step": "one", "command": ["sh", "-c", f"echo 1 >a; echo x >>{tmp_path}/runs"], "outputs": ["a"]},
+        {"step": "two", "command": ["sh", "-c", once], "dependencies": ["a"], "outputs": ["b"]},
+        {"step": "three", "command": ["sh", "-c", "cat b >c; echo 3 >>c"], "dependencies": ["b"]},
+    ]
+    body = call(lab, tmp_path, tool="job_submit", workflow=steps, retries=1)
+    assert Path(body["returned_artifacts"][-1]).read_text() == "1\n2\n3\n"
+    assert (tmp_path / "runs").read_text() == "x\n", "what had succeeded was not run again"
+    steps[1]["command"] = ["false"]
+    with pytest.raises(ComputationError, match=r"step 'two' failed.*submitted 2 times") as caught:
+        call(lab, tmp_path, tool="job_submit", workflow=steps, retries=1)
+    assert caught.value.details["not_run"] == ["three"] and not near.queue()
 
 
 def test_what_a_job_asks_for_next() -> None:

@@ -182,7 +182,7 @@ def test_a_dry_run_shows_the_script_and_submits_nothing(lab: Lab, tmp_path: Path
     ({"job_spec": {"command": ["true"]}, "artifacts": ["."]}, "'.' is a folder"),
     ({"job_spec": {"command": ["true"]}, "most_time": "1:00:00"}, "most_time without retries"),
     ({"job_spec": {"command": ["true"]}, "throttle": 2}, "a single job and throttle do not go together"),
-    ({"workflow": [{"step": "a", "command": ["true"]}], "retries": 1}, "workflow and retries do not go together"),
+    ({"workflow": [{"step": "a", "command": ["true"]}], "throttle": 1}, "workflow and throttle do not go together"),
     ({"job_spec": {"command": ["true"]}, "retries": 1, "most_time": "soon"}, "most_time = 'soon' is no time"),
     ({"job_spec": {"command": ["true"]}, "retries": 11}, "retries = 11"),
     ({"job_spec": {"command": ["true"]}, "site": "nowhere"}, "no cluster 'nowhere'"),

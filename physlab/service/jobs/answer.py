@@ -11,11 +11,12 @@ from typing import Any
 from physlab.errors import ValidationError
 from physlab.lab import Lab
 from physlab.model.job import JobStatus
-from physlab.service.jobs.chain import run_workflow, workflow_scripts
+from physlab.service.jobs.attempts import Policy
+from physlab.service.jobs.chain import Chain
 from physlab.service.jobs.cluster import Cluster, open_cluster
 from physlab.service.jobs.finish import measured, result
 from physlab.service.jobs.ledger import KnownJob
-from physlab.service.jobs.persist import Policy, persist
+from physlab.service.jobs.persist import persist
 from physlab.service.jobs.request import read_request
 from physlab.service.jobs.submit import Asked, scripts, submit_many, submit_one
 from physlab.service.jobs.watch import Say
@@ -24,7 +25,7 @@ from physlab.sites.slurm.states import seconds
 
 _log = logging.getLogger("physlab.job")
 SINGLE = ("job_spec", "script", "artifacts", "name", "after")
-UNFIT = {"one": ("throttle",), "jobs": SINGLE, "workflow": (*SINGLE, "throttle", "retries")}
+UNFIT = {"one": ("throttle",), "jobs": SINGLE, "workflow": (*SINGLE, "throttle")}
 SAID = JobStatus(job_id="", state="pending", reason="it was accepted")
 
 
@@ -126,12 +127,13 @@ def told_together(cluster: Cluster, told: Sequence[tuple[KnownJob, JobStatus]]) 
 
 def _answer_workflow(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say | None) -> dict[str, Any]:
     shared = {"resources": params.get("resources") or {}}
-    steps = read_workflow(params["workflow"], base_dir, shared)
+    steps, policy = read_workflow(params["workflow"], base_dir, shared), _policy(params)
     with open_cluster(lab, params.get("site")) as cluster:
+        chain = Chain(lab, cluster, steps, policy)
         if params.get("dry_run"):
-            return {"script": workflow_scripts(cluster, steps), "folder": str(cluster.root)}
+            return {"script": chain.scripts(), "folder": str(cluster.root)}
         started = time.monotonic()
-        told = run_workflow(
-            lab, cluster, steps, wait=params.get("wait", True), timeout_s=params["timeout_sec"], say=say,
-        )  # fmt: skip
+        told = [(job, SAID) for job in chain.submit()]
+        if params.get("wait", True):
+            told = chain.finish(params["timeout_sec"], say)
         return told_together(cluster, told) | {"meta": _meta(cluster, started)}
