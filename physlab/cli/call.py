@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from physlab.cli.joblog import JOB_GOES_ON, tell_job_logs
 from physlab.cli.options import NoServer
 from physlab.cli.output import voice
 
@@ -42,8 +43,11 @@ def call(
     from physlab.settings import load_settings
     from physlab.spelling import read_call
 
+    tell_job_logs()
     with Lab(load_settings(), forerunner) as lab:
         asked = read_call(payload, lab.vocabulary)
+        if asked.method == "job_submit":
+            voice.parting = JOB_GOES_ON
         if asked.method != "run_dag":
             return _answer(service.answer(lab, asked, base))
     return _answer(_run(asked, base, server=not no_server))

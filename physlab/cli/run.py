@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from physlab.cli.joblog import tell_job_logs
 from physlab.cli.options import DagArgument, Json, NoServer, Open, Results
 from physlab.cli.output import counted, quoted, voice
 from physlab.cli.plan import Parallelism, Policy, Refresh, RefreshNode, Site, chosen
@@ -138,6 +139,8 @@ def conduct(
     settings, run_id = load_settings(), events.run_id if events else new_run_id()
     view = View(title_of(dag))
     watcher = Watcher(view.planned, view.changed)
+    if voice.verbose:
+        tell_job_logs()
     try:
         return launch(
             settings,

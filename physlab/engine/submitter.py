@@ -14,6 +14,7 @@ import httpx
 from prefect.context import FlowRunContext, TagsContext
 from prefect.exceptions import PrefectException
 
+from physlab.engine.joblog import show_job_logs
 from physlab.engine.noderun import NodeRun, new_task_run, node_task
 from physlab.engine.pacing import LAG, Pacer
 from physlab.engine.recorder import Api, Child, Recorder
@@ -68,6 +69,7 @@ class PrefectSubmitter:
 
     def open(self, total: int) -> None:
         """Begin a run of so many nodes (hits included)."""
+        show_job_logs()
         self._api = Api(since=datetime.now(UTC) if self._flow_run.run_count > 1 else None)
         self._pacer = Pacer(self._api.recorded, limit=sys.maxsize if self._api.ephemeral else LAG)
         self._recorder = Recorder(self._api, self._child(total), self._pacer, self._scribe)

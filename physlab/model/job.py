@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -13,8 +13,11 @@ _WORD = r"^[A-Za-z0-9][A-Za-z0-9._+@-]{0,127}$"  # what can neither end a direct
 Word = Annotated[str, StringConstraints(pattern=_WORD)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 State = Literal["pending", "running", "completed", "failed", "cancelled", "timeout", "out_of_memory", "node_fail",
-                "preempted", "unknown"]  # fmt: skip
-ENDED = frozenset(("completed", "failed", "cancelled", "timeout", "out_of_memory", "node_fail", "preempted"))
+                "preempted", "rejected", "unknown"]  # fmt: skip
+ENDED = frozenset(
+    ("completed", "failed", "cancelled", "timeout", "out_of_memory", "node_fail", "preempted", "rejected")
+)
+Place = Annotated[str, StringConstraints(pattern=r"^/[^,:\x00-\x1f]{0,1023}$")]  # what a bind mount can name
 
 
 class JobResources(Model):
@@ -47,6 +50,20 @@ class JobResources(Model):
     exclude: tuple[Word, ...] = ()
 
 
+class Mount(Model):
+    """A folder of the machine that a container sees.
+
+    Attributes:
+        source: Absolute path on the machine.
+        target: Absolute path in the container.
+        readonly: True when it must not write there.
+    """
+
+    source: Place
+    target: Place
+    readonly: bool = False
+
+
 class JobRequest(Model):
     """A job to run.
 
@@ -59,6 +76,12 @@ class JobRequest(Model):
         after: Jobs that must have succeeded before it starts.
         requeue: True lets the scheduler start it again when its machine fails.
         comment: What it is for, for the administrators.
+        token: What tells it from all other jobs, whoever submits them and however often; stands before the comment.
+        prologue: Shell lines that come before it, such as `module load python`.
+        image: Container that it runs in: a name for Docker's registry, a URL such as `oras://…`, or a `.sif` file.
+        mounts: Further folders that the container sees.
+        takes: Name in its folder → absolute path of a file that an earlier job makes.
+        makes: Files that must be there in the end, or it has failed.
     """
 
     name: Word = "physlab"
@@ -69,6 +92,20 @@ class JobRequest(Model):
     after: tuple[Annotated[str, StringConstraints(pattern=r"^\d+(_\d+)?$")], ...] = ()
     requeue: bool = False
     comment: Annotated[str, StringConstraints(max_length=200)] = ""
+    token: Word | None = None
+    prologue: tuple[str, ...] = ()
+    image: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9/.][A-Za-z0-9/._:@+-]{0,499}$")] | None = None
+    mounts: tuple[Mount, ...] = ()
+    takes: dict[str, str] = {}
+    makes: tuple[str, ...] = ()
+
+    @field_validator("takes", "makes")
+    @classmethod
+    def _stay_inside(cls, names: Any) -> Any:
+        for name in names:
+            if not name or name.startswith("/") or ".." in name.split("/") or re.search(r"[\0\n]", name):
+                raise ValueError(f"'{name}' is no path inside the job's folder")
+        return names
 
     @field_validator("command")
     @classmethod

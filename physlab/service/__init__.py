@@ -13,7 +13,16 @@ from physlab.service.graphs import (
     run_reply,
     validate_dag,
 )
-from physlab.service.jobs import KnownJob, cancel_job, find_job, job_statuses, known_jobs
+from physlab.service.jobs import (
+    KnownJob,
+    cancel_jobs,
+    fetch_jobs,
+    find_job,
+    find_jobs,
+    follow_log,
+    job_statuses,
+    known_jobs,
+)
 from physlab.service.wishes import read_run_call, run_request
 
 __all__ = [
@@ -23,11 +32,14 @@ __all__ = [
     "Reply",
     "answer",
     "call_tool",
-    "cancel_job",
+    "cancel_jobs",
     "carry_out",
     "define_dag",
     "failure",
+    "fetch_jobs",
     "find_job",
+    "find_jobs",
+    "follow_log",
     "job_statuses",
     "kinds",
     "known_jobs",

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from physlab.errors import ConfigurationError, ResourceError
 from physlab.settings import child_environment
@@ -54,20 +55,40 @@ class SshRun:
         Raises:
             ResourceError: The host cannot be reached, or the connection broke.
         """
-        given = [f"{name}={value}" for name, value in {**self._environment, "LC_ALL": "C"}.items()]
-        line = shlex.join(["env", *given, *words])
-        done = self._call([*self._ssh, "--", self.host, line], stdin)
-        if done.returncode == _LOST and _BROKEN.search(done.stderr):
+        done = self._call(self._line(words), stdin)
+        self.check(done.returncode, done.stderr)
+        return done
+
+    def _line(self, words: Sequence[str]) -> list[str]:
+        given = {**self._environment, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+        line = shlex.join(["env", *(f"{name}={value}" for name, value in given.items()), *words])
+        return [*self._ssh, "--", self.host, line]
+
+    def start(self, words: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
+        """Start a command there and return it, for bytes to flow in or out; `check` tells whether the host was lost.
+
+        Args:
+            words: The command.
+            streams: `stdin`, `stdout` and `stderr` as for `Popen`.
+        """
+        return subprocess.Popen(self._line(words), env=child_environment({}), **streams)
+
+    def check(self, code: int, said: str) -> None:
+        """Raise when a command ended because the host could not be reached.
+
+        Raises:
+            ResourceError: So it was; with the words of ssh.
+        """
+        if code == _LOST and _BROKEN.search(said):
             raise ResourceError(
-                f"ssh {self.host}: {' '.join(done.stderr.split())[-400:]}",
+                f"ssh {self.host}: {' '.join(said.split())[-400:]}",
                 hint=f"Try `ssh {self.host} true`: it must work without a question.",
             )
-        return done
 
     def _call(self, words: Sequence[str], stdin: str) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                words, input=stdin, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+                words, input=stdin, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=False,
                 env=child_environment({}),
             )  # fmt: skip
         except FileNotFoundError as error:

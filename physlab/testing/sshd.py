@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,14 +32,18 @@ def missing_parts() -> str:
 class SshServer:
     """A server that lets this user in with a key; a context manager.
 
+    Args:
+        environment: Variables that its sessions have.
+
     Attributes:
         host: Name of it in `config`.
         config: Configuration file for the client.
+        commands: Folder with an `ssh` that knows the host, to stand first in the PATH of a program.
     """
 
     host = "login"
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         path = f"{child_environment({}).get('PATH', '')}:{SBIN}"
         program = shutil.which("sshd", path=path)
         if program is None:
@@ -51,10 +56,12 @@ class SshServer:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+        given = " ".join(f'{name}="{value}"' for name, value in (environment or {}).items())
         (self.base / "sshd").write_text("\n".join((
             f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {self.base}/host", f"PidFile {self.base}/pid",
             f"AuthorizedKeysFile {self.base}/authorized", "StrictModes no", "PasswordAuthentication no",
-            "KbdInteractiveAuthentication no", "UsePAM no", "PermitRootLogin yes", "Subsystem sftp internal-sftp", "",
+            "KbdInteractiveAuthentication no", "UsePAM no", "PermitRootLogin yes", "Subsystem sftp internal-sftp",
+            f"SetEnv {given}" if given else "", "",
         )))  # fmt: skip
         known = f"[127.0.0.1]:{self.port} {(self.base / 'host.pub').read_text()}"
         (self.base / "known").write_text(known)
@@ -63,6 +70,10 @@ class SshServer:
             f"  IdentityFile {self.base}/user", "  IdentitiesOnly yes", f"  UserKnownHostsFile {self.base}/known",
             "  GlobalKnownHostsFile /dev/null", "",
         )))  # fmt: skip
+        self.commands = self.base / "bin"
+        self.commands.mkdir()
+        (self.commands / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {self.config} "$@"\n')
+        (self.commands / "ssh").chmod(0o755)
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # where it gives up its rights
         self._log = (self.base / "log").open("wb")

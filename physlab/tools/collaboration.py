@@ -25,15 +25,60 @@ class JobSpec(BaseModel):
     command: list[str] = Field(min_length=1, description="Program and arguments, a word each.")
     resources: dict[str, Any] = Field({}, description="`{cpu, memory, gpu, nodes, time_limit, partition, …}`.")
     env: dict[str, str] = Field({}, description="Variables that it finds.")
-    image: str | None = Field(None, description="A container; not available in this version.")
-    mounts: list[dict[str, Any]] = Field([], description="Folders of it; not available in this version.")
+    image: str | None = Field(
+        None, validation_alias=AliasChoices("image", "container"), description="Container that Apptainer runs it in."
+    )
+    mounts: list[dict[str, Any]] = Field([], description="Folders that it sees: `{source, target, readonly}`.")
 
-    @model_validator(mode="after")
-    def _without_container(self) -> JobSpec:
-        for name in ("image", "mounts"):
-            if getattr(self, name):
-                raise ValueError(f"{name} is not available in this version for slurm; leave it out")
-        return self
+
+class OneJob(BaseModel):
+    """One job of several: a command or a script, its files, what it asks for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = Field(None, description="What it is called.")
+    job_spec: JobSpec | None = Field(None, description="As for a single job.")
+    script: str | None = Field(None, description="A script instead of a command, or the name of its file.")
+    resources: dict[str, Any] = Field({}, description="What it asks for beside `resources` of all.")
+    env: dict[str, str] = Field({}, description="Variables that it finds.")
+    artifacts: list[str] = Field(
+        [], validation_alias=AliasChoices("artifacts", "inputs"), description="Files to lay into its folder."
+    )
+    artifacts_path: str = Field(".", description="What to keep of its folder.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spec_inline(cls, given: Any) -> Any:
+        """Read `{command: [...]}` as `{job_spec: {command: [...]}}`."""
+        if isinstance(given, dict) and "command" in given and "job_spec" not in given:
+            inline = ("command", "image", "container", "mounts")
+            spec = {name: given[name] for name in inline if name in given}
+            return {**{name: value for name, value in given.items() if name not in inline}, "job_spec": spec}
+        return given
+
+    @field_validator("artifacts_path")
+    @classmethod
+    def _inside(cls, path: str) -> str:
+        return stays_inside(path)
+
+
+class OneStep(OneJob):
+    """A step of a workflow: a job with files that it needs and makes."""
+
+    step: str = Field(min_length=1, description="Its name.")
+    dependencies: list[str] = Field([], description="Files that it needs: of this machine, or made by other steps.")
+    outputs: list[str] = Field([], description="Files that it makes; without one of them it has failed.")
+
+
+def stays_inside(path: str) -> str:
+    """Return a path that stays in the job's folder.
+
+    Raises:
+        ValueError: It leaves it.
+    """
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError("it leaves the job's folder; give a path inside it, such as results")
+    return path
 
 
 class JobParams(Params):
@@ -42,12 +87,19 @@ class JobParams(Params):
     backend: str = Field(
         "slurm", validation_alias=AliasChoices("backend", "job_type"), description="The kind of cluster."
     )
+    site: str | None = Field(None, description="Name of the cluster in the settings; unset: the first one there.")
     job_spec: JobSpec | None = Field(
         None,
         description="`{command: [...], resources: {cpu, memory, gpu, nodes, time_limit, …}, env: {…}}`.",
     )
     script: str | None = Field(
         None, description="A script instead of a command, or the name of its file; its `#SBATCH` lines count."
+    )
+    jobs: list[OneJob] | None = Field(
+        None, min_length=1, description="Several jobs instead of one; those that ask for the same are one array."
+    )
+    workflow: list[OneStep] | None = Field(
+        None, min_length=1, description="Steps chained by files: `{step, script, dependencies, outputs}`."
     )
     resources: dict[str, Any] | None = Field(
         None, description="`{nodes, cpus_per_node, memory: 32GB, time: 2:00:00}`, as in job_spec."
@@ -56,7 +108,16 @@ class JobParams(Params):
         [], validation_alias=AliasChoices("artifacts", "inputs"), description="Files to lay into the job's folder."
     )
     artifacts_path: str = Field(".", description="What to keep: a file or folder inside the job's folder.")
-    stream_logs: bool = Field(True, description="Accepted; the log is in `log_stream_path` while the job runs.")
+    after: list[str] = Field([], description="Ids of jobs that must have succeeded before it starts.")
+    throttle: int | None = Field(None, ge=1, description="With jobs: how many of an array run at once.")
+    retries: int = Field(
+        0, ge=0, le=10, description="How often a failed job is submitted again, or given what it lacks."
+    )
+    most_time: str | float | None = Field(
+        None, description="With retries: a job that ran too long gets more time, at most this, such as 12:00:00."
+    )
+    stream_logs: bool = Field(True, description="Say each line of the log as it appears.")
+    wait: bool = Field(True, description="Wait for the end; false returns when it is accepted: `physlab job fetch`.")
     timeout_sec: float = Field(3600, ge=60, le=86_400, description="How long to wait for its end [s].")
     name: str | None = Field(None, description="What the queue calls it.")
     dry_run: bool = Field(False, description="Return the script that would be submitted, and submit nothing.")
@@ -68,12 +129,16 @@ class JobParams(Params):
             raise ValueError(f"'{backend}' is not available in this version; available: slurm")
         return backend
 
+    @field_validator("after", mode="before")
+    @classmethod
+    def _as_texts(cls, after: Any) -> Any:
+        ids = after if isinstance(after, list) else [after]
+        return [str(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in ids]
+
     @field_validator("artifacts_path")
     @classmethod
     def _inside(cls, path: str) -> str:
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise ValueError("it leaves the job's folder; give a path inside it, such as results")
-        return path
+        return stays_inside(path)
 
 
 @registry.method(
@@ -88,6 +153,7 @@ class JobParams(Params):
         Port("returned_artifacts", "list", description="Paths of what it made"),
         Port("files", "object", description="What it made: stem of the name → file, for later nodes"),
         Port("folder", "text", description="The job's folder"),
+        Port("jobs", "list", description="With jobs or workflow: each with its id, state and files"),
         Port("script", "text", description="With dry_run: what would be submitted"),
     ),
     asks_lab=True,
@@ -103,7 +169,7 @@ def job_submit(params: JobParams, context: Context) -> dict[str, Any]:
     files: dict[str, File] = {}
     for item in body.pop("artifacts", ()):
         path = Path(item["path"])
-        name = path.relative_to(Path(body["folder"]).resolve()).as_posix()
+        name = _name(path, body)
         copy = context.workdir / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
@@ -111,3 +177,10 @@ def job_submit(params: JobParams, context: Context) -> dict[str, Any]:
         key = key if key not in files else re.sub(r"[^A-Za-z0-9_-]+", "_", name)
         files[key] = context.save(copy, name, role="data", caption=f"{name}, made by job {body['job_id']}.")
     return body | ({"files": files} if files else {})
+
+
+def _name(path: Path, body: dict[str, Any]) -> str:
+    """Return a file's name in its job's folder."""
+    folders = [Path(item["folder"]).resolve() for item in body.get("jobs") or [body]]
+    own = next((folder for folder in folders if path.is_relative_to(folder)), None)
+    return path.relative_to(own).as_posix() if own is not None else path.name

@@ -6,50 +6,19 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from physlab import service
 from physlab.errors import ComputationError, PhyslabError, ResourceError, ValidationError
 from physlab.expressions import parse
 from physlab.lab import Lab
 from physlab.model import NodeRecord
-from physlab.settings import load_settings
-from physlab.spelling import read_call
-from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
+from physlab.testing.slurm import SlurmCluster, missing_parts
+from tests.system.conftest import call
 
 slurm = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[SlurmCluster]:
-    with SlurmCluster.start(ClusterPlan(nodes=2)) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    settings = {"home": str(tmp_path / "home"), "results": str(tmp_path / "results")}
-    with Lab(load_settings(tmp_path, overrides=settings, environ={})) as lab:
-        yield lab
-
-
-@pytest.fixture
-def near(cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmCluster]:
-    """The cluster, with its commands at hand as on a login node."""
-    monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
-    monkeypatch.setenv("PATH", cluster.environment["PATH"])
-    yield cluster
-    cluster.reset()
-
-
-def call(lab: Lab, folder: Path, **payload: Any) -> dict[str, Any]:
-    reply = service.answer(lab, read_call(payload, lab.vocabulary), folder)
-    assert reply.error is None, reply.error
-    return reply.body
 
 
 @slurm
@@ -68,6 +37,28 @@ def test_a_command_runs_and_its_files_come_back_hashed(lab: Lab, near: SlurmClus
     digest = hashlib.sha256(b"a b 3\n").hexdigest()
     assert kept["sha256"] == f"sha256:{digest}" and lab.store.blobs.read(digest) == b"a b 3\n"
     assert body["meta"]["backend"] == "slurm" and body["meta"]["machines"][0] in near.nodes
+
+
+@slurm
+def test_what_is_hostile_arrives_as_it_is(lab: Lab, near: SlurmCluster, tmp_path: Path) -> None:
+    nasty = [
+        "a b",
+        "$(touch /tmp/owned)",
+        "`id`",
+        "'",
+        '"',
+        "\\",
+        "x\n#SBATCH --wrap=id\ny",
+        "*",
+        "${HOME}",
+        ";id",
+        "ü",
+        "",
+    ]
+    say = "import json, os, sys; json.dump([sys.argv[1:], [os.environ[f'V{i}'] for i in range(12)]], open('seen', 'w'))"
+    spec = {"command": [sys.executable, "-c", say, *nasty], "env": {f"V{i}": text for i, text in enumerate(nasty)}}
+    body = call(lab, tmp_path, tool="job_submit", job_spec=spec)
+    assert json.loads(Path(body["returned_artifacts"][0]).read_text()) == [nasty, nasty]
 
 
 @slurm
@@ -178,7 +169,23 @@ def test_a_dry_run_shows_the_script_and_submits_nothing(lab: Lab, tmp_path: Path
 @pytest.mark.parametrize(("params", "said"), [
     ({"backend": "k8s", "job_spec": {"command": ["true"]}}, "'k8s' is not available"),
     ({}, "either a command or a script"),
-    ({"job_spec": {"command": ["true"], "image": "python:3.11"}}, "image is not available"),
+    ({"job_spec": {"command": ["true"], "image": "--bind=/"}}, "image = '--bind=/'"),
+    ({"job_spec": {"command": ["true"], "mounts": [{"source": "/a", "target": "/b"}]}}, "mounts without an image"),
+    ({"job_spec": {"command": ["true"], "image": "a", "mounts": [{"source": "a:b", "target": "/b"}]}}, "mounts.0.sour"),
+    ({"jobs": [{"command": ["true"]}], "script": "x.sh"}, "jobs and script do not go together"),
+    ({"jobs": []}, "jobs = "),
+    ({"jobs": [{"command": ["true"], "colour": 1}]}, "jobs.0.colour"),
+    ({"jobs": [{"command": ["true"]}, {}]}, "either a command or a script"),
+    ({"job_spec": {"command": ["true"]}, "after": ["x; rm"]}, "after.0 = 'x; rm'"),
+    ({"job_spec": {"command": ["true"], "env": {"A B": "1"}}}, "A B"),
+    ({"job_spec": {"command": ["true"], "env": {"A": "\0"}}}, "cannot hold a NUL"),
+    ({"job_spec": {"command": ["true"]}, "artifacts": ["."]}, "'.' is a folder"),
+    ({"job_spec": {"command": ["true"]}, "most_time": "1:00:00"}, "most_time without retries"),
+    ({"job_spec": {"command": ["true"]}, "throttle": 2}, "a single job and throttle do not go together"),
+    ({"workflow": [{"step": "a", "command": ["true"]}], "throttle": 1}, "workflow and throttle do not go together"),
+    ({"job_spec": {"command": ["true"]}, "retries": 1, "most_time": "soon"}, "most_time = 'soon' is no time"),
+    ({"job_spec": {"command": ["true"]}, "retries": 11}, "retries = 11"),
+    ({"job_spec": {"command": ["true"]}, "site": "nowhere"}, "no cluster 'nowhere'"),
     ({"job_spec": {"command": ["true"], "resources": {"cpus": 2, "colour": 3}}}, "resources knows no 'colour'"),
     ({"job_spec": {"command": ["true"], "resources": {"memory": "much"}}}, "memory = 'much' is no size"),
     ({"job_spec": {"command": ["true"], "resources": {"time": "soon"}}}, "time = 'soon' is no time"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
 from tests.system.transcript import play, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,7 @@ PAGES = [
     if list(read(page.read_text(encoding="utf-8")))
 ]
 NEEDS = {"own-programs": "gfortran"}
+CLUSTER = "slurm-jobs"
 
 
 @pytest.fixture
@@ -44,7 +46,14 @@ def test_a_page_runs(page: Path, environment: dict[str, str], tmp_path: Path) ->
         copy_tree(folder)  # its deployments
     else:  # each start costs seconds
         environment["PHYSLAB_SERVER__MODE"] = "none"
-    play(page, folder, environment)
+    if page.stem == CLUSTER:
+        if missing_parts():
+            pytest.skip(missing_parts())
+        with SlurmCluster.start(ClusterPlan(nodes=2)) as cluster:
+            path = f"{environment['PATH']}:{cluster.environment['PATH']}"
+            play(page, folder, {**environment, "SLURM_CONF": str(cluster.conf), "PATH": path})
+    else:
+        play(page, folder, environment)
 
 
 @pytest.mark.timeout(1200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, TimeoutExpired
 
 import pytest
 
@@ -142,6 +142,122 @@ def test_without_accounts_the_jobs_own_record_tells(run: Counted, tmp_path: Path
     (place / "exit_status").unlink()
     [status] = client.poll(jobs).values()
     assert status.state == "unknown"
+
+
+def test_a_scheduler_command_that_hangs_is_left_alone(run: Counted, tmp_path: Path) -> None:
+    client, place = SlurmClient(run), folder(tmp_path, "job")
+    jobs = {client.submit(command("sh", "-c", "exit 6"), place): place}
+    wait(client, jobs)
+    inner = run.inner
+
+    def hangs(words: Sequence[str], stdin: str) -> CompletedProcess[str]:
+        if words[0] in ("sacct", "squeue"):
+            raise TimeoutExpired(words, 60)
+        return inner(words, stdin)
+
+    run.inner = hangs
+    run.calls.clear()
+    for _ in range(3):
+        [status] = client.poll(jobs).values()
+        assert (status.state, status.exit_code) == ("failed", 6)
+    assert (run.calls.count("sacct"), run.calls.count("squeue")) == (1, 1), "not asked again at each look"
+    assert client.find({"token": place}, 60) == {"token": next(iter(jobs))}, "the job itself knows who it is"
+    assert client.find({"other": tmp_path}, 60) is None, "nothing follows from silence"
+
+
+@pytest.mark.parametrize(
+    "garbage", ["", "\0\xff|||\n", "1|RUNNING", "slurm_load_jobs error: Socket timed out", "|" * 40]
+)
+def test_garbage_breaks_no_polling(run: Counted, tmp_path: Path, garbage: str) -> None:
+    client, place = SlurmClient(run), folder(tmp_path, "job")
+    jobs = {client.submit(command("sh", "-c", "exit 0"), place): place}
+    wait(client, jobs)
+    for broken in ({"squeue"}, {"sacct"}, {"squeue", "sacct"}):
+        run.broken = dict.fromkeys(broken, garbage)
+        [status] = client.poll(jobs).values()
+        assert (status.state, status.exit_code) == ("completed", 0), broken
+    run.broken = dict.fromkeys(("squeue", "sacct", "grep", "sinfo", "scontrol"), garbage)
+    assert client.poll(jobs).popitem()[1].state == "unknown"
+    assert client.largest_memory_mb() is None and client.longest_array() == 1000
+
+
+def test_accounts_that_missed_an_end(run: Counted, tmp_path: Path) -> None:
+    client, place = SlurmClient(run), folder(tmp_path, "job")
+    jobs = {client.submit(command("sh", "-c", "exit 2"), place): place}
+    wait(client, jobs)
+    [job_id] = jobs
+    run.broken = {"squeue": "", "sacct": f"{job_id}|RUNNING|0:0|n1|5|00:01|\n"}
+    [status] = client.poll(jobs).values()
+    assert (status.state, status.exit_code, status.reason) == ("failed", 2, "its own record")
+
+
+def test_an_array_is_accepted_at_once_and_its_elements_are_jobs(run: Counted, tmp_path: Path) -> None:
+    client = SlurmClient(run)
+    places = [folder(tmp_path, str(number)) for number in range(6)]
+    requests = [command("sh", "-c", f"echo $N; exit {number % 3}", environment={"N": f"n'{number}"})
+                for number in range(6)]  # fmt: skip
+    ids = client.submit_array(requests, places, throttle=1)
+    assert run.calls.count("sbatch") == 1 and len({job_id.partition("_")[0] for job_id in ids}) == 1
+    jobs = dict(zip(ids, places, strict=True))
+    assert {status.state for status in client.poll(jobs).values()} <= {"pending", "running", "completed", "failed"}
+    assert "pending" in {status.state for status in client.poll(jobs).values()}, "one at a time"
+    found = wait(client, jobs)
+    assert [found[job_id].exit_code for job_id in ids] == [0, 1, 2, 0, 1, 2]
+    assert [(place / "log.txt").read_text() for place in places] == [f"n'{number}\n" for number in range(6)]
+    run.broken = {"sacct": "", "squeue": ""}
+    assert [client.poll(jobs)[job_id].exit_code for job_id in ids] == [0, 1, 2, 0, 1, 2], "their own records tell"
+
+
+def test_a_thousand_jobs_are_accepted_in_seconds(run: Counted, tmp_path: Path) -> None:
+    client = SlurmClient(run)
+    places = [folder(tmp_path, str(number)) for number in range(1200)]
+    requests = [command("sleep", "300", environment={"N": str(number)}, resources=JobResources(cpus=4))
+                for number in range(1200)]  # fmt: skip
+    begun = time.monotonic()
+    ids = client.submit_array(requests, places)
+    assert time.monotonic() - begun < 5 and len(set(ids)) == 1200
+    assert run.calls.count("sbatch") == 2, "MaxArraySize is 1001"
+    jobs = dict(zip(ids, places, strict=True))
+    begun = time.monotonic()
+    assert {status.state for status in client.poll(jobs).values()} <= {"pending", "running"}
+    assert time.monotonic() - begun < 5
+    client.cancel({job_id.partition("_")[0] for job_id in ids})
+    assert {status.state for status in wait(client, jobs).values()} == {"cancelled"}
+
+
+def test_an_array_is_accepted_whole_or_not_at_all(run: Counted, cluster: SlurmCluster, tmp_path: Path) -> None:
+    client = SlurmClient(run)
+    client._longest = 2
+    places = [folder(tmp_path, str(number)) for number in range(4)]
+    inner = run.inner
+    seen: list[str] = []
+
+    def second_is_refused(words: Sequence[str], stdin: str) -> CompletedProcess[str]:
+        seen.append(words[0])
+        refused = words[0] == "sbatch" and seen.count("sbatch") == 2
+        return CompletedProcess(words, 1, "", "sbatch: error: too many") if refused else inner(words, stdin)
+
+    run.inner = second_is_refused
+    with pytest.raises(ValidationError, match="too many"):
+        client.submit_array([command("sleep", "300")] * 4, places)
+    cluster.wait("the first half is gone", lambda: not cluster.queue())
+
+
+def test_a_job_whose_acceptance_nobody_wrote_down_is_found(run: Counted, tmp_path: Path) -> None:
+    client = SlurmClient(run)
+    place, other, never = (folder(tmp_path, name) for name in ("job-1", "job-2", "job-3"))
+    theirs = "#!/bin/sh\n#SBATCH --comment=mine\n#SBATCH --job-name=mine\nsleep 300\n"
+    first = client.submit(JobRequest.model_validate({"script": theirs, "token": "job-1"}), place)
+    second = client.submit(JobRequest.model_validate({"command": ["true"], "token": "job-2"}), other)
+    tokens = {"job-1": place, "job-2": other, "job-3": never}
+    assert client.find(tokens, 60) == {"job-1": first, "job-2": second}
+    wait(client, {second: other})
+    run.broken = {"squeue": ""}
+    assert client.find({"job-2": other}, 60) == {"job-2": second}, "by the accounts"
+    run.broken = {"squeue": "", "sacct": ""}
+    assert client.find({"job-2": other}, 60) == {"job-2": second}, "by what it wrote itself"
+    run.broken = {"sacct": ""}
+    assert client.find({"job-3": never}, 60) == {}
 
 
 def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:

@@ -14,9 +14,19 @@ from hypothesis import strategies as st
 from pydantic import ValidationError as ModelError
 
 from physlab.errors import ValidationError
-from physlab.model.job import JobRequest, JobResources
-from physlab.sites.slurm.script import batch_script, spell_time
-from physlab.sites.slurm.states import megabytes, names, read_sacct, read_sentinel, read_squeue, seconds, state_of
+from physlab.model.job import JobRequest, JobResources, Mount
+from physlab.sites.slurm.container import container_words
+from physlab.sites.slurm.script import array_script, batch_script, spell_time
+from physlab.sites.slurm.states import (
+    job_ids,
+    megabytes,
+    names,
+    read_sacct,
+    read_sentinel,
+    read_squeue,
+    seconds,
+    state_of,
+)
 
 JOB = "/tmp/job"  # noqa: S108 — a name; nothing is written there
 NASTY = ["a b", "$(touch owned)", "`touch owned`", "; touch owned", "x\n#SBATCH --partition=gpu", "'", '"', "\\", "-n9",
@@ -42,8 +52,8 @@ def test_every_resource_is_asked_for() -> None:
     asked = JobResources(nodes=2, cpus=16, memory_mb=32_000, gpus=1, walltime_s=7200, partition="gpu", account="phys",
                          qos="high", constraint="fast&ib", exclude=("n1", "n2"))  # fmt: skip
     assert set(directives(script(resources=asked, after=("12", "13_4"), comment="run 7", name="chirp"))) == {
-        "--job-name=chirp", "--output=/tmp/job/log.txt", "--open-mode=append", "--no-requeue", "--nodes=2",
-        "--ntasks-per-node=1", "--cpus-per-task=16", "--mem=32000M", "--gres=gpu:1", "--time=02:00:00",
+        "--job-name=chirp", "--chdir=/tmp/job", "--output=/tmp/job/log.txt", "--open-mode=append", "--no-requeue",
+        "--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=16", "--mem=32000M", "--gres=gpu:1", "--time=02:00:00",
         "--partition=gpu", "--account=phys", "--qos=high", "--constraint='fast&ib'", "--exclude=n1,n2",
         "--dependency=afterok:12:13_4", "--kill-on-invalid-dep=yes", "--comment='run 7'",
     }  # fmt: skip
@@ -139,3 +149,88 @@ def test_small_readers() -> None:
     assert state_of("CANCELLED+") == "cancelled" and state_of("") == state_of("WHAT") == "unknown"
     assert read_sentinel("7", "143 2") and read_sentinel("7", "143 2").signal == 15  # type: ignore[union-attr]
     assert read_sentinel("7", "half") is None
+
+
+def test_a_job_runs_in_a_container() -> None:
+    mounts = (Mount(source="/data/raw runs", target="/raw", readonly=True), Mount(source="/scratch", target="/scratch"))
+    request = JobRequest(command=("python3", "a b.py"), image="python:3.11", mounts=mounts,
+                         resources=JobResources(gpus=1))  # fmt: skip
+    assert batch_script(request, JOB).splitlines()[-1] == (
+        "apptainer exec --bind /tmp/job:/tmp/job --pwd /tmp/job --bind '/data/raw runs:/raw:ro' "
+        "--bind /scratch:/scratch:rw --nv docker://python:3.11 python3 'a b.py'"
+    )
+    for image in ("/images/x.sif", "x.sif", "oras://host/a/b:1"):
+        assert container_words(JobRequest(command=("true",), image=image), JOB)[-1] == image
+    script = batch_script(JobRequest(script="#!/bin/sh\ntrue\n", image="a/b"), JOB)
+    assert script.endswith(
+        "chmod +x script\napptainer exec --bind /tmp/job:/tmp/job --pwd /tmp/job docker://a/b ./script\n"
+    )
+
+
+@pytest.mark.parametrize("changes", [
+    {"image": "--bind=/:/x"}, {"image": "a b"}, {"image": "$(id)"}, {"image": "x;y"}, {"image": ""},
+    {"image": "a", "mounts": [{"source": "/a:/etc", "target": "/b"}]},
+    {"image": "a", "mounts": [{"source": "/a,/etc", "target": "/b"}]},
+    {"image": "a", "mounts": [{"source": "relative", "target": "/b"}]},
+    {"takes": {"../x": "/a"}}, {"takes": {"/x": "/a"}}, {"makes": ["a/../../x"]}, {"makes": ["x\ny"]},
+    {"token": "a b"}, {"token": "-x"},
+])  # fmt: skip
+def test_what_a_container_or_a_hand_over_cannot_be(changes: dict[str, Any]) -> None:
+    with pytest.raises(ModelError):
+        JobRequest(command=("true",), **changes)
+
+
+def test_the_prologue_comes_first_and_variables_win(tmp_path: Path) -> None:
+    request = JobRequest(command=("sh", "-c", "echo $A $B; pwd"), environment={"A": "mine"},
+                         prologue=("export A=site B=site", "cd /"))  # fmt: skip
+    done = subprocess.run(
+        ["bash"], input=batch_script(request, str(tmp_path)), capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"mine site\n{tmp_path}\n"
+
+
+def test_a_job_takes_what_another_made_and_must_make_what_it_promised(tmp_path: Path) -> None:
+    source = tmp_path / "of another" / "it's.h5"
+    source.parent.mkdir()
+    source.write_text("data")
+    home = tmp_path / "job"
+    home.mkdir()
+    script = batch_script(
+        JobRequest(command=("sh", "-c", "cat in/a.h5"), takes={"in/a.h5": str(source)}, makes=("$(x) y",)), str(home)
+    )
+    done = subprocess.run(["bash"], input=script, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (75, "data")
+    assert done.stderr == "physlab: the job ended without making $(x) y\n"
+    assert (home / "exit_status").read_text() == "75 0\n"
+
+
+def test_an_array_is_one_script_in_which_each_element_is_at_home(tmp_path: Path) -> None:
+    homes = [tmp_path / name for name in ("a", "b", "c")]
+    for home in homes:
+        home.mkdir()
+    say = "import json, os, sys; json.dump([sys.argv[1:], os.environ['GIVEN']], open('seen.json', 'w')); print('here')"
+    requests = [JobRequest(command=(sys.executable, "-c", say, word), environment={"GIVEN": word})
+                for word in ("$(id)", "a'b\n;;", "esac")]  # fmt: skip
+    text = array_script(requests, [str(home) for home in homes], throttle=2)
+    assert "--array=0-2%2" in directives(text)
+    for index, home in enumerate(homes):
+        own = {"SLURM_ARRAY_TASK_ID": str(index), "SLURM_ARRAY_JOB_ID": "70", "SLURM_JOB_ID": "7"}
+        done = subprocess.run(["bash"], input=text, capture_output=True, text=True, check=False, cwd="/", env=own)
+        assert done.returncode == 0, done.stderr
+        [word] = requests[index].environment.values()
+        assert json.loads((home / "seen.json").read_text()) == [[word], word]
+        assert (home / "log.txt").read_text() == "here\n" and (home / "job_id").read_text() == f"70_{index}\n"
+        assert (home / "exit_status").read_text() == "0 0\n"
+    with pytest.raises(ValidationError, match="ask for the same"):
+        array_script([requests[0], JobRequest(command=("true",), resources=JobResources(cpus=2))], ["/a/0", "/a/1"])
+
+
+def test_elements_that_wait_together_are_told_apart() -> None:
+    assert job_ids("12_[3-5,9%2]") == ("12_3", "12_4", "12_5", "12_9")
+    assert job_ids("12_[1,3,...]") == () and job_ids("12+1") == () and job_ids("12") == ("12",)
+    assert [status.job_id for status in read_squeue("12_[0-1]|PENDING|Resources||0:00\n")] == ["12_0", "12_1"]
+    found = read_sacct("12_0|COMPLETED|0:0|n1|1|00:01|\n12_0.batch|COMPLETED|0:0|n1|1|00:01|1024K\n"
+                       "12_[1-2]|PENDING|0:0||0|00:00|\n")  # fmt: skip
+    assert [(name, status.state) for name, status in found.items()] == [
+        ("12_0", "completed"), ("12_1", "pending"), ("12_2", "pending"),
+    ] and found["12_0"].memory_mb == 1  # fmt: skip

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+import posixpath
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from physlab.errors import ValidationError
 from physlab.model.job import JobRequest, JobResources
+from physlab.sites.slurm.container import container_words
 
 SENTINEL = "exit_status"
+OWN_ID = "job_id"
+LOG = "log.txt"
+OWN_FILES = frozenset((LOG, SENTINEL, OWN_ID, "script"))
+"""What the batch script itself writes into the job's folder."""
+ARRAY = "$SLURM_ARRAY_TASK_ID"
 _DIRECTIVE = re.compile(r"#SBATCH\s+(?P<words>.*)")
 _OURS = ("--output", "-o", "--error", "-e", "--array", "-a", "--parsable", "--wait", "-W", "--wrap", "--chdir", "-D")
 
@@ -19,7 +26,7 @@ def batch_script(request: JobRequest, folder: str) -> str:
     """Return the script that `sbatch` is given.
 
     Its output goes to `log.txt` in the job's folder. How it ended is written there as well, complete or not at all, so
-    that it can be told where the scheduler keeps no accounts.
+    that it can be told where the scheduler keeps no accounts; and which job it was, for whoever lost the answer.
 
     Args:
         request: What to run.
@@ -28,38 +35,102 @@ def batch_script(request: JobRequest, folder: str) -> str:
     Raises:
         ValidationError: There is nothing to run, or both kinds; or the script's own directives touch what is ours.
     """
+    _check(request, folder)
+    lines = _head([f"--chdir={folder}", f"--output={folder}/{LOG}", *directives(request)])
+    lines += [f"here={folder}", *_frame(request), *_work(request, folder)]
+    return "\n".join(lines) + "\n"
+
+
+def array_script(requests: Sequence[JobRequest], folders: Sequence[str], *, throttle: int | None = None) -> str:
+    """Return the script of several jobs that ask for the same: one array, each element at home in its own folder.
+
+    Args:
+        requests: What to run.
+        folders: The folder of each, as for `batch_script`.
+        throttle: How many of them may run at once.
+
+    Raises:
+        ValidationError: As for `batch_script`; or they do not ask for the same.
+    """
+    for request, folder in zip(requests, folders, strict=True):
+        _check(request, folder)
+    if len({tuple(directives(request)) for request in requests}) > 1:
+        raise ValidationError(
+            "The jobs of an array must ask for the same resources.", hint="Submit one array for each kind."
+        )
+    base = posixpath.dirname(folders[0])
+    many = f"--array=0-{len(requests) - 1}" + (f"%{throttle}" if throttle else "")
+    lines = _head([f"--chdir={base}", f"--output={base}/array-%A.log", many, *directives(requests[0])])
+    lines += [f'case "{ARRAY}" in', *(f"{index}) here={folder} ;;" for index, folder in enumerate(folders)), "esac"]
+    lines += _frame(requests[0], own_log=True)
+    works = [_work(request, folder) for request, folder in zip(requests, folders, strict=True)]
+    if all(work == works[0] for work in works):
+        lines += works[0]
+    else:
+        lines.append(f'case "{ARRAY}" in')
+        for index, work in enumerate(works):
+            lines += [f"{index})", *work, ";;"]
+        lines.append("esac")
+    return "\n".join(lines) + "\n"
+
+
+def _check(request: JobRequest, folder: str) -> None:
     if bool(request.command) == bool(request.script):
         raise ValidationError("A job needs either a command or a script.", hint="Give one of the two.")
     if not re.fullmatch(r"/[A-Za-z0-9._/+@-]+", folder):
         raise ValidationError(
             f"The folder '{folder}' cannot be a job's.", hint="Use an absolute path of letters, digits and . _ + @ - /"
         )
-    theirs, body = _body(request)
-    lines = ["#!/bin/bash", *(f"#SBATCH {word}" for word in (*_directives(request, folder), *theirs)), ""]
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(request.environment.items())]
-    lines += [
-        f"cd {shlex.quote(folder)} || exit 72",
-        "finish() {",
-        f'    echo "$1 ${{SLURM_RESTART_COUNT:-0}}" >{SENTINEL}.tmp && mv {SENTINEL}.tmp {SENTINEL}',
-        "}",
-        "trap 'finish $?' EXIT",
-        *body,
-    ]
-    return "\n".join(lines) + "\n"
 
 
-def _directives(request: JobRequest, folder: str) -> Iterator[str]:
+def _head(words: Iterable[str]) -> list[str]:
+    return ["#!/bin/bash", *(f"#SBATCH {word}" for word in words), ""]
+
+
+def directives(request: JobRequest) -> Iterator[str]:
+    """Yield what is asked of the scheduler, whatever folder it is for: jobs for which it is the same fit one array."""
     asked = request.resources
     yield f"--job-name={request.name}"
-    yield f"--output={folder}/log.txt"
     yield "--open-mode=append"
     yield "--requeue" if request.requeue else "--no-requeue"
     yield from resource_words(asked)
     if request.after:
         yield f"--dependency=afterok:{':'.join(request.after)}"
         yield "--kill-on-invalid-dep=yes"
-    if request.comment:
-        yield f"--comment={shlex.quote(request.comment)}"
+    comment = " ".join(filter(None, (request.token, request.comment)))
+    if comment:
+        yield f"--comment={shlex.quote(comment)}"
+    yield from own_directives(request.script or "")
+
+
+def _frame(request: JobRequest, *, own_log: bool = False) -> list[str]:
+    """Return the lines that every job begins with: its folder, its own record, the site's prologue."""
+    own_id = '"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"'
+    lines = ['cd "$here" || exit 72', *([f"exec >>{LOG} 2>&1"] if own_log else [])]
+    lines += [
+        f"rm -f {SENTINEL} && echo {own_id} >{OWN_ID}",
+        "finish() {",
+        f'    cd "$here" && echo "$1 ${{SLURM_RESTART_COUNT:-0}}" >{SENTINEL}.tmp && mv {SENTINEL}.tmp {SENTINEL}',
+        "}",
+        "trap 'finish $?' EXIT",
+    ]
+    return [*lines, *request.prologue, 'cd "$here" || exit 72'] if request.prologue else lines
+
+
+def _work(request: JobRequest, folder: str) -> list[str]:
+    """Return the lines of one job: what it finds, what it takes from earlier jobs, what it does, what must be there."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(request.environment.items())]
+    for name, source in sorted(request.takes.items()):
+        if posixpath.dirname(name):
+            lines.append(f"mkdir -p -- {shlex.quote('./' + posixpath.dirname(name))}")
+        lines.append(f"cp -pr -- {shlex.quote(source)} {shlex.quote('./' + name)} || exit 74")
+    lines += _body(request, folder)
+    if request.makes:
+        lines += ["code=$?", '[ "$code" -eq 0 ] || exit "$code"', 'cd "$here" || exit 72']
+        for name in request.makes:
+            said = shlex.quote(f"physlab: the job ended without making {name}")
+            lines.append(f"[ -e {shlex.quote('./' + name)} ] || {{ echo {said} >&2; exit 75; }}")
+    return lines
 
 
 def resource_words(asked: JobResources) -> Iterator[str]:
@@ -90,24 +161,34 @@ def spell_time(seconds: float) -> str:
     return f"{days}-{minutes // 60:02d}:{minutes % 60:02d}:00" if days else f"{minutes // 60:02d}:{minutes % 60:02d}:00"
 
 
-def _body(request: JobRequest) -> tuple[list[str], list[str]]:
-    """Return the directives of a user's script, and the lines that run what is to be run."""
+def _body(request: JobRequest, folder: str) -> list[str]:
+    """Return the lines that run what is to be run, in its container if it has one."""
+    before = container_words(request, folder)
+    if request.resources.nodes > 1 and request.script is None:
+        before = ["srun", f"--ntasks={request.resources.nodes}", "--", *before]
     if request.script is None:
-        return [], [f"srun --ntasks={request.resources.nodes} -- {shlex.join(request.command)}"
-                    if request.resources.nodes > 1 else shlex.join(request.command)]  # fmt: skip
-    script = request.script if request.script.startswith("#!") else "#!/bin/bash\n" + request.script
-    theirs = []
-    for line in script.splitlines()[1:]:
-        found = _DIRECTIVE.match(line)
-        if found is not None:
-            theirs.append(_checked(found["words"].partition(" #")[0].strip()))
-        elif line.strip() and not line.startswith("#"):
-            break  # Slurm reads no directive after the first command
+        return [shlex.join([*before, *request.command])]
+    script = request.script.replace("\r\n", "\n").rstrip("\n")
+    script = script if script.startswith("#!") else "#!/bin/bash\n" + script
     end = "PHYSLAB_END_OF_SCRIPT"
     while end in script:
         end += "_"
-    lines = [f"cat >script <<'{end}'", *script.splitlines(), end, "chmod +x script", "./script"]
-    return theirs, lines
+    return [f"cat >script <<'{end}'", *script.split("\n"), end, "chmod +x script", shlex.join([*before, "./script"])]
+
+
+def own_directives(script: str) -> Iterator[str]:
+    """Yield the directives that a user's script has itself; they come last, so they count.
+
+    Raises:
+        ValidationError: One of them is ours to set, or cannot be read.
+    """
+    lines = script.splitlines()
+    for line in lines[1:] if script.startswith("#!") else lines:
+        found = _DIRECTIVE.match(line)
+        if found is not None:
+            yield _checked(found["words"].partition(" #")[0].strip())
+        elif line.strip() and not line.startswith("#"):
+            break  # Slurm reads no directive after the first command
 
 
 def _checked(words: str) -> str:

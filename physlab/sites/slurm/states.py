@@ -33,8 +33,9 @@ STATES: Mapping[str, State] = {
     "OUT_OF_MEMORY": "out_of_memory",
     "PREEMPTED": "preempted",
 }
+MANY = 4_000_001  # Slurm's own limit on the elements of an array; a longer range is a mistake
 SQUEUE = "%i|%T|%r|%N|%M"  # id, state, reason, machines, elapsed
-SACCT = "JobIDRaw,State,ExitCode,NodeList,ElapsedRaw,TotalCPU,MaxRSS"
+SACCT = "JobID,State,ExitCode,NodeList,ElapsedRaw,TotalCPU,MaxRSS"
 
 
 def state_of(word: str) -> State:
@@ -42,19 +43,28 @@ def state_of(word: str) -> State:
     return STATES.get(word.split()[0].rstrip("+") if word.split() else "", "unknown")
 
 
+def job_ids(text: str) -> tuple[str, ...]:
+    """Return the jobs of an id as Slurm prints it: `12`, `12_3`, or `12_[3-7,9%2]` for elements that wait together."""
+    match = re.fullmatch(r"(\d+)_\[([\d,-]+)(?:%\d+)?\]", text)
+    if match is not None:
+        return tuple(f"{match[1]}_{number}" for number in _numbers(match[2]) if number.isdigit())
+    return (text,) if re.fullmatch(r"\d+(_\d+)?", text) else ()
+
+
 def read_squeue(text: str) -> Iterator[JobStatus]:
-    """Yield what `squeue -h -o SQUEUE` says of the jobs that wait or run; lines that are none are passed over."""
+    """Yield what `squeue -h -r -o SQUEUE` says of the jobs that wait or run; lines that are none are passed over."""
     for line in text.splitlines():
         parts = line.split("|")
-        if len(parts) == 5 and re.fullmatch(r"\d+(_\d+)?", parts[0]):
-            job_id, word, reason, machines, elapsed = parts
-            yield JobStatus(
-                job_id=job_id,
-                state=state_of(word),
-                reason=reason if word == "PENDING" else word,
-                machines=names(machines),
-                elapsed_s=seconds(elapsed),
-            )
+        if len(parts) == 5:
+            listed, word, reason, machines, elapsed = parts
+            for job_id in job_ids(listed):
+                yield JobStatus(
+                    job_id=job_id,
+                    state=state_of(word),
+                    reason=reason if word == "PENDING" else word,
+                    machines=names(machines),
+                    elapsed_s=seconds(elapsed),
+                )
 
 
 def read_sacct(text: str) -> dict[str, JobStatus]:
@@ -64,34 +74,51 @@ def read_sacct(text: str) -> dict[str, JobStatus]:
         parts = line.split("|")
         if len(parts) != 7:
             continue
-        job_id, word, ended, machines, elapsed, cpu, memory = parts
-        if not re.fullmatch(r"\d+(\.\w+)?", job_id):
-            continue
-        job, _, step = job_id.partition(".")
-        if step:
-            if job in found and (used := megabytes(memory)) is not None:
-                most = max(used, found[job].memory_mb or 0.0)
-                found[job] = found[job].model_copy(update={"memory_mb": most})
-            continue
-        state = state_of(word)
-        code, signal = (int(part) for part in (ended if re.fullmatch(r"\d+:\d+", ended) else "0:0").split(":"))
-        found[job] = JobStatus(
-            job_id=job,
-            state=state,
-            reason=word,
-            exit_code=code if state in ("completed", "failed") else None,
-            signal=signal,
-            machines=names(machines),
-            restarts=found[job].restarts + 1 if job in found else 0,
-            elapsed_s=float(elapsed) if elapsed.isdigit() else None,
-            cpu_s=seconds(cpu),
-        )
+        job, _, step = parts[0].partition(".")
+        if not step:
+            found.update({job_id: _accounted(job_id, parts, found.get(job_id)) for job_id in job_ids(job)})
+        elif job in found and (used := megabytes(parts[6])) is not None:
+            most = max(used, found[job].memory_mb or 0.0)
+            found[job] = found[job].model_copy(update={"memory_mb": most})
     return found
+
+
+def _accounted(job_id: str, parts: Sequence[str], before: JobStatus | None) -> JobStatus:
+    _, word, ended, machines, elapsed, cpu, _ = parts
+    state = state_of(word)
+    code, signal = (int(part) for part in (ended if re.fullmatch(r"\d+:\d+", ended) else "0:0").split(":"))
+    return JobStatus(
+        job_id=job_id,
+        state=state,
+        reason=word,
+        exit_code=code if state in ("completed", "failed") and not signal else None,
+        signal=signal,
+        machines=names(machines),
+        restarts=before.restarts + 1 if before is not None else 0,
+        elapsed_s=float(elapsed) if elapsed.isdigit() else None,
+        cpu_s=seconds(cpu),
+    )
+
+
+def judged(status: JobStatus, memory_mb: float | None) -> JobStatus:
+    """Return a status in which a job that was killed while it used more memory than it asked for ran out of memory.
+
+    Slurm itself says so only where cgroups count memory; where it kills for it otherwise, it calls that a failure.
+
+    Args:
+        status: What Slurm says.
+        memory_mb: What the job asked for on each machine [MB].
+    """
+    used = status.memory_mb
+    if status.state != "failed" or status.signal != 9 or memory_mb is None or used is None or used <= memory_mb:
+        return status
+    reason = f"{status.reason}, {used:.0f} MB used of {memory_mb:.0f} MB"
+    return status.model_copy(update={"state": "out_of_memory", "reason": reason})
 
 
 def read_sentinel(job_id: str, text: str) -> JobStatus | None:
     """Return what a job wrote down of its own end; None for a text that is not its."""
-    match = re.fullmatch(r"(\d+) (\d+)\s*", text)
+    match = re.fullmatch(r"(\d{1,3}) (\d{1,9})\s*", text)
     if match is None:
         return None
     code = int(match[1])
@@ -119,7 +146,7 @@ def _numbers(text: str) -> Sequence[str]:
     found: list[str] = []
     for part in text.split(","):
         low, dash, high = part.partition("-")
-        if dash and low.isdigit() and high.isdigit():
+        if dash and low.isdigit() and high.isdigit() and int(high) - int(low) < MANY:
             found.extend(str(number).zfill(len(low)) for number in range(int(low), int(high) + 1))
         else:
             found.append(part)

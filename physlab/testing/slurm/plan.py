@@ -24,6 +24,7 @@ class ClusterPlan:
         memory_mb: Memory that each pretends to have [MB].
         accounting: Keep accounts (slurmdbd and MariaDB); without them `sacct` does not answer.
         max_minutes: Time limit of the partition `main` [min].
+        min_job_age_s: So long the queue remembers a job that ended [s].
         extra: Further lines of slurm.conf.
     """
 
@@ -32,6 +33,7 @@ class ClusterPlan:
     memory_mb: int = 4000
     accounting: bool = True
     max_minutes: int = 60
+    min_job_age_s: int = 300
     extra: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -144,7 +146,7 @@ class Layout:
             "MessageTimeout=10",
             "KillWait=2",
             "CompleteWait=0",
-            "MinJobAge=300",
+            f"MinJobAge={plan.min_job_age_s}",
             "JobRequeue=1",
             "DefMemPerCPU=200",
             "GresTypes=gpu",

@@ -1,0 +1,136 @@
+"""What a payload asks for, as jobs: its spellings, its files, its resources in the words of the contract."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from physlab.errors import ValidationError
+from physlab.model.job import JobRequest, JobResources
+from physlab.service.jobs.submit import Asked
+from physlab.sites.slurm import batch_script
+from physlab.sites.slurm.script import OWN_FILES
+from physlab.sites.slurm.states import seconds
+
+SPELLINGS = {"cpu": "cpus", "cpus_per_node": "cpus", "gpu": "gpus", "time": "walltime_s", "time_limit": "walltime_s",
+             "memory": "memory_mb"}  # fmt: skip
+
+
+def read_request(given: Mapping[str, Any], base_dir: Path, what: str = "job_submit") -> Asked:
+    """Return the job that a payload asks for.
+
+    Args:
+        given: `job_spec`, or `script` with `resources`; `artifacts`, `artifacts_path`, `name`, `after`.
+        base_dir: Where relative paths start.
+        what: What to call it in an error.
+
+    Raises:
+        ValidationError: Something is unknown, missing, or not of its kind.
+    """
+    spec = given.get("job_spec") or {}
+    inputs = tuple(find_file(item, base_dir) for item in given.get("artifacts") or ())
+    check_names([path.name for path in inputs])
+    asked = {**(given.get("resources") or {}), **(spec.get("resources") or {})}
+    try:
+        request = JobRequest(
+            name=given.get("name") or "physlab",
+            command=tuple(spec.get("command") or ()),
+            script=read_script(given.get("script"), base_dir),
+            resources=read_resources(asked),
+            environment={**(given.get("env") or {}), **(spec.get("env") or {})},
+            image=spec.get("image") or given.get("image"),
+            mounts=spec.get("mounts") or given.get("mounts") or (),
+            after=tuple(map(str, given.get("after") or ())),
+            makes=tuple(given.get("outputs") or ()),
+        )
+    except pydantic.ValidationError as error:
+        item = error.errors()[0]
+        name, said = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
+        raise ValidationError(f"{what}: {name} = {item['input']!r}: {said}.", hint="Correct it.") from error
+    if request.mounts and request.image is None:
+        raise ValidationError(f"{what}: mounts without an image.", hint="Name the container: image.")
+    batch_script(request, "/folder")  # says what is wrong before anything is made
+    return Asked(request, inputs, given.get("artifacts_path", "."))
+
+
+def read_script(script: str | None, base_dir: Path) -> str | None:
+    """Return a script that is given as its text, or as the name of its file.
+
+    Raises:
+        ValidationError: There is no such file, or it is no text.
+    """
+    if script is None or "\n" in script or script.startswith("#!"):
+        return script
+    path = find_file(script, base_dir, "script")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValidationError(f"The script '{script}' is no text.", hint="Lay it there as an input.") from error
+    if not text.startswith("#!") and path.suffix == ".py":
+        return f"#!/usr/bin/env python3\n{text}"
+    return text
+
+
+def check_names(names: list[str]) -> None:
+    """Refuse two files of one name in a job's folder.
+
+    Raises:
+        ValidationError: There are.
+    """
+    for name in names:
+        if name in OWN_FILES or names.count(name) > 1:
+            raise ValidationError(f"Two files of the job would be called '{name}'.", hint="Rename the input.")
+
+
+def find_file(name: str, base_dir: Path, what: str = "input") -> Path:
+    """Return a file of this machine.
+
+    Raises:
+        ValidationError: There is none.
+    """
+    path = base_dir / name
+    if path.is_dir():
+        raise ValidationError(f"The {what} '{name}' is a folder.", hint="Name its files, or pack it: tar -cf x.tar x.")
+    if not path.is_file():
+        raise ValidationError(f"The {what} '{name}' does not exist.", hint=f"It was looked for at {path}.")
+    return path
+
+
+def read_resources(asked: Mapping[str, Any]) -> JobResources:
+    """Return resources in the words of the contract: cpu, memory `32GB`, gpu, nodes, time_limit `2:00:00`.
+
+    Raises:
+        ValidationError: A name or a value is unknown, or two names mean the same.
+    """
+    found: dict[str, Any] = {}
+    for name, value in asked.items():
+        key = SPELLINGS.get(name, name)
+        if key not in JobResources.model_fields:
+            raise ValidationError(
+                f"resources knows no '{name}'.", hint=f"Known: {', '.join([*SPELLINGS, *JobResources.model_fields])}."
+            )
+        if key == "walltime_s" and isinstance(value, str):
+            value = seconds(value)
+            if value is None:
+                raise ValidationError(f"{name} = {asked[name]!r} is no time.", hint="Write 2:00:00 or 1-12:00:00.")
+        if key == "memory_mb" and isinstance(value, str):
+            value = _megabytes(value)
+        if key == "exclude" and isinstance(value, str):
+            value = [part.strip() for part in value.split(",")]
+        if key in found:
+            raise ValidationError(f"resources says {key} twice, the second time as '{name}'.", hint="Leave one out.")
+        found[key] = value
+    return JobResources(**found)
+
+
+def _megabytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])?(i?)B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise ValidationError(f"memory = {text!r} is no size.", hint="Write 32GB or 4Gi.")
+    base = 1024.0 if match[3] else 1000.0
+    size = float(match[1]) * base ** " KMGT".index((match[2] or " ").upper())
+    return max(1, round(size / 2**20))  # Slurm's M is 2^20 bytes
