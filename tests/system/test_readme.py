@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
 from tests.system.transcript import play, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,11 +42,27 @@ def test_a_page_runs(page: Path, environment: dict[str, str], tmp_path: Path) ->
     needed = NEEDS.get(page.stem)
     if needed and shutil.which(needed) is None:
         pytest.skip(f"{needed} is not installed")
-    if page.stem == "server":
+    if page.stem in ("server", "slurm-worker"):
         copy_tree(folder)  # its deployments
     else:  # each start costs seconds
         environment["PHYSLAB_SERVER__MODE"] = "none"
-    play(page, folder, environment)
+    with cluster_for(page, environment):
+        play(page, folder, environment)
+
+
+@contextmanager
+def cluster_for(page: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Start a cluster for a page that is about one."""
+    if page.stem != "slurm-worker":
+        yield
+        return
+    if missing := missing_parts():
+        pytest.skip(missing)
+    with SlurmCluster.start(ClusterPlan(nodes=2)) as cluster:
+        found = cluster.environment
+        environment |= {"SLURM_CONF": found["SLURM_CONF"], "PATH": f"{environment['PATH']}:{found['PATH']}"}
+        environment |= {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+        yield
 
 
 @pytest.mark.timeout(1200)
