@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -18,6 +18,7 @@ from physlab.engine.slurm.ending import becomes, describe
 from physlab.engine.slurm.job import SlurmJobConfiguration, SlurmVariables
 from physlab.engine.slurm.marks import Mark, read_mark
 from physlab.engine.slurm.reconcile import Again, Drop, Follow, KnownRun, Lost, decide
+from physlab.engine.slurm.watch import Followed, Watch
 from physlab.engine.slurm.worker import SlurmWorker
 from physlab.errors import ConfigurationError, ResourceError, ValidationError
 from physlab.model.job import JobStatus
@@ -144,6 +145,9 @@ def test_variables_never_stand_in_the_script() -> None:
     configuration = SlurmJobConfiguration(env={"SECRET": "a'b\nc", "NONE": None})
     assert configuration.environment_file() == "export SECRET='a'\"'\"'b\nc'\n"
     assert "SECRET" not in str(configuration.request(SITE).script)
+    assert "rm -f environment" in str(configuration.request(SITE).script)
+    again = SlurmJobConfiguration(requeue=True).request(SITE)
+    assert "rm -f environment" not in str(again.script)  # which is read once more
 
 
 def test_every_job_variable_is_described_and_offered() -> None:
@@ -213,6 +217,56 @@ def test_a_cluster_that_does_not_answer_is_told_to_all() -> None:
     scheduler = Scheduler(down=True)
     assert [type(answer) for answer in place(scheduler, [1, 1, 1])] == [ResourceError] * 3
     assert scheduler.calls.count("sbatch") == 1
+
+
+class Told(Cluster):
+    """A cluster that answers what it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__("hpc", SITE, Scheduler())
+        self.answers: dict[str, Any] = {}
+        self.asked: list[list[str]] = []
+        self.silent = False
+
+    async def poll(self, jobs: Mapping[str, Path]) -> dict[str, JobStatus]:
+        self.asked.append(list(jobs))
+        if self.silent:
+            raise ResourceError("squeue does not answer.")
+        return {job_id: JobStatus(job_id=job_id, state=self.answers[job_id]) for job_id in jobs}
+
+
+def test_one_look_tells_of_all_jobs_of_a_cluster() -> None:
+    async def look() -> None:
+        first, second, watch = Told(), Told(), Watch()
+        for cluster, job_id in ((first, "1"), (first, "2"), (first, "3"), (second, "1")):
+            watch.add(Followed(uuid4(), cluster, job_id, Path("/x")))
+        one, two, three, other = watch
+        first.answers, second.silent = {"1": "running", "2": "completed", "3": "unknown"}, True
+        again, silent = await watch.look()
+        assert (again, [str(error) for error in silent]) == ([], ["squeue does not answer."])
+        assert two.end.done() and not one.end.done() and not three.end.done() and not other.end.done()
+        first.answers |= {"1": "pending"}
+        assert (await watch.look())[0] == [one]
+        assert first.asked == [["1", "2", "3"], ["1", "3"]]  # one question for all that have not ended
+        assert three.end.result().state == "unknown"  # of which the scheduler said so twice
+        assert not other.end.done()
+
+    asyncio.run(look())
+
+
+def test_of_two_attempts_the_later_one_counts() -> None:
+    async def follow() -> None:
+        watch, cluster = Watch(), Told()
+        old, new = (Followed(RUN, cluster, job_id, Path("/x")) for job_id in ("1", "2"))
+        watch.add(old)
+        watch.add(new)
+        assert watch.get(RUN) is new and len(watch) == 2
+        watch.drop(old)
+        assert watch.get(RUN) is new
+        watch.drop(new)
+        assert watch.get(RUN) is None
+
+    asyncio.run(follow())
 
 
 def test_ids_are_ids() -> None:

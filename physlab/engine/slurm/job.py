@@ -150,7 +150,8 @@ class SlurmJobConfiguration(BaseJobConfiguration, Asked):
         command = self.command if self._command_given else None
         words = shlex.join((python, "-m", "prefect", "flow-run", "execute")) if command is None else command
         prologue = site.prologue if self.prologue is None else self.prologue
-        return "\n".join(("#!/bin/bash", f". ./{ENVIRONMENT}", *prologue, words))
+        secrets = f". ./{ENVIRONMENT}" if self.requeue else f". ./{ENVIRONMENT} && rm -f {ENVIRONMENT}"
+        return "\n".join(("#!/bin/bash", secrets, *prologue, words))
 
     def environment_file(self) -> str:
         """Return the file that the job reads its variables from."""

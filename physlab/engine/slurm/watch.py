@@ -48,26 +48,25 @@ class Watch:
     """The jobs of one worker."""
 
     def __init__(self) -> None:
-        self._jobs: dict[UUID, Followed] = {}
+        self._jobs: list[Followed] = []
 
     def __iter__(self) -> Iterator[Followed]:
-        return iter(list(self._jobs.values()))
+        return iter(list(self._jobs))
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def get(self, run_id: UUID) -> Followed | None:
-        """Return what is followed for a flow run."""
-        return self._jobs.get(run_id)
+        """Return what is followed for a flow run: of several attempts the latest."""
+        return next((item for item in reversed(self._jobs) if item.run_id == run_id), None)
 
     def add(self, followed: Followed) -> None:
         """Look after a job."""
-        self._jobs[followed.run_id] = followed
+        self._jobs.append(followed)
 
     def drop(self, followed: Followed) -> None:
         """Look after it no longer."""
-        if self._jobs.get(followed.run_id) is followed:
-            del self._jobs[followed.run_id]
+        self._jobs.remove(followed)
 
     async def look(self) -> tuple[list[Followed], list[PhyslabError]]:
         """Ask each cluster once, and tell those whose job has ended.

@@ -29,7 +29,7 @@ from physlab.errors import PhyslabError, ResourceError
 from physlab.model.job import JobStatus
 
 if TYPE_CHECKING:
-    from prefect.client.schemas.objects import FlowRun
+    from prefect.client.schemas.objects import FlowRun, State
 
 CANCEL_GRACE_S = 30.0  # so long a flow that is cancelled may take to end by itself
 TROUBLE = (PhyslabError, httpx.HTTPError, PrefectException, OSError)
@@ -136,13 +136,25 @@ class SlurmWorker(BaseWorker[SlurmJobConfiguration, SlurmVariables, SlurmWorkerR
     async def _follow(self, followed: Followed) -> SlurmWorkerResult:
         try:
             status = await followed.end
-            state = await self._runs.conclude(followed, status)
+            state = await self._conclude(followed, status)
         finally:
             self._watch.drop(followed)
-        if state is not None:
-            self._logger.warning("Flow run %s is %s. %s", followed.run_id, state.name, state.message)
         code = (status.exit_code or status.signal or 1) if state is not None and state.is_crashed() else 0
         return SlurmWorkerResult(identifier=followed.pid, status_code=code)
+
+    async def _conclude(self, followed: Followed, status: JobStatus) -> State[Any] | None:
+        """Tell the server how a job ended, however long that takes; return the state that its flow run was given."""
+        while self._watch.get(followed.run_id) is followed:  # else it has another job by now, as after a retry
+            try:
+                state = await self._runs.conclude(followed, status)
+            except TROUBLE as error:
+                self._logger.warning("Job %s has ended, its flow run cannot be told yet: %s", followed.pid, error)
+                await anyio.sleep(self.heartbeat_interval_seconds)
+                continue
+            if state is not None:
+                self._logger.warning("Flow run %s is %s. %s", followed.run_id, state.name, state.message)
+            return state
+        return None
 
     async def _tend(self) -> None:
         """Look after jobs as often as Prefect is asked for work; nothing that goes wrong ends this."""
@@ -247,8 +259,6 @@ class SlurmWorker(BaseWorker[SlurmJobConfiguration, SlurmVariables, SlurmWorkerR
     async def _follow_taken(self, followed: Followed) -> None:
         try:
             await self._follow(followed)
-        except TROUBLE as error:  # the next reconciliation finds it again
-            self._logger.warning("Job %s has ended, its flow run could not be told: %s", followed.pid, error)
         finally:
             self._release_limit_slot(followed.run_id)
 
