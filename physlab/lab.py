@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from physlab import device, graph
 from physlab.errors import ResourceError, ValidationError, nearest
 from physlab.model import Dag, RunRecord
@@ -264,6 +266,13 @@ class Lab:
 
         with _no_collection():
             return make_plan(checked.nodes, self.store, code_of=code_digest, device_of=device_of, refresh=refresh)
+
+    def mean_durations(self) -> dict[tuple[str, str | None], float]:
+        """Return how long each method took on average [ms]."""
+        table = schema.nodes.c
+        query = sa.select(table.tool, table.method, sa.func.avg(table.duration_ms).label("mean"))
+        rows = self.store.index.rows(query.group_by(table.tool, table.method))
+        return {(row["tool"], row["method"]): float(row["mean"]) for row in rows}
 
     def close(self) -> None:
         """Stop the sites and write what is pending."""

@@ -36,7 +36,7 @@ def preview(lab: Lab, named: NamedDag, request: RunRequest, *, limit: int | None
     """
     plan = make_plan(lab, named, request)
     sites = [*lab.sites(), *lab.clusters(request.site)]
-    means = _mean_durations(lab)
+    means = lab.mean_durations()
     order = sorted(plan.nodes.values(), key=lambda node: node.state == "hit")
     described = [_describe(lab, plan, node, sites, request, means) for node in order[:limit]]
     return {
@@ -115,7 +115,8 @@ def _describe(
     request: RunRequest,
     means: dict[tuple[str, str | None], float],
 ) -> dict[str, Any]:
-    site, reason = place(node.checked.node, sites, request.offload_policy)
+    mean = means.get(_method(node))
+    site, reason = place(node.checked.node, sites, request.offload_policy, mean / 1e3 if mean is not None else None)
     runs = node.state != "hit"
     entry = _latest(lab, node) if runs else node.entry
     return {
@@ -127,20 +128,12 @@ def _describe(
         "fallback": node.fallback,
         "site": site.name if runs else None,
         "placement": reason if runs else "",
-        "expected_ms": (entry.duration_ms if entry else means.get(_method(node))) if runs else 0.0,
+        "expected_ms": (entry.duration_ms if entry else mean) if runs else 0.0,
     }
 
 
 def _method(node: PlannedNode) -> tuple[str, str | None]:
     return node.checked.node.tool, node.checked.method.name
-
-
-def _mean_durations(lab: Lab) -> dict[tuple[str, str | None], float]:
-    """Return how long each method took on average [ms]."""
-    table = schema.nodes.c
-    query = sa.select(table.tool, table.method, sa.func.avg(table.duration_ms).label("mean"))
-    rows = lab.store.index.rows(query.group_by(table.tool, table.method))
-    return {(row["tool"], row["method"]): float(row["mean"]) for row in rows}
 
 
 def _expected_s(plan: Plan, means: dict[tuple[str, str | None], float], parallelism: int) -> float | None:

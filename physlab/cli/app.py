@@ -19,6 +19,7 @@ from physlab.cli import (
     run,
     runs,
     server,
+    sites,
     store,
     tools,
     why,
@@ -69,12 +70,14 @@ for name, command, panel in (
     ("why", why.why, BACK),
     ("call", call.call, LAB),
     ("doctor", doctor.doctor, LAB),
+    ("sites", sites.sites, LAB),
 ):
     app.command(name, rich_help_panel=panel)(command)
 for group, panel in (
     (cache.app, BACK),
     (jobs.app, BACK),
     (tools.app, LAB),
+    (sites.app, LAB),
     (config.app, LAB),
     (server.app, LAB),
     (store.app, LAB),

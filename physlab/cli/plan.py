@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -61,7 +62,7 @@ def plan(
         voice.reply(found)
         return 0
     show_preview(found)
-    voice.next(f"physlab run {quoted(dag)}")
+    voice.next(f"physlab run {quoted(dag)}" + (f" --site {site}" if site else ""))
     return 0
 
 
@@ -81,7 +82,18 @@ def show_preview(found: dict[str, Any]) -> None:
         return
     runs = counts["miss"] + counts["pending"]
     expected = f", about {duration(found['expected_s'] * 1e3)}" if found["expected_s"] is not None else ""
+    _say_where(found["nodes"])
     voice.say("", f"▸ {runs:,} of {counted(total, 'node')} to run, {counts['hit']:,} cached{expected}.")
+
+
+def _say_where(nodes: list[dict[str, Any]]) -> None:
+    """Say why nodes go where they go, once for each reason, when there is more than one place."""
+    reasons = Counter((node["site"], node["placement"]) for node in nodes if node["site"] is not None)
+    if {site for site, _ in reasons} <= {"local"}:
+        return
+    voice.say("")
+    for (site, reason), count in reasons.most_common():
+        voice.fact(site, f"{counted(count, 'node')}: {reason}")
 
 
 def _nodes(nodes: list[dict[str, Any]]) -> Table:

@@ -8,15 +8,21 @@ from physlab.model import Node
 from physlab.model.record import OffloadPolicy
 from physlab.sites import Site
 
+HEAVY_S = 60.0
+"""A node that is expected to take longer is worth the way to a cluster [s]."""
 
-def place(node: Node, sites: Sequence[Site], policy: OffloadPolicy) -> tuple[Site, str]:
+
+def place(
+    node: Node, sites: Sequence[Site], policy: OffloadPolicy, expected_s: float | None = None
+) -> tuple[Site, str]:
     """Choose a site for a node.
 
     Args:
         node: The node.
         sites: The sites of the lab; the first is this machine.
         policy: `local_first` leaves this machine only for what does not fit, `remote_first` comes here only when
-            nothing else fits, `auto` takes the best fit.
+            nothing else fits, `auto` takes the best fit and spares this machine what takes long.
+        expected_s: How long the node will take, as far as earlier runs tell [s].
 
     Returns:
         The site and the reason, for people.
@@ -34,4 +40,12 @@ def place(node: Node, sites: Sequence[Site], policy: OffloadPolicy) -> tuple[Sit
         away, away_fit = max(scored[1:], key=lambda item: item[1].score)
         if away_fit.score > 0:
             return away, f"remote_first: {away_fit.reason}"
+    if policy == "auto" and best is local and expected_s is not None and expected_s > HEAVY_S:
+        away, away_fit = max(scored[1:], key=lambda item: item[1].score)
+        if away_fit.score > 0:
+            return away, f"it took {_spelled(expected_s)} before: {away.name} spares this machine that"
     return best, fit.reason
+
+
+def _spelled(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -67,9 +67,14 @@ class Posts:
         sites: Where nodes may run; the first is this machine.
         office: Answers the nodes that ask the lab itself.
         request: How the run is to be carried out.
+        means: How long methods took on average, as far as that is known [ms].
     """
 
-    def __init__(self, sites: Sequence[Site], office: Site | None, request: RunRequest) -> None:
+    def __init__(
+        self, sites: Sequence[Site], office: Site | None, request: RunRequest,
+        means: Mapping[tuple[str, str | None], float],
+    ) -> None:  # fmt: skip
+        self._means = means
         self.of: dict[str, Post] = {}
         self._sites, self._office, self._request = sites, office, request
         self._threads: dict[str, ThreadPoolExecutor] = {}
@@ -94,7 +99,9 @@ class Posts:
         limit_s = time_limit_s(checked.method, checked.prepared, asked.walltime_s)
         if checked.method.asks_lab and self._office is not None:
             return Post(self._office, "it asks the lab itself", Tries(asked, checked.node.retries), limit_s)
-        site, reason = place(checked.node, self._sites, self._request.offload_policy)
+        mean = self._means.get((checked.node.tool, checked.method.name))
+        expected_s = mean / 1e3 if mean is not None else None
+        site, reason = place(checked.node, self._sites, self._request.offload_policy, expected_s)
         if site.longest_s is not None and asked.walltime_s is None:
             limit_s = min(limit_s, site.longest_s)
         return Post(site, reason, Tries(asked, checked.node.retries, site.most_memory_gb), limit_s)

@@ -55,6 +55,7 @@ class Run:
         caps: Caps of this lab.
         office: Answers the nodes that ask the lab itself.
         web: How this lab asks public services.
+        means: How long methods took on average [ms].
     """
 
     plan: Plan
@@ -70,6 +71,7 @@ class Run:
     caps: Mapping[str, float] = field(default_factory=dict)
     office: Site | None = None
     web: Web = field(default_factory=Web)
+    means: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
 
 
 def walk(run: Run) -> RunRecord:
@@ -85,7 +87,7 @@ class _Walk:
     def __init__(self, run: Run) -> None:
         self.run, self.plan, self.store = run, run.plan, run.store
         self.inputs = Inputs(run.plan, run.store, run.caps, run.web)
-        self.posts = Posts(run.sites, run.office, run.request)
+        self.posts = Posts(run.sites, run.office, run.request, run.means)
         self.runs: dict[str, NodeRun] = {}
         self.waiting: dict[str, int] = {}
         self.downstream: dict[str, list[str]] = {}

@@ -130,10 +130,11 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
     plan = lab.plan(checked, request.refresh)
     run_id = conductor.run_id or new_run_id()
     conductor.planned(run_id, plan)
+    clusters = lab.clusters(request.site)
     run = Run(
         plan=plan,
         store=lab.store,
-        sites=[*lab.sites(request.parallelism), *lab.clusters(request.site)],
+        sites=[*lab.sites(request.parallelism), *clusters],
         submitter=conductor.submitter,
         request=request,
         run_id=run_id,
@@ -144,6 +145,7 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
         caps=lab.settings.caps,
         office=OfficeSite(lambda method, params: _answer_node(lab, method, params, named, conductor.within)),
         web=lab.settings.web,
+        means=lab.mean_durations() if clusters else {},
     )
     with few_collections():
         return walk(run)

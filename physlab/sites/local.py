@@ -204,6 +204,8 @@ class LocalSite:
             return Affinity(1.0, "light enough for this machine")
         if asked.nodes > 1 or asked.cpu > have.cpu:
             return Affinity(0.1, f"asks for {asked.nodes} × {asked.cpu} cores, this machine has {have.cpu}")
+        if asked.gpu and not have.accelerators:
+            return Affinity(0.1, f"asks for {asked.gpu} accelerators, this machine has none")
         if asked.memory_gb and have.memory_gb and asked.memory_gb > have.memory_gb:
             return Affinity(0.1, f"asks for {asked.memory_gb:g} GB, this machine has {have.memory_gb:.0f} GB")
         return Affinity(0.9, "fits this machine")

@@ -43,3 +43,19 @@ def sites(*scores: float) -> list[Site]:
 def test_places(policy: OffloadPolicy, scores: tuple[float, ...], name: str, reason: str) -> None:
     site, said = place(NODE, sites(*scores), policy)
     assert (site.name, said) == (name, reason)
+
+
+@pytest.mark.parametrize(
+    ("expected_s", "policy", "name", "reason"),
+    [
+        (None, "auto", "s0", "s0 fits 0.9"),
+        (59.0, "auto", "s0", "s0 fits 0.9"),
+        (61.0, "auto", "s1", "it took 61 s before: s1 spares this machine that"),
+        (7200.0, "auto", "s1", "it took 120 min before: s1 spares this machine that"),
+        (7200.0, "local_first", "s0", "local_first: s0 fits 0.9"),
+    ],
+)
+def test_what_takes_long_goes_away(expected_s: float | None, policy: OffloadPolicy, name: str, reason: str) -> None:
+    site, said = place(NODE, sites(0.9, 0.3), policy, expected_s)
+    assert (site.name, said) == (name, reason)
+    assert place(NODE, sites(0.9, 0.0), policy, expected_s)[0].name == "s0", "where it cannot go it stays"

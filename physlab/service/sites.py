@@ -1,0 +1,148 @@
+"""The sites of a lab: what each offers, and whether a cluster would really run a node."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import TimeoutError as LateError
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from physlab.errors import PhyslabError
+from physlab.lab import Lab
+from physlab.model import Resources, Visuals, Work
+from physlab.settings import SlurmSiteSettings
+from physlab.sites import Site
+from physlab.sites.slurm.client import Run, run_here
+from physlab.sites.ssh import SshRun
+
+ROUND_TRIP_S = 300.0
+SINFO = "%P|%a|%l|%D|%c|%m|%G"
+"""Partition, whether it is up, its time limit, machines, their cores, memory [MB] and generic resources."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: whether it is right, what was found, and what to do if it is not."""
+
+    name: str
+    ok: bool
+    found: str
+    do: str = ""
+
+
+def list_sites(lab: Lab) -> list[dict[str, Any]]:
+    """Return what each site of the lab offers, as its settings say; no cluster is asked."""
+    found = []
+    for site in (*lab.sites(), *lab.clusters()):
+        capacity = site.capacity()
+        told = lab.settings.sites.slurm.get(site.name)
+        found.append({
+            "name": site.name, "kind": "slurm" if told else "local", "cores": capacity.cpu,
+            "memory_gb": capacity.memory_gb, "accelerators": list(capacity.accelerators),
+            "host": (told.host or "here") if told else "this machine", "partition": told.partition if told else None,
+            "pilots": told.max_pilots if told else None,
+        })  # fmt: skip
+    return found
+
+
+def check_site(lab: Lab, name: str) -> Iterator[Check]:
+    """Look at a cluster step by step, from the connection to a node that goes there and comes back.
+
+    Raises:
+        ValidationError: There is no such cluster.
+    """
+    name, settings = lab.cluster(name)
+    [site] = lab.clusters(name) if name in lab.settings.sites.slurm else [None]
+    with _reached(settings) as run:
+        for look in (_commands, _partitions, _folder, _python):
+            found = _shielded(look.__name__[1:], lambda look=look: look(run, settings, lab))  # type: ignore[misc]
+            yield found
+            if not found.ok:
+                return
+    if site is not None:
+        yield _shielded("round trip", lambda: _round_trip(lab, site))
+
+
+def _shielded(name: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except PhyslabError as error:
+        return Check(name, False, error.message, error.hint)
+    except OSError as error:
+        return Check(name, False, f"{error}", "Is it installed here, or should the site have a host?")
+
+
+@contextlib.contextmanager
+def _reached(settings: SlurmSiteSettings) -> Iterator[Run]:
+    if settings.host is None:
+        yield run_here()
+        return
+    with SshRun(settings.host) as run:
+        yield run
+
+
+def _said(run: Run, words: Sequence[str]) -> tuple[bool, str]:
+    done = run(words, "")
+    return done.returncode == 0, " ".join((done.stdout if done.returncode == 0 else done.stderr).split())
+
+
+def _commands(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
+    ok, said = _said(run, ("sbatch", "--version"))
+    where = f" on {settings.host}" if settings.host else ""
+    return Check("commands", ok, said + where, "" if ok else "Name a login node: host in [sites.slurm.NAME].")
+
+
+def _partitions(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
+    done = run(("sinfo", "-h", "-o", SINFO), "")
+    rows = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 6]
+    names = list(dict.fromkeys(row[0].rstrip("*") for row in rows))
+    for wanted in (settings.partition, settings.gpu_partition):
+        if wanted is not None and wanted not in names:
+            return Check("partitions", False, f"there is no '{wanted}'", f"There are: {', '.join(names)}.")
+    shown = "; ".join(f"{row[0]} {row[3]} × {row[4]} cores, {row[5]} MB, {row[2]}" for row in rows[:4])
+    return Check("partitions", bool(rows), shown or " ".join(done.stderr.split())[:200], "" if rows else "Try sinfo.")
+
+
+def _folder(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
+    folder = str(settings.folder or lab.settings.home)
+    ok, said = _said(run, ("sh", "-c", 'mkdir -p "$1" && test -w "$1" && df -Pk "$1" | tail -1', "sh", folder))
+    free = int(said.split()[3]) / 2**20 if ok else 0.0
+    found = f"{folder}, {free:.0f} GB free" if ok else said
+    return Check("folder", ok, found, "" if ok else "Choose a folder that you may write and the nodes can see.")
+
+
+def _python(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
+    python = settings.python or ("python3" if settings.host else sys.executable)
+    code = ("import sys, importlib.metadata as m; print('Python', sys.version.split()[0], "
+            "*(f'{n} {m.version(n)}' for n in ('physlab', 'distributed', 'dask-jobqueue')))")  # fmt: skip
+    ok, said = _said(run, (python, "-P", "-c", code))
+    if not ok:
+        return Check("python", False, f"{python}: {said[-200:]}", f"Install it there: {python} -m pip install physlab.")
+    ours = f"physlab {version('physlab')}"
+    return Check("python", ours in said, said, "" if ours in said else f"This side has {ours}: install the same there.")
+
+
+def _round_trip(lab: Lab, site: Site) -> Check:
+    """Send a node there and take its result."""
+    work = Work(
+        key="check", label="check", tool="constants_get", method=None, params={"name": "c"}, visuals=Visuals(), seed=0,
+        device="cpu", time_limit_s=60.0, resources=Resources(), store=str(lab.store.root),
+    )  # fmt: skip
+    began = time.monotonic()
+    site.expect(work.resources, work.time_limit_s, 1)
+    try:
+        result = site.submit(work).result(ROUND_TRIP_S)
+    except LateError:
+        return Check("round trip", False, f"no pilot began within {ROUND_TRIP_S:g} s", "Look at squeue: is it full?")
+    finally:
+        site.expect(work.resources, work.time_limit_s, -1)
+    took = time.monotonic() - began
+    right = result.fields.get("value") == 299792458.0
+    shared = not (Path(lab.settings.home) / "sites" / site.name / "store").exists()
+    how = "it reads the lab's store" if shared else "files travel by content"
+    return Check("round trip", right, f"a node came back after {took:.1f} s; {how}")
