@@ -67,6 +67,7 @@ for name, command, panel in (
     ("stop", detached.stop, EXPERIMENT),
     ("runs", runs.runs, BACK),
     ("show", runs.show, BACK),
+    ("efficiency", runs.efficiency, BACK),
     ("why", why.why, BACK),
     ("call", call.call, LAB),
     ("doctor", doctor.doctor, LAB),

@@ -183,3 +183,39 @@ def _show_failure(name: str, error: dict[str, Any]) -> None:
     text = "\n".join(lines[-LOG_LINES:])
     message = error["message"] if not text or text in error["message"] else f"{error['message']}\n{text}"
     show_problem(message, error.get("hint", ""), title=name)
+
+
+def efficiency(run: RunArgument = "latest", json: Json = False) -> int:
+    """Compare what a run asked for with what it used, and say what to ask for next time."""
+    from physlab.lab import Lab
+    from physlab.service.efficiency import efficiency as compare
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        found = compare(lab, run)
+    if voice.as_json:
+        voice.reply(found)
+        return 0
+    rows = [
+        [node["id"], node["site"], duration(node["duration_s"] * 1e3), _of(node["cores_used"], node["asked"]["cpu"]),
+         _of(node["peak_mb"] and node["peak_mb"] / 953.7, node["asked"].get("memory_gb"))] for node in found["nodes"]
+    ]  # fmt: skip
+    voice.say(table(("node", "site", "took", "cores used of asked", "GB used of asked"), rows), "")
+    for job in found["jobs"]:
+        used = f", used {job['cpu_s']:.0f} s of processor" if job["cpu_s"] is not None else ""
+        voice.fact(
+            f"job {job['job']}", f"{job['site']}, {job['state']}, {duration((job['elapsed_s'] or 0) * 1e3)}{used}"
+        )
+    hours = found["core_hours"]
+    held = f" of {hours['reserved']:.3g} reserved" if hours["reserved"] else ""
+    voice.fact("core hours", f"{hours['used']:.3g} used{held}")
+    voice.fact("saved", f"{duration(found['saved_s'] * 1e3)} by the cache")
+    for node, block in found["resources"].items():
+        asked = ", ".join(f"{name}: {value:g}" for name, value in block.items())
+        voice.say(f"{escape(node)}:  resources: {{{asked}}}")
+    return 0
+
+
+def _of(used: float | None, asked: float | None) -> str:
+    """Return `0.9 of 2`."""
+    return ("" if used is None else f"{used:.2g}") + (f" of {asked:g}" if asked is not None else "")

@@ -353,6 +353,7 @@ class _Walk:
         counts = {status: sum(item.status == status for item in runs) for status in ("completed", "cached", "failed")}
         entries = [node.entry for node in self.plan.nodes.values() if node.entry]
         fallbacks = {node.id: node.fallback for node in self.plan.nodes.values() if node.fallback}
+        jobs = {site.name: listed for site in self.run.sites if (listed := site.jobs())}
         bad = any(item.status in ("failed", "cancelled") for item in runs)
         return RunRecord(
             **begin,
@@ -367,6 +368,7 @@ class _Walk:
                 "failed": counts["failed"],
                 "fallbacks": fallbacks,
                 "duration_ms": duration_ms,
+                **({"jobs": jobs} if jobs else {}),
                 **shown,
             },
         )

@@ -62,6 +62,9 @@ class Site(Protocol):
     def affinity(self, node: Node) -> Affinity:
         """Say how well a node fits."""
 
+    def jobs(self) -> dict[str, int]:
+        """Return the jobs that a scheduler ran for it, as far as is known, and the cores that each held."""
+
     def script(self, work: Work) -> str:
         """Return the command that would run the work, for people to read."""
 

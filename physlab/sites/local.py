@@ -210,6 +210,10 @@ class LocalSite:
             return Affinity(0.1, f"asks for {asked.memory_gb:g} GB, this machine has {have.memory_gb:.0f} GB")
         return Affinity(0.9, "fits this machine")
 
+    def jobs(self) -> dict[str, int]:
+        """Return none: no scheduler has a hand in it."""
+        return {}
+
     def script(self, work: Work) -> str:
         """Return the shell line that runs the same tool call by hand."""
         arrays: list[str] = []

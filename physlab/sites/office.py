@@ -52,6 +52,10 @@ class OfficeSite:
         """Say that nodes come here by their method alone."""
         return Affinity(0.0, "the lab answers only what asks about graphs")
 
+    def jobs(self) -> dict[str, int]:
+        """Return none: no scheduler has a hand in it."""
+        return {}
+
     def script(self, work: Work) -> str:
         """Return the call that does the same."""
         return f"physlab call {work.tool}.{work.method}"

@@ -63,6 +63,7 @@ def run(work_json: str, cores: Sequence[int], memory_gb: float | None) -> str:
 
     from physlab.model import Work
     from physlab.plugins import all_tools
+    from physlab.sites.usage import Usage
     from physlab.tools.execute import execute
 
     work = Work.model_validate_json(work_json)
@@ -77,7 +78,9 @@ def run(work_json: str, cores: Sequence[int], memory_gb: float | None) -> str:
     try:
         if memory_gb is not None:
             resource.setrlimit(resource.RLIMIT_DATA, (int(memory_gb * 1e9), hard))
-        return execute(work).model_dump_json()
+        usage = Usage()
+        result = execute(work)
+        return result.model_copy(update={"meta": {**result.meta, **usage.taken()}}).model_dump_json()
     finally:
         _at_work = False
         signal.setitimer(signal.ITIMER_REAL, 0.0)

@@ -18,6 +18,7 @@ import pytest
 from physlab import service
 from physlab.lab import Lab
 from physlab.model import NodeRecord, RunRecord, RunRequest
+from physlab.service.efficiency import efficiency
 from physlab.settings import load_settings
 from physlab.sites.slurm.site import SlurmSite
 from physlab.testing import sshd
@@ -289,6 +290,26 @@ def test_memory_is_raised_until_it_suffices(bench: Callable[..., Bench]) -> None
     node = one(lab.run(nodes), "hungry")
     assert (node.status, node.attempts) == ("completed", 3), node
     assert "Tried again with 0.6 GB" in node.history[0] and "Tried again with 1.2 GB" in node.history[1]
+
+
+def test_what_was_asked_for_is_held_against_what_was_used(bench: Callable[..., Bench]) -> None:
+    lab = bench()
+    (lab.folder / "busy.py").write_text(
+        "import time\ndef busy(s):\n    t = time.process_time()\n    x = bytearray(150_000_000)\n"
+        "    while time.process_time() - t < s: pass\n    return {'n': len(x)}\n"
+    )
+    node = {"id": "busy", "tool": "python", "params": {"module": "busy.py", "function": "busy", "arguments": {"s": 2.0}},
+            "resources": {"cpu": 2, "memory_gb": 0.4}}  # fmt: skip
+    assert lab.run([node]).status == "completed"
+    lab.lab.close()
+    lab.cluster.wait("an empty queue", lambda: not lab.cluster.queue(), 20)
+    with Lab(lab.lab.settings) as again:
+        found = efficiency(again, "latest")
+    [used] = found["nodes"]
+    assert 2.0 <= used["cpu_s"] < 4 and 150 < used["peak_mb"] < 400 and used["asked"]["cpu"] == 2
+    assert found["resources"] == {"busy": {"cpu": 1, "memory_gb": pytest.approx(0.25, abs=0.15), "walltime_s": 60}}
+    assert [job["state"] for job in found["jobs"]] == ["cancelled"] and found["jobs"][0]["cores"] == 2
+    assert found["core_hours"]["reserved"] > found["core_hours"]["used"] > 0
 
 
 def test_pilots_without_work_end(bench: Callable[..., Bench]) -> None:

@@ -73,6 +73,7 @@ class Crew:
         self._ssh = SshRun(settings.host) if settings.host else None
         self._starts = 0
         self._numbers = 0
+        self._jobs: dict[str, int] = {}
         self._teller: threading.Timer | None = None
         self.closed = False
 
@@ -110,6 +111,11 @@ class Crew:
         if link is None:
             return {}
         return link.ask("why", number=pool.number, pilot=pilot)
+
+    def jobs(self) -> dict[str, int]:
+        """Return the jobs of all pilots so far, and the cores that each holds."""
+        with self._guard:
+            return dict(self._jobs)
 
     def exclude(self, machines: Sequence[str]) -> None:
         """Send no more pilots to machines that failed."""
@@ -191,7 +197,10 @@ class Crew:
         )  # fmt: skip
 
     def _heard(self, event: dict[str, Any]) -> None:
-        if event["event"] == "broken":
+        if event["event"] == "job":
+            with self._guard:
+                self._jobs[event["job"]] = event["cores"]
+        elif event["event"] == "broken":
             with self._guard:
                 for pool in self._pools.values():
                     if pool.number == event["pool"]:

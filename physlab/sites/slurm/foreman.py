@@ -119,6 +119,7 @@ class Foreman:
         self.pools: dict[int, Pool] = {}
         self.client = SlurmClient(run_here())
         self._asked_at = 0.0
+        self._told: set[str] = set()  # jobs that the lab has heard of
 
     async def open(self, number: int, kind: dict[str, Any]) -> dict[str, Any]:
         """Begin a pool; a kind of pilot that the scheduler would refuse is an error at once."""
@@ -162,6 +163,10 @@ class Foreman:
         nervous = False
         for pool in self.pools.values():
             pool.seen |= set(pool.reporting())
+            for job in pool.jobs().values():
+                if job not in self._told:
+                    self._told.add(job)
+                    say({"event": "job", "job": job, "cores": pool.cluster.kind.cpus * pool.cluster.kind.nodes})
             nervous |= any(name not in pool.reporting() for name in pool.cluster.worker_spec)
         now = time.monotonic()
         if now - self._asked_at > (2 * TICK_S if nervous else CALM_S):

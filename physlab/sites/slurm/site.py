@@ -101,6 +101,10 @@ class SlurmSite:
             return Affinity(0.0, f"{self.name} has no gpu_partition")
         return Affinity(0.8, f"{self.name} gives {asked.nodes} × {asked.cpu} cores")
 
+    def jobs(self) -> dict[str, int]:
+        """Return the jobs of all pilots so far, and the cores that each holds."""
+        return self._dispatcher.crew.jobs() if self._dispatcher is not None else {}
+
     def script(self, work: Work) -> str:
         """Return the script of the pilot that would run the work."""
         return self._dispatch().script(work)
