@@ -258,6 +258,38 @@ def test_a_machine_that_dies_is_left_alone(bench: Callable[..., Bench]) -> None:
         lab.cluster.start_node(dead[0])
 
 
+def test_a_machine_that_is_cut_off_is_not_listened_to(bench: Callable[..., Bench]) -> None:
+    """Its daemon dies, its jobs go on: Slurm gives the job up, so its pilot must not be heard any more."""
+    lab, cut = bench(), []
+
+    def cut_off(found: dict[str, int]) -> None:
+        cut.append(lab.pilots()[str(found["job"])])
+        lab.cluster.kill_daemon(f"slurmd-{cut[0]}")
+
+    try:
+        node, took = lose(lab, cut_off)
+        print(f"machine cut off: {node.status} {took:.1f} s after it; {node.history}")
+        assert (node.status, node.attempts) == ("completed", 2), node.error
+        assert "node_fail" in node.history[0] and cut[0] in node.history[0]
+    finally:
+        lab.cluster.start_daemon(f"slurmd-{cut[0]}")
+
+
+def test_a_foreman_that_is_killed_is_replaced(bench: Callable[..., Bench]) -> None:
+    lab = bench()
+
+    def kill(found: dict[str, int]) -> None:
+        assert lab.site._dispatcher is not None
+        assert lab.site._dispatcher.crew._link is not None
+        os.kill(lab.site._dispatcher.crew._link.pid, signal.SIGKILL)
+
+    node, took = lose(lab, kill)
+    print(f"foreman killed: {node.status} {took:.1f} s after it; {node.history}")
+    assert (node.status, node.attempts) == ("completed", 2), node.error
+    lab.lab.close()
+    lab.cluster.wait("an empty queue", lambda: not lab.cluster.queue(), 20)
+
+
 def test_a_node_that_is_lost_again_and_again_is_given_up(bench: Callable[..., Bench]) -> None:
     lab = bench()
     suicide = "p=$$; until ps -o args= -p $p | grep -q ^dask; do p=$(ps -o ppid= -p $p | tr -d ' '); done; kill -9 $p"
@@ -298,8 +330,8 @@ def test_what_was_asked_for_is_held_against_what_was_used(bench: Callable[..., B
         "import time\ndef busy(s):\n    t = time.process_time()\n    x = bytearray(150_000_000)\n"
         "    while time.process_time() - t < s: pass\n    return {'n': len(x)}\n"
     )
-    node = {"id": "busy", "tool": "python", "params": {"module": "busy.py", "function": "busy", "arguments": {"s": 2.0}},
-            "resources": {"cpu": 2, "memory_gb": 0.4}}  # fmt: skip
+    params = {"module": "busy.py", "function": "busy", "arguments": {"s": 2.0}}
+    node = {"id": "busy", "tool": "python", "params": params, "resources": {"cpu": 2, "memory_gb": 0.4}}
     assert lab.run([node]).status == "completed"
     lab.lab.close()
     lab.cluster.wait("an empty queue", lambda: not lab.cluster.queue(), 20)

@@ -50,7 +50,7 @@ class Crew:
         folder: Folder on the cluster.
         token: Names the lab's process among the jobs of the queue.
         comment: What the jobs are for.
-        broken: Told the numbers of pools that cannot work, and why.
+        broken: Told the numbers of pools that cannot work, why, and whether trying again may help.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Crew:
         folder: Path,
         token: str,
         comment: str,
-        broken: Callable[[set[int], str], None],
+        broken: Callable[[set[int], str, bool], None],
     ) -> None:
         self.settings, self._folder, self._token, self._comment = settings, folder, token, comment
         self._broken = broken
@@ -205,13 +205,13 @@ class Crew:
                 for pool in self._pools.values():
                     if pool.number == event["pool"]:
                         pool.told = 0
-            self._broken({event["pool"]}, event["why"])
+            self._broken({event["pool"]}, event["why"], False)
 
     def _lost(self, said: str) -> None:
         with self._guard:
             self._link = None
             pools, self._pools = list(self._pools.values()), {}
-        self._broken({pool.number for pool in pools}, said)
+        self._broken({pool.number for pool in pools}, said, True)
         _leave(pools)
 
 

@@ -7,6 +7,7 @@ import json
 import queue
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError as Cancelled
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,7 @@ from physlab.sites.slurm.pools import pool_for
 from physlab.store.blobs import Blobs
 
 BATCH = 256
+SETTLE_S = 1.0
 
 
 class Dispatcher:
@@ -176,7 +178,7 @@ class Dispatcher:
             done.release()
             for errand, reply in zip(pack.errands, answer["replies"], strict=True):
                 reply |= {name: answer[name] for name in ("worker", "pilot", "store")}
-                if reply.get("need") or reply.get("kept"):
+                if reply.get("need") or reply.get("kept") or "error" in reply:
                     self._later(self._take_reply, errand, reply)
                 else:
                     self._take_reply(errand, reply)
@@ -201,6 +203,8 @@ class Dispatcher:
                 for digest in reply["need"]:
                     self._bring(errand, reply, digest)
                 return self._send(Pack([errand]), reply["worker"])
+            if reply.get("kind") == CancelledError.__name__:  # the pilot was closed under it
+                return self._finish(errand, self._lost_with(errand, reply["pilot"]))
             if "error" in reply:
                 raise unfold(reply)
             self._packer.learn(errand.work, reply["ms"])
@@ -214,7 +218,9 @@ class Dispatcher:
         if errand.outer.done():
             return
         if done.status == "cancelled":
-            return self._finish(errand, _stopped(errand.work.label))
+            time.sleep(SETTLE_S)  # until it is known whether the foreman himself is gone
+            lost = _gone(errand.work, "the scheduler of its pilots is gone")
+            return self._finish(errand, _stopped(errand.work.label) if self.crew.closed else lost)
         try:
             error = done.exception(timeout=60)
         except TimeoutError as late:
@@ -254,10 +260,13 @@ class Dispatcher:
 
     def _explained(self, errand: Errand, error: BaseException | None) -> PhyslabError:
         """Return why a piece of work came to nothing, in Slurm's words where its pilot was lost."""
-        work = errand.work
         if not isinstance(error, KilledWorker):
-            return ComputationError(f"{work.label}: {type(error).__name__}: {error}.", hint="Please report this fault.")
-        told = self.crew.why(errand.pool, str(getattr(error.last_worker, "name", "")))
+            said = f"{errand.work.label}: {type(error).__name__}: {error}."
+            return ComputationError(said, hint="Please report this fault.")
+        return self._lost_with(errand, str(getattr(error.last_worker, "name", "")))
+
+    def _lost_with(self, errand: Errand, pilot_name: str) -> PhyslabError:
+        work, told = errand.work, self.crew.why(errand.pool, pilot_name)
         if not told:
             return _gone(work, "nobody knows what became of its pilot")
         status = JobStatus.model_validate(told)
@@ -274,12 +283,13 @@ class Dispatcher:
             },
         )  # fmt: skip
 
-    def _broken(self, pools: set[int], why: str) -> None:
-        """End all work of pools that cannot work."""
+    def _broken(self, pools: set[int], why: str, passing: bool) -> None:
+        """End all work of pools that cannot work: for good, or to be sent again."""
         with self._guard:
             left = [errand for errand in self._errands if errand.pool.number in pools]
         for errand in left:
-            self._finish(errand, ResourceError(f"{errand.work.label}: {why}", hint=f"physlab site check {self.name}"))
+            told = ResourceError(f"{errand.work.label}: {why}", hint=f"physlab site check {self.name}")
+            self._finish(errand, _gone(errand.work, why) if passing else told)
 
     def _finish(self, errand: Errand, result: WorkResult | PhyslabError) -> None:
         with self._guard:

@@ -14,6 +14,7 @@ import json
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -209,7 +210,7 @@ class Foreman:
         """Shut out a worker whose job is over for Slurm: its machine may only be cut off, and still compute."""
         state = pool.reporting().get(name)
         if state is not None:
-            await pool.cluster.scheduler.remove_worker(state.address, stimulus_id="its-job-is-over", safe=False)
+            await pool.cluster.scheduler.remove_worker(state.address, stimulus_id="its-job-is-over")
 
     def _bury(self, pool: Pool, name: str, status: JobStatus) -> None:
         pool.ended[name] = status
@@ -301,8 +302,11 @@ async def serve() -> None:
             await asyncio.sleep(TICK_S)
 
     tasks: set[asyncio.Future[None]] = set()
-    jobs = [asyncio.ensure_future(work()) for work in (listen, answer, look_after)]
+    jobs = [asyncio.ensure_future(begin()) for begin in (listen, answer, look_after)]
     await asyncio.wait([asyncio.ensure_future(ended.wait()), *jobs], return_when=asyncio.FIRST_COMPLETED)
+    for work in jobs:
+        if work.done() and (fault := work.exception()) is not None:
+            traceback.print_exception(fault)  # the lab shows its last line
     for job in (*jobs, *tasks):
         job.cancel()
     await asyncio.gather(*jobs, *tasks, return_exceptions=True)
