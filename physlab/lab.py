@@ -117,7 +117,15 @@ class Lab:
             if known is None or known.closed:
                 _, settings = self.cluster(each)
                 folder = settings.folder or self.settings.home / "sites" / each
-                self._clusters[each] = SlurmSite(each, settings, self.store.root, folder.absolute(), comment="physlab")
+                self._clusters[each] = SlurmSite(
+                    each,
+                    settings,
+                    self.store.root,
+                    folder.absolute(),
+                    comment="physlab",
+                    tools=self.settings.tools,
+                    share=settings.share_store,
+                )
         return [self._clusters[each] for each in named]
 
     def cluster(self, name: str | None = None) -> tuple[str, SlurmSiteSettings]:

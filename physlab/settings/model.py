@@ -121,6 +121,9 @@ class SlurmSiteSettings(Model):
     walltime_s: float = Field(3600, ge=180, description="Time limit of one pilot [s].")
     max_pilots: int = Field(8, ge=1, le=1000, description="Pilots at once, at most.")
     idle_s: float = Field(30, ge=1, description="A pilot without work ends after so long [s].")
+    share_store: bool = Field(
+        True, description="Pilots read and write the lab's store where they can reach it; false: everything travels."
+    )
     interface: str | None = Field(
         None, description="Network interface that nodes reach this side by, such as ib0; unset: the host's address."
     )

@@ -18,7 +18,8 @@ from physlab.settings.model import Settings
 
 FILE = "physlab.toml"
 PREFIX = "PHYSLAB_"
-PATHS = ("home", "results", "report.logo", "tools")
+PATHS = ("home", "results", "report.logo")
+LISTS_OF_PATHS = ("tools",)
 
 
 class Given(NamedTuple):
@@ -211,7 +212,9 @@ def _validated(given: Mapping[str, Given]) -> Settings:
         branch = tree
         for section in sections:
             branch = branch.setdefault(section, {})
-        branch[name] = _rooted(said) if key in PATHS else said.value
+        if key in LISTS_OF_PATHS and isinstance(said.value, str):  # a variable
+            said = said._replace(value=[part.strip() for part in said.value.split(",") if part.strip()])
+        branch[name] = _rooted(said) if key in (*PATHS, *LISTS_OF_PATHS) else said.value
     try:
         return Settings.model_validate(tree)
     except pydantic.ValidationError as error:

@@ -344,6 +344,26 @@ def test_what_was_asked_for_is_held_against_what_was_used(bench: Callable[..., B
     assert found["core_hours"]["reserved"] > found["core_hours"]["used"] > 0
 
 
+@pytest.mark.parametrize("share", [True, False])
+def test_the_labs_own_tools_go_along(near: SlurmCluster, tmp_path: Path, share: bool) -> None:
+    cli = CommandLine(tmp_path)
+    (tmp_path / "optics.py").write_text(
+        "from physlab import tool\n\n\n@tool('lens.image')\ndef image(f: float, g: float) -> float:\n"
+        '    """Return where a thin lens draws its image.\n\n    Args:\n        f: Focal length [m].\n'
+        '        g: Object distance [m].\n\n    Returns:\n        b: Image distance [m].\n    """\n'
+        "    return 1 / (1 / f - 1 / g)\n"
+    )
+    site = "".join(f"{name} = {value!r}\n" for name, value in {**PILOT, "share_store": share}.items())
+    site = site.replace("True", "true").replace("False", "false")
+    (tmp_path / "physlab.toml").write_text(f'tools = ["optics.py"]\n[server]\nmode = "none"\n[sites.slurm.hpc]\n{site}')
+    nodes = [{"id": "image", "tool": "lens", "method": "image", "params": {"f": 0.1, "g": 0.3}}]
+    (tmp_path / "graph.json").write_text(json.dumps({"metadata": {"title": "lens"}, "nodes": nodes}))
+    cli.json("run", "graph.json", "--site", "hpc", "--json")
+    shown = cli.json("show", "latest", "--json")
+    assert "hpc" in json.dumps(shown)
+    near.wait("an empty queue", lambda: not near.queue(), 30)
+
+
 def test_pilots_without_work_end(bench: Callable[..., Bench]) -> None:
     lab = bench(idle_s=1)
     lab.run([shell("node", "true")])

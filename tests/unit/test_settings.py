@@ -102,6 +102,11 @@ def test_lists_may_be_one_variable(load: Load) -> None:
     assert load(PHYSLAB_DEVICE__PREFERENCE="cuda,cpu").device.preference == ("cuda", "cpu")
 
 
+def test_files_of_tools_may_be_one_variable(load: Load, tmp_path: Path) -> None:
+    found = load(PHYSLAB_TOOLS="optics.py, /lab/acoustics.py").tools
+    assert found == (tmp_path / "project" / "deep" / "down" / "optics.py", Path("/lab/acoustics.py"))
+
+
 def test_unknown_key_names_file_line_and_nearest(load: Load, tmp_path: Path) -> None:
     text = refusal(load, project="[run]\nparalelism = 3\n")
     assert f"{tmp_path}/project/physlab.toml:2: 'run.paralelism' is not a setting" in text

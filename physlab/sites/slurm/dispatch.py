@@ -8,7 +8,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError as Cancelled
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -44,15 +44,17 @@ class Dispatcher:
         store: The lab's store.
         folder: Folder on the cluster.
         comment: What the jobs are for, for the administrators.
+        tools: The lab's own files of tools; their content goes to the pilots.
         share: False lets everything travel, even where the store can be reached.
     """
 
     def __init__(
         self, name: str, settings: SlurmSiteSettings, store: Path, folder: Path, *, comment: str = "",
-        share: bool = True,
+        tools: Sequence[Path] = (), share: bool = True,
     ) -> None:  # fmt: skip
         self.name, self.settings, self.store, self.folder = name, settings, store, folder
         self.crew = Crew(settings, folder, new_token(), comment, self._broken)
+        self._tools = [(path.name, Blobs(store).put(path)[0]) for path in tools]
         self._mark = secrets.token_hex(16) if share else ""
         self._numbers = itertools.count(1)
         self._guard = threading.Lock()
@@ -136,7 +138,7 @@ class Dispatcher:
             raise _stopped(first.label)
         order = json.dumps({
             "works": [errand.work.model_dump_json() for errand in pack.errands],
-            "cores": pool.kind.cpus, "walltime_s": pool.kind.walltime_s,
+            "tools": self._tools, "cores": pool.kind.cpus, "walltime_s": pool.kind.walltime_s,
             "store": {"path": first.store, "mark": self._mark, "folder": str(self.folder / "store")},
         })  # fmt: skip
         wishes: dict[str, Any] = {"workers": [worker], "allow_other_workers": True} if worker else {}

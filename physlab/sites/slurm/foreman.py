@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import sys
 import time
@@ -325,6 +326,7 @@ def main() -> None:
     """Run the foreman."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     dask.config.set(DASK)
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # its last line is shown when the foreman is lost
     asyncio.run(serve())
 
 

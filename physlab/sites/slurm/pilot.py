@@ -20,7 +20,7 @@ from distributed.core import Status
 
 from physlab.errors import PhyslabError
 from physlab.model import Work, WorkResult
-from physlab.settings import forget
+from physlab.settings import forget, insist
 from physlab.sites.local import LocalSite, usable_cores
 from physlab.sites.slurm import memory
 from physlab.sites.slurm.parcel import INLINE_BYTES, given_digests, made_digests
@@ -50,13 +50,14 @@ class Pilot:
         self._kills = memory.oom_kills()
         self._guard = threading.Lock()
         self._closing = False
+        self._knows_tools = False
 
     def perform(self, order: dict[str, Any]) -> dict[str, Any]:
         """Run pieces of work one after the other.
 
         Args:
-            order: The `works` as JSON, and the `store` of the lab: its `path`, a `mark` by which it is known, and the
-                `folder` that stands for it where it cannot be reached.
+            order: The `works` as JSON; the lab's own `tools`, name and digest; and the `store` of the lab: its `path`,
+                a `mark` by which it is known, and the `folder` that stands for it where it cannot be reached.
 
         Returns:
             `replies`, in the order of the works: each `result` with `blobs` (digest → bytes) and `kept` (digests to be
@@ -68,8 +69,25 @@ class Pilot:
             self._end()
             raise Reschedule
         root, shared = self._store(order["store"])
-        replies = [self._answer(work, root, shared) for work in works]
+        missing = self._learn(order["tools"], root)
+        replies = [{"need": missing} if missing else self._answer(work, root, shared) for work in works]
         return {"replies": replies, "worker": get_worker().address, "pilot": str(get_worker().name), "store": str(root)}
+
+    def _learn(self, tools: list[tuple[str, str]], root: Path) -> list[str]:
+        """Make the lab's own tools known to this process and its workers; return the digests that are missing."""
+        blobs = Blobs(root)
+        if self._knows_tools or not tools:
+            return []
+        missing = [digest for _, digest in tools if not blobs.path(digest).exists()]
+        if missing:
+            return missing
+        with self._guard:
+            paths = [root / "tools" / digest / name for name, digest in tools]
+            for path, (_, digest) in zip(paths, tools, strict=True):
+                blobs.export(digest, path)
+            insist(tools=",".join(map(str, paths)))
+            self._knows_tools = True
+        return []
 
     def _answer(self, work: Work, root: Path, shared: bool) -> dict[str, Any]:
         blobs = Blobs(root)

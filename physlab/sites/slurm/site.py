@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,16 +35,17 @@ class SlurmSite:
         store: The lab's store.
         folder: Folder on the cluster.
         comment: What the jobs are for, for the administrators.
+        tools: The lab's own files of tools.
         share: False lets everything travel, even where the store can be reached.
     """
 
     def __init__(
         self, name: str, settings: SlurmSiteSettings, store: Path, folder: Path, *, comment: str = "",
-        share: bool = True,
+        tools: Sequence[Path] = (), share: bool = True,
     ) -> None:  # fmt: skip
         self.name, self.settings = name, settings
         self.store, self.folder = store, folder
-        self.comment, self.share = comment, share
+        self.comment, self.share, self.tools = comment, share, tuple(tools)
         self._guard = threading.Lock()
         self._expected: Counter[JobResources] = Counter()
         self._dispatcher: Dispatcher | None = None
@@ -130,8 +132,9 @@ class SlurmSite:
                 from physlab.sites.slurm.dispatch import Dispatcher
 
                 self._dispatcher = Dispatcher(
-                    self.name, self.settings, self.store, self.folder, comment=self.comment, share=self.share
-                )
+                    self.name, self.settings, self.store, self.folder, comment=self.comment, tools=self.tools,
+                    share=self.share,
+                )  # fmt: skip
                 for kind, cores in self._expected.items():
                     self._dispatcher.crew.expect(kind, cores)
             return self._dispatcher
