@@ -15,7 +15,7 @@ from physlab.errors import PhyslabError, ValidationError
 from physlab.model.job import JobRequest
 from physlab.sites.slurm.script import directives
 
-PATIENCE_S = 10.0  # nobody waits longer for the others of his round
+PAUSE_S, PATIENCE_S = 3.0, 30.0  # nobody waits longer for the next of his round, and for all of them
 MOST = 500  # elements of an array, at most
 
 
@@ -74,8 +74,13 @@ class Desk:
         return await order.job_id
 
     async def _serve(self) -> None:
-        begun = time.monotonic()
-        while self._arriving() > len(self._waiting) and time.monotonic() - begun < PATIENCE_S:
+        begun = latest = time.monotonic()
+        came = len(self._waiting)
+        while self._arriving() > len(self._waiting) and (now := time.monotonic()) - begun < PATIENCE_S:
+            if len(self._waiting) > came:
+                came, latest = len(self._waiting), now
+            if now - latest > PAUSE_S:
+                break
             await asyncio.sleep(0.05)
         orders, self._waiting = self._waiting, []
         groups: dict[tuple[object, ...], list[Order]] = {}

@@ -146,14 +146,13 @@ class Runs:
                 await self._client.set_task_run_state(task.id, Crashed(message=message), force=True)
 
 
-def known_run(run: FlowRun, *, busy: bool, followed: str | None, abandoned: bool) -> KnownRun:
+def known_run(run: FlowRun, *, busy: bool, followed: str | None) -> KnownRun:
     """Return what the decisions need of a flow run.
 
     Args:
         run: As the server has it.
         busy: It is being submitted.
         followed: The job whose end this worker waits for.
-        abandoned: Its worker is gone.
     """
     named, earlier = run.infrastructure_pid, run.labels.get(EARLIER)
     age_s = (datetime.now(UTC) - run.state.timestamp).total_seconds() if run.state else 0.0
@@ -164,7 +163,6 @@ def known_run(run: FlowRun, *, busy: bool, followed: str | None, abandoned: bool
         job_id=followed or (named if named != earlier else None),
         busy=busy,
         followed=followed is not None,
-        abandoned=abandoned,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
 
 CANCEL_GRACE_S = 30.0  # so long a flow that is cancelled may take to end by itself
+CLAIM_S = 300.0  # so long a worker may take from choosing a flow run to labelling it as its own
+AT_ONCE = 8  # flow runs told to the server at the same time: a hundred would lock each other out of its database
 TROUBLE = (PhyslabError, httpx.HTTPError, PrefectException, OSError)
 
 
@@ -56,6 +60,8 @@ class SlurmWorker(BaseWorker[SlurmJobConfiguration, SlurmVariables, SlurmWorkerR
         self._served: set[UUID] = set()
         self._doubtful: set[UUID] = set()
         self._leaving = anyio.Event()
+        self._gate = anyio.Semaphore(AT_ONCE)
+        self._inside: set[UUID] = set()
 
     async def setup(self) -> None:
         """Connect, and begin to tend jobs."""
@@ -76,6 +82,19 @@ class SlurmWorker(BaseWorker[SlurmJobConfiguration, SlurmVariables, SlurmWorkerR
     @property
     def _runs(self) -> Runs:
         return Runs(self.client, self.work_pool)
+
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        await self._gate.acquire()
+        self._inside.add(flow_run.id)
+        try:
+            await super()._submit_run(flow_run)
+        finally:
+            self._let_next_in(flow_run.id)
+
+    def _let_next_in(self, run_id: UUID) -> None:
+        if run_id in self._inside:
+            self._inside.discard(run_id)
+            self._gate.release()
 
     async def run(
         self,
@@ -108,13 +127,24 @@ class SlurmWorker(BaseWorker[SlurmJobConfiguration, SlurmVariables, SlurmWorkerR
             self._doubtful.discard(flow_run.id)
             if known:
                 return Followed(flow_run.id, cluster, known[0], folder)
-        earlier = flow_run.infrastructure_pid or ""
-        await self.client.update_flow_run_labels(
-            flow_run.id, {CLUSTER: cluster.name, FOLDER: str(folder), EARLIER: earlier}
-        )
+        labels = {CLUSTER: cluster.name, FOLDER: str(folder), EARLIER: flow_run.infrastructure_pid or ""}
+        try:
+            await self._label(flow_run.id, labels)
+        except httpx.HTTPError as error:
+            raise ResourceError(f"The Prefect server does not answer: {error}", hint="Is it overloaded?") from error
         files = {ENVIRONMENT: configuration.environment_file()}
         order = Order(cluster, request, mark, configuration.comment, folder, files)
+        self._let_next_in(flow_run.id)
         return Followed(flow_run.id, cluster, await self._desk.submit(order), folder)
+
+    async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
+        """Leave it to `_submit`, which writes all labels at once: the server is slow with them."""
+
+    async def _label(self, run_id: UUID, more: Mapping[str, str]) -> None:
+        """Write down that a flow run is this worker's, and more."""
+        ours = {OWNER: self.name, "prefect.worker.type": self.type}
+        ours |= {"prefect.work-pool.name": self.work_pool.name, "prefect.work-pool.id": str(self.work_pool.id)}
+        await self.client.update_flow_run_labels(run_id, {**ours, **more})
 
     def _arriving(self) -> int:
         """Count the flow runs of this round that have not come as far as being submitted."""
@@ -146,7 +176,8 @@ class SlurmWorker(BaseWorker[SlurmJobConfiguration, SlurmVariables, SlurmWorkerR
         """Tell the server how a job ended, however long that takes; return the state that its flow run was given."""
         while self._watch.get(followed.run_id) is followed:  # else it has another job by now, as after a retry
             try:
-                state = await self._runs.conclude(followed, status)
+                async with self._gate:
+                    state = await self._runs.conclude(followed, status)
             except TROUBLE as error:
                 self._logger.warning("Job %s has ended, its flow run cannot be told yet: %s", followed.pid, error)
                 await anyio.sleep(self.heartbeat_interval_seconds)
@@ -215,13 +246,13 @@ class SlurmWorker(BaseWorker[SlurmJobConfiguration, SlurmVariables, SlurmWorkerR
         return found
 
     def _known(self, run: FlowRun, online: set[str]) -> KnownRun:
-        followed = self._watch.get(run.id)
-        return known_run(
-            run,
-            busy=run.id in self._submitting_flow_run_ids,
-            followed=followed.pid if followed else None,
-            abandoned=run.labels.get(OWNER) not in online - {self.name},
+        followed, others = self._watch.get(run.id), online - {self.name}
+        owner = run.labels.get(OWNER)
+        known = known_run(
+            run, busy=run.id in self._submitting_flow_run_ids, followed=followed.pid if followed else None
         )
+        # one that nobody claimed yet may be in the hands of another worker, unless there is none
+        return replace(known, abandoned=owner not in others if owner else not others or known.age_s > CLAIM_S)
 
     async def _carry_out(self, step: Step, run: FlowRun | None, clusters: dict[str, Cluster]) -> None:
         if isinstance(step, Drop):
@@ -252,7 +283,7 @@ class SlurmWorker(BaseWorker[SlurmJobConfiguration, SlurmVariables, SlurmWorkerR
                 self._limiter.acquire_on_behalf_of_nowait(run.id)
         self._group.start_soon(self._follow_taken, followed)
         self._logger.info("Job %s of flow run %s is followed from now on.", pid, run.id)
-        await self._give_worker_labels_to_flow_run(run.id)
+        await self._label(run.id, {})
         if run.infrastructure_pid != pid:
             await self.client.update_flow_run(run.id, infrastructure_pid=pid)
 
