@@ -1,7 +1,7 @@
 """The lab's block types: a configuration that flows and deployments name, kept by the Prefect server.
 
-Prefect imports this module through the entry point `prefect.collections`. Blocks stop at the flow: what runs a node
-gets plain values.
+Prefect finds them through the entry point `prefect.collections`. Blocks stop at the flow: what runs a node gets plain
+values.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 from physlab.engine.results import PlainResults
 from physlab.errors import ConfigurationError, nearest
 from physlab.model.record import OffloadPolicy
-from physlab.settings import Settings, load_settings
+from physlab.settings import Settings, SlurmSiteSettings, load_settings
 
-__all__ = ["ArtifactStore", "LocalLab", "PlainResults", "settings_from_block"]
+__all__ = ["ArtifactStore", "LocalLab", "PlainResults", "SlurmSite", "settings_from_block"]
 
 
 class ArtifactStore(Block):
@@ -67,6 +67,20 @@ class LocalLab(Block):
             "run": self.model_dump(include={"parallelism", "offload_policy", "fail_fast"}),
         }
         return load_settings(cwd, overrides)
+
+
+class SlurmSite(Block, SlurmSiteSettings):
+    """One Slurm cluster: where it is, and what its jobs ask for unless a flow run says otherwise."""
+
+    model_config = ConfigDict(frozen=False, extra="ignore")  # Prefect fills in a block's own names later
+    _block_type_name = "Slurm Site"
+    _block_type_slug = "slurm-site"
+    _logo_url = None
+
+    @classmethod
+    def of(cls, site: SlurmSiteSettings) -> Self:
+        """Describe the cluster of these settings."""
+        return cls(**site.model_dump())
 
 
 def settings_from_block(name: str, cwd: Path | None = None) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -55,11 +56,12 @@ class SshRun:
         Raises:
             ResourceError: The host cannot be reached, or the connection broke.
         """
-        done = self._call(self._line(words), stdin)
+        done = self._call(self.line(words), stdin)
         self.check(done.returncode, done.stderr)
         return done
 
-    def _line(self, words: Sequence[str]) -> list[str]:
+    def line(self, words: Sequence[str]) -> list[str]:
+        """Return the command of this machine that runs a command there."""
         given = {**self._environment, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
         line = shlex.join(["env", *(f"{name}={value}" for name, value in given.items()), *words])
         return [*self._ssh, "--", self.host, line]
@@ -71,7 +73,24 @@ class SshRun:
             words: The command.
             streams: `stdin`, `stdout` and `stderr` as for `Popen`.
         """
-        return subprocess.Popen(self._line(words), env=child_environment({}), **streams)
+        return subprocess.Popen(self.line(words), env=child_environment({}), **streams)
+
+    def forward(self, host: str, port: int) -> int:
+        """Lead a port of this machine to one that can be reached from there; return its number.
+
+        Raises:
+            ResourceError: The connection does not allow it.
+        """
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            local = int(free.getsockname()[1])
+        done = self._call([*self._ssh, "-O", "forward", "-L", f"127.0.0.1:{local}:{host}:{port}", "--", self.host], "")
+        if done.returncode:
+            raise ResourceError(
+                f"ssh {self.host} forwards no port: {' '.join(done.stderr.split())[-300:]}",
+                hint="The server must allow AllowTcpForwarding; otherwise run physlab on the login node itself.",
+            )
+        return local
 
     def check(self, code: int, said: str) -> None:
         """Raise when a command ended because the host could not be reached.

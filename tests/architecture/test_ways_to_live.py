@@ -163,7 +163,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, source: Path, raw: Way) -> 
     settings = load_settings(base, {"home": base / "home"}, environ={"HOME": str(base)})
     info = ensure_server(settings)
     raw.run("-m", "prefect", "work-pool", "create", "lab", "--type", "process", cwd=source, server=info)
-    deploy = ("-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
+    deploy = ("-m", "prefect", "--no-prompt", "deploy", "-n", "*/lab", "--prefect-file", "deployments/prefect.yaml")
     raw.run(*deploy, cwd=source, server=info)
     yield info
     stop_server(settings)

@@ -48,17 +48,24 @@ def prefect(server: ServerInfo, *arguments: str, cwd: Path, **variables: str) ->
 def deployed(server: ServerInfo) -> ServerInfo:
     """The server, after everything was deployed to a pool of it."""
     prefect(server, "work-pool", "create", "lab", "--type", "process", cwd=root())
-    prefect(server, "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml", cwd=root())
+    prefect(server, "work-pool", "create", "hpc", "--type", "physlab-slurm", cwd=root())
+    for name in ("*/lab", "*/hpc"):
+        prefect(
+            server, "--no-prompt", "deploy", "--name", name, "--prefect-file", "deployments/prefect.yaml", cwd=root()
+        )
     return server
 
 
 def test_every_flow_is_deployed_once(plan: dict[str, Any]) -> None:
-    entrypoints = [deployment["entrypoint"] for deployment in plan["deployments"]]
-    assert sorted(entrypoints) == [f"flows/{name}.py:{name}" for name in flow_names()]
-    assert plan["pull"] == [{"physlab.engine.locator.set_root": {}}]
+    entrypoints = {deployment["entrypoint"]: [] for deployment in plan["deployments"]}
     for deployment in plan["deployments"]:
-        assert deployment["name"] == "lab" and deployment["description"] and "physlab" in deployment["tags"]
-        assert deployment["work_pool"]["name"] == "lab"
+        entrypoints[deployment["entrypoint"]].append(deployment["name"])
+        assert deployment["description"] and "physlab" in deployment["tags"]
+        assert deployment["work_pool"]["name"] == deployment["name"]  # a deployment is called after its pool
+    assert entrypoints.pop("flows/run_dag.py:run_dag") == ["lab", "hpc"]
+    names = [name for name in flow_names() if name != "run_dag"]
+    assert entrypoints == {f"flows/{name}.py:{name}": ["lab"] for name in names}
+    assert plan["pull"] == [{"physlab.engine.locator.set_root": {}}]
 
 
 @pytest.mark.parametrize("name", flow_names())
@@ -80,9 +87,9 @@ def test_all_are_deployed_from_the_root(deployed: ServerInfo, plan: dict[str, An
     with connected(deployed), get_client(sync_client=True) as client:
         for deployment in plan["deployments"]:
             flow = deployment["entrypoint"].rpartition(":")[2].replace("_", "-")
-            found = client.read_deployment_by_name(f"{flow}/lab")
+            found = client.read_deployment_by_name(f"{flow}/{deployment['name']}")
             assert found.pull_steps == [{"physlab.engine.locator.set_root": {}}]
-            assert (found.entrypoint, found.work_pool_name) == (deployment["entrypoint"], "lab")
+            assert (found.entrypoint, found.work_pool_name) == (deployment["entrypoint"], deployment["name"])
             assert found.schedules == [] and set(found.tags) == set(deployment["tags"])
 
 
@@ -117,11 +124,12 @@ def test_the_pull_step_points_at_the_flows() -> None:
     assert (Path(set_root()["directory"]) / "flows").is_dir()
 
 
-@pytest.mark.parametrize("block", ["artifact_store", "local_lab"])
+@pytest.mark.parametrize("block", ["artifact_store", "local_lab", "slurm_site"])
 def test_blocks_are_saved_by_running_their_file(server: ServerInfo, block: str, tmp_path: Path) -> None:
     from physlab.engine.blocks import settings_from_block
 
     variables = {**environment(server), "PYTHONPATH": str(root()), "PHYSLAB_HOME": str(tmp_path / "lab")}
+    (tmp_path / "physlab.toml").write_text('[sites.slurm.hpc]\npartition = "main"\nprologue = ["module load python"]\n')
     subprocess.run(
         [sys.executable, root() / "blocks" / f"{block}.py"],
         cwd=tmp_path,
@@ -129,9 +137,12 @@ def test_blocks_are_saved_by_running_their_file(server: ServerInfo, block: str, 
         check=True,
     )
     with connected(server):
-        from physlab.engine.blocks import ArtifactStore
+        from physlab.engine.blocks import ArtifactStore, SlurmSite
 
         if block == "artifact_store":
             assert ArtifactStore.load("lab", _sync=True).home == str(tmp_path / "lab")  # type: ignore[union-attr,call-arg]
+        elif block == "slurm_site":
+            site = SlurmSite.load("hpc", _sync=True)  # type: ignore[call-arg]
+            assert (site.partition, site.prologue, site.cpus) == ("main", ("module load python",), 4)  # type: ignore[union-attr]
         else:
             assert settings_from_block("lab", tmp_path).home == tmp_path / "lab"

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ PAGES = [
     if list(read(page.read_text(encoding="utf-8")))
 ]
 NEEDS = {"own-programs": "gfortran"}
-CLUSTER = "slurm-jobs"
+CLUSTER = ("laptop-to-cluster", "slurm-jobs", "slurm-worker")
 
 
 @pytest.fixture
@@ -42,18 +43,27 @@ def test_a_page_runs(page: Path, environment: dict[str, str], tmp_path: Path) ->
     needed = NEEDS.get(page.stem)
     if needed and shutil.which(needed) is None:
         pytest.skip(f"{needed} is not installed")
-    if page.stem == "server":
+    if page.stem in ("server", "slurm-worker"):
         copy_tree(folder)  # its deployments
     else:  # each start costs seconds
         environment["PHYSLAB_SERVER__MODE"] = "none"
-    if page.stem == CLUSTER:
-        if missing_parts():
-            pytest.skip(missing_parts())
-        with SlurmCluster.start(ClusterPlan(nodes=2)) as cluster:
-            path = f"{environment['PATH']}:{cluster.environment['PATH']}"
-            play(page, folder, {**environment, "SLURM_CONF": str(cluster.conf), "PATH": path})
-    else:
+    with cluster_for(page, environment):
         play(page, folder, environment)
+
+
+@contextmanager
+def cluster_for(page: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Start a cluster for a page that is about one."""
+    if page.stem not in CLUSTER:
+        yield
+        return
+    if missing := missing_parts():
+        pytest.skip(missing)
+    with SlurmCluster.start(ClusterPlan(nodes=2)) as cluster:
+        found = cluster.environment
+        environment |= {"SLURM_CONF": found["SLURM_CONF"], "PATH": f"{environment['PATH']}:{found['PATH']}"}
+        environment |= {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+        yield
 
 
 @pytest.mark.timeout(1200)

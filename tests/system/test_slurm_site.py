@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from physlab.lab import Lab
 from physlab.model import NodeRecord, RunRecord, RunRequest
 from physlab.settings import load_settings
 from physlab.sites.slurm.site import SlurmSite
+from physlab.testing import sshd
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
 from tests.architecture.source import ROOT
 from tests.system.commandline import CommandLine
@@ -45,7 +47,7 @@ def near(cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slu
 class Bench:
     """A lab beside the cluster."""
 
-    def __init__(self, folder: Path, cluster: SlurmCluster, **changes: Any) -> None:
+    def __init__(self, folder: Path, cluster: SlurmCluster, /, **changes: Any) -> None:
         self.folder, self.cluster = folder, cluster
         folder.mkdir(exist_ok=True)
         site = {f"sites.slurm.hpc.{name}": value for name, value in {**PILOT, **changes}.items()}
@@ -302,6 +304,31 @@ def test_closing_leaves_no_job_and_no_process(bench: Callable[..., Bench]) -> No
     lab.lab.close()
     assert lab.cluster.wait("an empty queue", lambda: not lab.cluster.queue(), 20) < 20
     assert not [one for one in psutil.Process().children(recursive=True) if "foreman" in " ".join(one.cmdline())]
+
+
+@pytest.mark.skipif(bool(sshd.missing_parts()), reason=sshd.missing_parts() or "all there")
+@pytest.mark.parametrize("scheduler", ["here", "job"])
+def test_nodes_go_to_a_cluster_behind_ssh(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheduler: str
+) -> None:
+    lab = bench(host="login", folder=str(tmp_path / "far"), python=sys.executable, scheduler=scheduler)
+    given = {"SLURM_CONF": str(lab.cluster.conf), "PATH": lab.cluster.environment["PATH"]}
+    with sshd.SshServer(given) as server:
+        monkeypatch.delenv("SLURM_CONF")
+        monkeypatch.setenv("PATH", f"{server.commands}:/usr/bin:/bin")
+        lab.site.share = False
+        (lab.folder / "given.txt").write_text("from the laptop")
+        node = shell("away", "tr a-z A-Z <given.txt >out.txt",
+                     params={"inputs": ["given.txt"], "outputs": ["out.txt"]})  # fmt: skip
+        try:
+            record = lab.run([node])
+            assert record.status == "completed", record.nodes[0].error
+            [item] = [item for item in lab.made(record, "away").artifacts if item.name.endswith("out.txt")]
+            assert b"FROM THE LAPTOP" in lab.lab.store.blobs.read(item.sha256)
+            assert (tmp_path / "far" / "store" / "objects").is_dir()
+        finally:
+            lab.lab.close()
+        lab.cluster.wait("an empty queue", lambda: not lab.cluster.queue(), 20)
 
 
 @pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM", "SIGKILL"])

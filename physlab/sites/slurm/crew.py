@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import secrets
 import sys
 import threading
@@ -20,8 +21,10 @@ from physlab.model.job import JobResources
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.slurm.link import Link
 from physlab.sites.slurm.pools import pilots_for
+from physlab.sites.ssh import SshRun
 
 FOREMAN = "physlab.sites.slurm.foreman"
+FOREMAN_MB = 1000
 STARTS = 3
 """So often a foreman that was lost is replaced in one run."""
 SETTLE_S = 0.05
@@ -67,6 +70,7 @@ class Crew:
         self._expected: Counter[JobResources] = Counter()  # cores that ready nodes want
         self._excluded: set[str] = set()
         self._link: Link | None = None
+        self._ssh = SshRun(settings.host) if settings.host else None
         self._starts = 0
         self._numbers = 0
         self._teller: threading.Timer | None = None
@@ -121,6 +125,8 @@ class Crew:
         _leave(pools)
         if link is not None:
             link.close()
+        if self._ssh is not None:
+            self._ssh.close()
 
     def _tell(self) -> None:
         """Tell the foreman how many pilots of each kind are wanted."""
@@ -151,10 +157,24 @@ class Crew:
         return self._link
 
     def _command(self) -> list[str]:
-        return [self.settings.python or sys.executable, "-P", "-m", FOREMAN]
+        """Return what starts the foreman: here, behind ssh, or in a job of its own."""
+        site = self.settings
+        words = [site.python or ("python3" if site.host else sys.executable), "-P", "-m", FOREMAN]
+        if site.scheduler == "job":
+            asked = {"partition": site.partition, "account": site.account, "qos": site.qos}
+            words = [
+                "srun", "--quiet", "--ntasks=1", "--cpus-per-task=1", f"--mem={FOREMAN_MB}M", "--no-kill",
+                f"--job-name=physlab-foreman-{self._token}",
+                *(f"--{name}={value}" for name, value in asked.items() if value), *words,
+            ]  # fmt: skip
+        return self._ssh.line(words) if self._ssh is not None else words
 
     def _reach(self, address: str) -> str:
-        return address
+        """Return the address by which this machine reaches a scheduler: behind ssh, a port that leads there."""
+        if self._ssh is None:
+            return address
+        protocol, host, port = re.fullmatch(r"(\w+)://\[?(.+?)\]?:(\d+)", address).groups()  # type: ignore[union-attr]
+        return f"{protocol}://127.0.0.1:{self._ssh.forward(host, int(port))}"
 
     def _hello(self) -> dict[str, Any]:
         site = self.settings

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError as Cancelled
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +23,11 @@ from physlab.settings import SlurmSiteSettings
 from physlab.sites.slurm import parcel, pilot
 from physlab.sites.slurm.crew import Crew, Pool, new_token
 from physlab.sites.slurm.link import unfold
+from physlab.sites.slurm.packing import Errand, Pack, Packer
 from physlab.sites.slurm.pools import pool_for
 from physlab.store.blobs import Blobs
 
 BATCH = 256
-
-
-@dataclass(eq=False)
-class _Errand:
-    """One piece of work on its way."""
-
-    work: Work
-    pool: Pool
-    outer: Future[WorkResult]
-    inner: DaskFuture | None = None
 
 
 class Dispatcher:
@@ -64,9 +54,10 @@ class Dispatcher:
         self._mark = secrets.token_hex(16) if share else ""
         self._numbers = itertools.count(1)
         self._guard = threading.Lock()
-        self._errands: set[_Errand] = set()
-        self._arrived: queue.SimpleQueue[tuple[_Errand, DaskFuture] | None] = queue.SimpleQueue()
-        self._receiver: threading.Thread | None = None
+        self._errands: set[Errand] = set()
+        self._arrived: queue.SimpleQueue[tuple[Pack, DaskFuture] | None] = queue.SimpleQueue()
+        self._packer = Packer(self._try_to_send)
+        self._threads: list[threading.Thread] = []
         self._after = ThreadPoolExecutor(4, thread_name_prefix=f"{name}-after")
 
     def submit(self, work: Work) -> Future[WorkResult]:
@@ -76,10 +67,13 @@ class Dispatcher:
         try:
             self._begin()
             pool = self.crew.pool(pool_for(work.resources, work.time_limit_s, self.settings))
-            errand = _Errand(work, pool, outer)
+            errand = Errand(work, pool, outer)
             with self._guard:
                 self._errands.add(errand)
-            self._send(errand)
+            if self._packer.is_small(work):
+                self._packer.add(errand)
+            else:
+                self._send(Pack([errand]))
         except PhyslabError as error:
             outer.set_exception(error)
         return outer
@@ -105,9 +99,10 @@ class Dispatcher:
         for errand in left:
             self._finish(errand, _stopped(errand.work.label))
         self.crew.close()
-        if self._receiver is not None:
-            self._arrived.put(None)
-            self._receiver.join()
+        self._arrived.put(None)
+        self._packer.close()
+        for thread in self._threads:
+            thread.join()
         self._after.shutdown(cancel_futures=True)
         if self._mark:
             (self.store / "marks" / self._mark).unlink(missing_ok=True)
@@ -116,63 +111,81 @@ class Dispatcher:
 
     def _begin(self) -> None:
         with self._guard:
-            if self._receiver is not None:
+            if self._threads:
                 return
             if self._mark:  # a pilot that can read it has the lab's own store before it
                 (self.store / "marks").mkdir(exist_ok=True)
                 (self.store / "marks" / self._mark).write_text(self._mark)
-            self._receiver = threading.Thread(target=self._receive, name=f"{self.name}-results", daemon=True)
-            self._receiver.start()
+            for work in (self._receive, self._packer.work):
+                self._threads.append(threading.Thread(target=work, name=f"{self.name}-{work.__name__}", daemon=True))
+                self._threads[-1].start()
 
-    def _send(self, errand: _Errand, worker: str | None = None) -> None:
+    def _try_to_send(self, pack: Pack) -> None:
+        try:
+            self._send(pack)
+        except PhyslabError as error:
+            self._packer.came(pack)
+            for errand in pack.errands:
+                self._finish(errand, error)
+
+    def _send(self, pack: Pack, worker: str | None = None) -> None:
+        first, pool = pack.errands[0].work, pack.errands[0].pool
         if self.crew.closed:
-            raise _stopped(errand.work.label)
-        work, pool = errand.work, errand.pool
+            raise _stopped(first.label)
         order = json.dumps({
-            "work": work.model_dump(mode="json"), "cores": pool.kind.cpus, "walltime_s": pool.kind.walltime_s,
-            "store": {"path": work.store, "mark": self._mark, "folder": str(self.folder / "store")},
+            "works": [errand.work.model_dump_json() for errand in pack.errands],
+            "cores": pool.kind.cpus, "walltime_s": pool.kind.walltime_s,
+            "store": {"path": first.store, "mark": self._mark, "folder": str(self.folder / "store")},
         })  # fmt: skip
         wishes: dict[str, Any] = {"workers": [worker], "allow_other_workers": True} if worker else {}
-        if work.resources.cpu > 1:
-            wishes["resources"] = {"cores": work.resources.cpu}
-        name = f"{work.label}-{work.attempt}-{next(self._numbers)}"
-        errand.inner = inner = pool.client.submit(pilot.perform, order, key=name, pure=False, retries=0, **wishes)
-        inner.add_done_callback(lambda done: self._arrived.put((errand, done)))
+        if first.resources.cpu > 1:
+            wishes["resources"] = {"cores": first.resources.cpu}
+        name = f"{first.label}-{first.attempt}-{next(self._numbers)}"
+        inner = pool.client.submit(pilot.perform, order, key=name, pure=False, retries=0, **wishes)
+        for errand in pack.errands:
+            errand.inner = inner
+        inner.add_done_callback(lambda done: self._arrived.put((pack, done)))
 
     def _receive(self) -> None:
         """Take results as they come, many with one question."""
         while (first := self._arrived.get()) is not None:
             batch = [first]
             while len(batch) < BATCH and not self._arrived.empty():
-                item = self._arrived.get()
-                if item is None:
+                if (item := self._arrived.get()) is None:
                     return
                 batch.append(item)
-            by_pool: dict[int, list[tuple[_Errand, DaskFuture]]] = {}
-            for errand, done in batch:
+            by_pool: dict[int, list[tuple[Pack, DaskFuture]]] = {}
+            for pack, done in batch:
+                self._packer.came(pack)
                 if done.status == "finished":
-                    by_pool.setdefault(errand.pool.number, []).append((errand, done))
+                    by_pool.setdefault(pack.errands[0].pool.number, []).append((pack, done))
                 else:
-                    self._later(self._take_failure, errand, done)
+                    self._lost(pack, done)
             for group in by_pool.values():
                 self._take(group)
 
-    def _take(self, group: list[tuple[_Errand, DaskFuture]]) -> None:
-        client = group[0][0].pool.client
+    def _take(self, group: list[tuple[Pack, DaskFuture]]) -> None:
+        client = group[0][0].errands[0].pool.client
         try:
-            replies = client.gather([done for _, done in group])
+            answers = client.gather([done for _, done in group])
         except (KilledWorker, Cancelled, OSError, TimeoutError):  # a pilot was lost with its results
-            for errand, done in group:
-                self._later(self._take_failure, errand, done)
+            for pack, done in group:
+                self._lost(pack, done)
             return
-        for (errand, done), reply in zip(group, replies, strict=True):
+        for (pack, done), answer in zip(group, answers, strict=True):
             done.release()
-            if reply.get("need") or reply.get("kept"):
-                self._later(self._take_reply, errand, reply)
-            else:
-                self._take_reply(errand, reply)
+            for errand, reply in zip(pack.errands, answer["replies"], strict=True):
+                reply |= {name: answer[name] for name in ("worker", "pilot", "store")}
+                if reply.get("need") or reply.get("kept"):
+                    self._later(self._take_reply, errand, reply)
+                else:
+                    self._take_reply(errand, reply)
 
-    def _later(self, work: Callable[..., None], errand: _Errand, what: Any) -> None:
+    def _lost(self, pack: Pack, done: DaskFuture) -> None:
+        for errand in pack.errands:
+            self._later(self._take_failure, errand, done)
+
+    def _later(self, work: Callable[..., None], errand: Errand, what: Any) -> None:
         def carefully() -> None:
             try:
                 work(errand, what)
@@ -182,21 +195,22 @@ class Dispatcher:
         if not self.crew.closed:
             self._after.submit(carefully)
 
-    def _take_reply(self, errand: _Errand, reply: dict[str, Any]) -> None:
+    def _take_reply(self, errand: Errand, reply: dict[str, Any]) -> None:
         try:
             if "need" in reply:
                 for digest in reply["need"]:
                     self._bring(errand, reply, digest)
-                return self._send(errand, reply["worker"])
+                return self._send(Pack([errand]), reply["worker"])
             if "error" in reply:
                 raise unfold(reply)
+            self._packer.learn(errand.work, reply["ms"])
             self._finish(errand, self._unpacked(errand, reply))
         except PhyslabError as error:
             self._finish(errand, error)
         except OSError as error:  # the pilot went away in the middle of a transfer
             self._finish(errand, _gone(errand.work, str(error)))
 
-    def _take_failure(self, errand: _Errand, done: DaskFuture) -> None:
+    def _take_failure(self, errand: Errand, done: DaskFuture) -> None:
         if errand.outer.done():
             return
         if done.status == "cancelled":
@@ -210,7 +224,7 @@ class Dispatcher:
         except PhyslabError as trouble:
             self._finish(errand, _gone(errand.work, trouble.message))
 
-    def _unpacked(self, errand: _Errand, reply: dict[str, Any]) -> WorkResult:
+    def _unpacked(self, errand: Errand, reply: dict[str, Any]) -> WorkResult:
         blobs = Blobs(self.store)
         for digest, data in reply["blobs"].items():
             found, _ = blobs.put(data)
@@ -219,10 +233,9 @@ class Dispatcher:
         for digest in reply["kept"]:
             self._fetch(errand, reply, digest, blobs)
         result = WorkResult.model_validate_json(reply["result"])
-        seen = {"pilot": reply["pilot"], "memory_mb": reply["memory_mb"]}
-        return result.model_copy(update={"meta": {**result.meta, **{k: v for k, v in seen.items() if v is not None}}})
+        return result.model_copy(update={"meta": {**result.meta, "pilot": reply["pilot"]}})
 
-    def _bring(self, errand: _Errand, reply: dict[str, Any], digest: str) -> None:
+    def _bring(self, errand: Errand, reply: dict[str, Any], digest: str) -> None:
         """Bring a file to the cluster, piece by piece."""
         name, start, store = secrets.token_hex(8), 0, reply["store"]
         while data := parcel.read_piece(str(self.store), digest, start):
@@ -232,14 +245,14 @@ class Dispatcher:
             _there(errand.pool, reply["worker"], parcel.write_piece, store, name, 0, b"")
         _there(errand.pool, reply["worker"], parcel.finish, store, name, digest)
 
-    def _fetch(self, errand: _Errand, reply: dict[str, Any], digest: str, blobs: Blobs) -> None:
+    def _fetch(self, errand: Errand, reply: dict[str, Any], digest: str, blobs: Blobs) -> None:
         if not blobs.path(digest).exists():
             where = reply["worker"], parcel.read_piece, reply["store"], digest
             parcel.fetch(blobs, digest, lambda start: bytes(_there(errand.pool, *where, start)), secrets.token_hex(8))
 
     # --- what went wrong --------------------------------------------------------------------------------------------
 
-    def _explained(self, errand: _Errand, error: BaseException | None) -> PhyslabError:
+    def _explained(self, errand: Errand, error: BaseException | None) -> PhyslabError:
         """Return why a piece of work came to nothing, in Slurm's words where its pilot was lost."""
         work = errand.work
         if not isinstance(error, KilledWorker):
@@ -268,7 +281,7 @@ class Dispatcher:
         for errand in left:
             self._finish(errand, ResourceError(f"{errand.work.label}: {why}", hint=f"physlab site check {self.name}"))
 
-    def _finish(self, errand: _Errand, result: WorkResult | PhyslabError) -> None:
+    def _finish(self, errand: Errand, result: WorkResult | PhyslabError) -> None:
         with self._guard:
             self._errands.discard(errand)
             if errand.outer.done():

@@ -46,35 +46,51 @@ class Pilot:
         self._cores = cores
         self._ends = psutil.Process().create_time() + walltime_s
         self._sites: dict[Path, LocalSite] = {}
+        self._stores: dict[tuple[str, str], tuple[Path, bool]] = {}
+        self._kills = memory.oom_kills()
         self._guard = threading.Lock()
         self._closing = False
 
     def perform(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Run a piece of work.
+        """Run pieces of work one after the other.
 
         Args:
-            order: The `work`, and the `store` of the lab as `path`, `mark` and the `folder` that stands for it here.
+            order: The `works` as JSON, and the `store` of the lab: its `path`, a `mark` by which it is known, and the
+                `folder` that stands for it where it cannot be reached.
 
         Returns:
-            `result` with `blobs` (digest → bytes) and `kept` (digests to be fetched); or `need`, the digests that must
-            be brought first; or `error`. Always `worker`, the address to fetch from, its `store`, and `pilot`.
+            `replies`, in the order of the works: each `result` with `blobs` (digest → bytes) and `kept` (digests to be
+            fetched), or `need`, the digests that must be brought first, or `error`; and `worker`, the address to fetch
+            from, its `store`, and `pilot`.
         """
-        work = Work.model_validate(order["work"])
-        if time.time() + work.time_limit_s + CLOSE_S > self._ends:
+        works = [Work.model_validate_json(text) for text in order["works"]]
+        if time.time() + max(work.time_limit_s for work in works) + CLOSE_S > self._ends:
             self._end()
             raise Reschedule
-        root, shared = _store(order["store"])
+        root, shared = self._store(order["store"])
+        replies = [self._answer(work, root, shared) for work in works]
+        return {"replies": replies, "worker": get_worker().address, "pilot": str(get_worker().name), "store": str(root)}
+
+    def _answer(self, work: Work, root: Path, shared: bool) -> dict[str, Any]:
         blobs = Blobs(root)
         missing = [] if shared else [digest for digest in given_digests(work) if not blobs.path(digest).exists()]
-        here = {"worker": get_worker().address, "pilot": str(get_worker().name), "store": str(root)}
         if missing:
-            return {"need": missing, **here}
-        before = memory.oom_kills()
+            return {"need": missing}
+        begun = time.perf_counter()
         try:
-            result = self._site(root).submit(work.model_copy(update={"store": str(root)})).result()
+            asked = work if shared else work.model_copy(update={"store": str(root)})
+            result = self._site(root).submit(asked).result()
         except PhyslabError as error:
-            return {"error": _told(error, memory.oom_kills() > before), "kind": type(error).__name__, **here}
-        return {"memory_mb": memory.peak_mb(), **_packed(result, blobs, shared), **here}
+            kills, self._kills = self._kills, memory.oom_kills()
+            return {"error": _told(error, self._kills > kills), "kind": type(error).__name__}
+        return {"ms": (time.perf_counter() - begun) * 1e3, **_packed(result, blobs, shared)}
+
+    def _store(self, named: dict[str, str]) -> tuple[Path, bool]:
+        """Return the store to work with, and whether it is the lab's own."""
+        known = (named["path"], named["mark"])
+        if known not in self._stores:
+            self._stores[known] = _find_store(named)
+        return self._stores[known]
 
     def _site(self, root: Path) -> LocalSite:
         with self._guard:
@@ -105,8 +121,7 @@ class Pilot:
             site.close()
 
 
-def _store(named: dict[str, str]) -> tuple[Path, bool]:
-    """Return the store to work with, and whether it is the lab's own."""
+def _find_store(named: dict[str, str]) -> tuple[Path, bool]:
     theirs, own = Path(named["path"]), Path(named["folder"])
     mark = theirs / "marks" / named["mark"]
     if named["mark"] and mark.is_file() and mark.read_text() == named["mark"]:
@@ -143,7 +158,7 @@ _pilot: Pilot | None = None
 
 
 def perform(order: str) -> dict[str, Any]:
-    """Run a piece of work in this pilot: the function that the Dask scheduler sends."""
+    """Run pieces of work in this pilot: the function that the Dask scheduler sends."""
     global _pilot
     given = json.loads(order)
     with _guard:

@@ -18,7 +18,7 @@ from physlab.sites.slurm.pools import MARGIN_S, pool_for
 if TYPE_CHECKING:
     from physlab.sites.slurm.dispatch import Dispatcher
 
-AT_ONCE = 256
+LEAST_AT_ONCE, MOST_AT_ONCE = 64, 256
 MEMORY_FACTOR = 8
 
 
@@ -79,8 +79,8 @@ class SlurmSite:
 
     @property
     def at_once(self) -> int:
-        """How many nodes it keeps busy at once: those that run, and some that wait at hand."""
-        return min(AT_ONCE, self.settings.max_pilots * (self.settings.cpus + 1))
+        """How many nodes it has in hand at once: those that run, and enough others to make packs of small ones."""
+        return min(MOST_AT_ONCE, max(LEAST_AT_ONCE, 2 * self.settings.max_pilots * self.settings.cpus))
 
     @property
     def longest_s(self) -> float:

@@ -6,7 +6,7 @@ It needs only the programs, no systemd, nothing in /etc, and no root:
         cluster.run("sbatch", "--wrap", "hostname")
 """
 
-from physlab.testing.slurm.cluster import SlurmCluster, missing_parts
+from physlab.testing.slurm.cluster import SlurmCluster, missing_limits, missing_parts
 from physlab.testing.slurm.plan import ClusterPlan
 
-__all__ = ["ClusterPlan", "SlurmCluster", "missing_parts"]
+__all__ = ["ClusterPlan", "SlurmCluster", "missing_limits", "missing_parts"]

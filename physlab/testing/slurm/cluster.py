@@ -13,6 +13,7 @@ from typing import Any
 
 from physlab.settings import child_environment
 from physlab.testing.slurm.plan import ClusterPlan
+from physlab.testing.slurm.processes import CGROUPS
 
 PARTS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "slurmdbd", "mariadbd", "mariadb-install-db")
 INSTALL = (
@@ -28,6 +29,17 @@ def missing_parts(*, accounting: bool = True) -> str:
     needed = PARTS if accounting else PARTS[:5]
     gone = [name for name in needed if shutil.which(name, path=path) is None]
     return f"{', '.join(gone)} cannot be found: {INSTALL}" if gone else ""
+
+
+def missing_limits() -> str:
+    """Return why a cluster cannot limit the memory of its jobs here; empty when it can."""
+    probe = CGROUPS / "memory" / "physlab-probe"
+    try:
+        probe.mkdir(exist_ok=True)
+        probe.rmdir()
+    except OSError as error:
+        return f"control groups of version 1 cannot be made ({error.strerror}): {probe.parent}"
+    return ""
 
 
 class SlurmCluster:

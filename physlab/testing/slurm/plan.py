@@ -25,6 +25,7 @@ class ClusterPlan:
         accounting: Keep accounts (slurmdbd and MariaDB); without them `sacct` does not answer.
         max_minutes: Time limit of the partition `main` [min].
         min_job_age_s: So long the queue remembers a job that ended [s].
+        memory_limits: Kill what uses more memory than it asked for; needs control groups (`missing_limits`).
         extra: Further lines of slurm.conf.
     """
 
@@ -34,6 +35,7 @@ class ClusterPlan:
     accounting: bool = True
     max_minutes: int = 60
     min_job_age_s: int = 300
+    memory_limits: bool = False
     extra: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -86,7 +88,8 @@ class Layout:
         self.database.mkdir(mode=0o700, exist_ok=True)
         self._write("munge/key", secrets.token_bytes(128), 0o600)
         self._write("slurm.conf", self._slurm_conf())
-        self._write("cgroup.conf", "CgroupAutomount=no\n")
+        limits = "ConstrainRAMSpace=yes\nConstrainSwapSpace=no\n" if self.plan.memory_limits else ""
+        self._write("cgroup.conf", f"CgroupAutomount=no\n{limits}")
         first = self.node_names[0]
         self._write("gres.conf", "".join(f"NodeName={first} Name=gpu Type=fake File={device}\n" for device in DEVICES))
         self._write("slurmdbd.conf", self._slurmdbd_conf(), 0o600)
@@ -128,8 +131,7 @@ class Layout:
             f"SlurmdLogFile={base}/log/slurmd-%n.log",
             "SlurmctldDebug=info",
             "SlurmdDebug=info",
-            "ProctrackType=proctrack/pgid",
-            "TaskPlugin=task/none",
+            *(LIMITED if plan.memory_limits else UNLIMITED),
             "MpiDefault=none",
             "SwitchType=switch/none",
             "MailProg=/bin/true",
@@ -189,6 +191,8 @@ class Layout:
         )
 
 
+UNLIMITED = ("ProctrackType=proctrack/pgid", "TaskPlugin=task/none")
+LIMITED = ("ProctrackType=proctrack/cgroup", "TaskPlugin=task/cgroup")
 DEVICES = ("/dev/null", "/dev/zero")  # Slurm wants real character devices
 
 

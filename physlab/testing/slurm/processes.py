@@ -13,6 +13,7 @@ from physlab.testing.slurm.plan import MEMORY
 
 PREFIX = "physlab-slurm-"
 OWNER = "owner"
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 def birth(pid: int) -> str | None:
@@ -111,7 +112,14 @@ def _is_job(pid: int) -> bool:
 
 
 def remove(base: Path) -> None:
-    """Remove a cluster's folders."""
+    """Remove a cluster's folders, and the control groups of its nodes."""
+    for node in (base / "spool").glob("*"):
+        for group in CGROUPS.glob(f"*/slurm_{node.name}"):
+            for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+                with suppress(OSError):
+                    folder.rmdir()
+            with suppress(OSError):
+                group.rmdir()
     shutil.rmtree(base, ignore_errors=True)
     shutil.rmtree(MEMORY / f"{base.name}-db", ignore_errors=True)
 
