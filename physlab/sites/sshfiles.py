@@ -29,6 +29,8 @@ for name in *; do
     mv -f "$name" ../"$name" || exit 70
 done
 cd .. && rmdir "$OLDPWD"
+find . -maxdepth 1 -type f -mtime +30 -delete
+find . -maxdepth 1 -type d -name '.arriving-*' -mtime +1 -exec rm -rf {} +
 """
 _LIST = """
 while IFS= read -r -d '' folder && IFS= read -r -d '' wanted; do
@@ -53,7 +55,8 @@ class _Listed:
 class SshFiles:
     """Files of a host that this machine does not see.
 
-    What is laid there is kept once for each content, so that the same input goes over the network once.
+    What is laid there is kept once for each content, so that the same input goes over the network once; what was not
+    used for a month is thrown away.
 
     Args:
         run: Runs commands there.
@@ -90,8 +93,9 @@ class SshFiles:
             self._send(missing)
         lines = []
         for target, source in files.items():
-            lines += [f"mkdir -p -- {shlex.quote(str(target.parent))}",
-                      f"cp -- {shlex.quote(str(self._kept / digests[source]))} {shlex.quote(str(target))}"]  # fmt: skip
+            kept = shlex.quote(str(self._kept / digests[source]))
+            lines += [f"touch -c -- {kept}", f"mkdir -p -- {shlex.quote(str(target.parent))}",
+                      f"cp -- {kept} {shlex.quote(str(target))}"]  # fmt: skip
             if os.access(source, os.X_OK):
                 lines.append(f"chmod +x -- {shlex.quote(str(target))}")
         self._do(["sh", "-es"], "\n".join(lines) + "\n", "cannot be laid out")

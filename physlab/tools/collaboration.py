@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -166,21 +167,37 @@ def job_submit(params: JobParams, context: Context) -> dict[str, Any]:
     body = context.ask_lab("job_submit", params)
     meta = body.pop("meta", {})
     context.meta.update(meta)
+    named = _names(body)
+    stems = Counter(_key(Path(name).stem) for name in named.values())
     files: dict[str, File] = {}
     for item in body.pop("artifacts", ()):
-        path = Path(item["path"])
-        name = _name(path, body)
+        path, name = Path(item["path"]), named[item["path"]]
         copy = context.workdir / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
-        key = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(name).stem)
-        key = key if key not in files else re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+        key = _key(Path(name).stem)
+        shared = "jobs" in body and stems[key] > 1  # of several jobs none has the short name for itself
+        key = _key(name) if shared or key in files else key
         files[key] = context.save(copy, name, role="data", caption=f"{name}, made by job {body['job_id']}.")
+    for job in body.get("jobs", ()):
+        job.pop("artifacts", None)
     return body | ({"files": files} if files else {})
 
 
-def _name(path: Path, body: dict[str, Any]) -> str:
-    """Return a file's name in its job's folder."""
-    folders = [Path(item["folder"]).resolve() for item in body.get("jobs") or [body]]
-    own = next((folder for folder in folders if path.is_relative_to(folder)), None)
-    return path.relative_to(own).as_posix() if own is not None else path.name
+def _key(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+
+
+def _names(body: dict[str, Any]) -> dict[str, str]:
+    """Return each file's path → its name: in its job's folder, below the job's name when there are several."""
+    if "jobs" not in body:
+        base = Path(body["folder"]).resolve() if "folder" in body else Path()
+        return {item["path"]: Path(item["path"]).relative_to(base).as_posix() for item in body.get("artifacts", ())}
+    names = [job["name"] for job in body["jobs"]]
+    found = {}
+    for index, job in enumerate(body["jobs"]):
+        before = job["name"] if names.count(job["name"]) == 1 else f"{job['name']}-{index}"
+        base = Path(job["folder"]).resolve()
+        for item in job.get("artifacts", ()):
+            found[item["path"]] = f"{before}/{Path(item['path']).relative_to(base).as_posix()}"
+    return found

@@ -12,6 +12,7 @@ import pytest
 
 from physlab.errors import ComputationError, ConfigurationError, PhyslabError, TimeLimitError, ValidationError
 from physlab.lab import Lab
+from physlab.model import NodeRecord
 from physlab.settings import load_settings
 from physlab.testing.slurm import SlurmCluster, missing_parts
 from tests.system.commandline import CommandLine
@@ -161,3 +162,17 @@ def test_a_container_gets_the_words_as_they_are(near: SlurmCluster, tmp_path: Pa
         "docker://python:3.11", "printenv", "GIVEN",
     ]  # fmt: skip
     assert Path(body["log_stream_path"]).read_text() == "a $(b)\n'c'\n"
+
+
+def test_several_jobs_are_one_node(lab: Lab, near: SlurmCluster, tmp_path: Path) -> None:
+    jobs = [{"command": ["sh", "-c", f"printf 'x\\n{n}\\n' >out.csv"]} for n in (3, 4)]
+    steps = [
+        {"id": "sweep", "tool": "distributed_collaboration", "method": "job_submit", "params": {"jobs": jobs}},
+        {"id": "second", "tool": "data", "action": "import_csv", "file": "from:sweep.files.physlab-1_out_csv"},
+    ]
+    ran = call(lab, tmp_path, tool="experiment_orchestrator", params={"action": "run_dag", "dag_id": {"dag": steps}})
+    run = lab.find_run(ran["run_id"])
+    records = {node.id: NodeRecord.model_validate(lab.store.record(str(node.record))) for node in run.nodes}
+    assert [item.name for item in records["sweep"].artifacts] == ["physlab-0/out.csv", "physlab-1/out.csv"]
+    assert records["second"].fields["columns"] == {"x": [4.0]}
+    assert set(records["sweep"].fields["files"]) == {"physlab-0_out_csv", "physlab-1_out_csv"}

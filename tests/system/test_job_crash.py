@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,3 +131,33 @@ def test_stopped_by_hand_the_job_goes_on(near: SlurmCluster, tmp_path: Path) -> 
     (tmp_path / "go").touch()
     near.wait("it ended", lambda: not near.queue())
     assert len(line.json("job", "fetch", "latest", "--json")["artifacts"]) == 1
+
+
+@pytest.mark.drill
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(near: SlurmCluster, tmp_path: Path, drill_seed: int) -> None:
+    line = CommandLine(tmp_path, {"SLURM_CONF": str(near.conf), "PATH": near.environment["PATH"]})
+    moments = random.Random(drill_seed)
+    for number in range(8):
+        jobs = [{"name": f"r{number}-{n}", "command": ["sh", "-c", f"echo {number} {n} >out"]} for n in range(3)]
+        (tmp_path / "jobs.json").write_text(json.dumps(jobs))
+        process = line.start("job", "batch", "jobs.json", *(["--wait"] if number % 2 else []))
+        time.sleep(moments.uniform(0.3, 2.0))
+        process.kill()
+        process.communicate()
+    near.wait("all ended", lambda: not near.queue())
+
+    def known() -> list[dict[str, Any]]:
+        return list(line.json("job", "list", "-n", "100", "--json")["jobs"])
+
+    near.wait("all is settled", lambda: all(job["state"] in ("completed", "rejected") for job in known()))
+    ran = [job for job in known() if job["state"] == "completed"]
+    folders = near.run("squeue", "-h", "-r", "-t", "all", "-o", "%i %Z").splitlines()
+    mine = {text.split()[0] for text in folders if str(tmp_path) in text}
+    assert {job["job_id"] for job in ran} == mine, "what Slurm ran is what the ledger knows"
+    assert len({job["name"] for job in ran}) == len(ran), "and none of it twice"
+    for job in ran:
+        [artifact] = line.json("job", "fetch", job["job_id"], "--json")["artifacts"]
+        assert Path(artifact["path"]).read_text().split() == re.findall(r"\d+", job["name"])
+    left = {path.name for path in (tmp_path / "home" / "jobs").iterdir()} if ran else set()
+    assert left == {Path(job["folder"]).parent.name for job in ran}, "nothing is left of what was never accepted"
+    print(f"seed {drill_seed}: {len(ran)} of 24 jobs were accepted")

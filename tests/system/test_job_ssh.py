@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from physlab.errors import ComputationError, ResourceError, ValidationError
 from physlab.lab import Lab
+from physlab.service.jobs import fetch_jobs, find_jobs, job_statuses, known_jobs
 from physlab.settings import load_settings
 from physlab.sites.files import SharedFiles, Wish
 from physlab.sites.ssh import SshRun
@@ -89,8 +91,11 @@ def test_an_input_goes_over_the_network_once(files: SshFiles, far: Path, tmp_pat
     assert len(sent) == 1 and (far / "two" / "y").read_text() == "same"
     [kept] = [path for path in (far / ".inputs").iterdir() if path.is_file()]
     kept.write_text("damaged")
+    (far / ".inputs" / "old").write_text("unused")
+    os.utime(far / ".inputs" / "old", (0, 0))
     files.lay({far / "two" / "z": tmp_path / "a"})
     assert len(sent) == 2 and (far / "two" / "z").read_text() == "same"
+    assert [path.name for path in (far / ".inputs").iterdir()] == [kept.name], "what nobody uses any more is gone"
 
 
 def test_what_is_here_already_is_not_fetched_again(files: SshFiles, far: Path, tmp_path: Path) -> None:
@@ -178,3 +183,26 @@ def test_a_connection_that_breaks_does_not_end_the_waiting(
     monkeypatch.setattr("physlab.sites.slurm.client.LEAVE_ALONE_S", 1.0)
     body = call(lab, tmp_path, tool="job_submit", job_spec={"command": ["sh", "-c", "sleep 3; echo x >x"]})
     assert body["state"] == "completed" and len(body["artifacts"]) == 1
+
+
+def test_an_answer_that_is_lost_on_the_way(
+    lab: Lab, cluster: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = SshRun._call
+
+    def broken(self: SshRun, words: Any, stdin: str) -> Any:
+        done = inner(self, words, stdin)
+        if "sbatch" in words[-1] and "test-only" not in words[-1]:
+            raise ResourceError("ssh login: Connection closed")
+        return done
+
+    spec = {"command": ["sh", "-c", "echo 1 >x"]}
+    with monkeypatch.context() as patch:
+        patch.setattr(SshRun, "_call", broken)
+        with pytest.raises(ResourceError, match="Connection closed"):
+            call(lab, tmp_path, tool="job_submit", job_spec=spec)
+    [(job, _)] = job_statuses(lab, known_jobs(lab))
+    assert job.job_id.isdigit(), "it was accepted all the same"
+    cluster.wait("it ended", lambda: not cluster.queue())
+    [fetched] = fetch_jobs(lab, find_jobs(lab, job.token))
+    assert len(fetched["artifacts"]) == 1

@@ -37,6 +37,8 @@ def test_a_forgotten_job_is_fetched(lab: Lab, near: SlurmCluster, tmp_path: Path
                 jobs=[{"command": ["sh", "-c", f"echo {n} >x; exit {n}"]} for n in range(2)])  # fmt: skip
     near.wait("it is forgotten", lambda: not near.run("squeue", "-h", "-t", "all").strip())
     jobs = find_jobs(lab, body["job_id"])
+    lost = [dataclasses.replace(job, job_id="", process={}) for job in jobs]
+    assert [job for job, _ in job_statuses(lab, lost)] == [dataclasses.replace(job, process={}) for job in jobs]
     told = [(status.state, status.exit_code, status.reason) for _, status in job_statuses(lab, jobs)]
     assert told == [("completed", 0, "its own record"), ("failed", 1, "its own record")]
     kept, failed = fetch_jobs(lab, jobs)

@@ -31,7 +31,8 @@ def reconcile(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> list[Know
     if not lost:
         return list(jobs)
     tokens = {job.token: _whole(job) for job in lost}
-    found = cluster.client.find(tokens, max(map(_age_s, lost)))
+    elements = {job.folder: job.token for job in lost if job.index is not None}
+    found = cluster.client.find(tokens, max(map(_age_s, lost)), elements)
     if found is None:
         return list(jobs)
     settled: dict[Path, KnownJob] = {}

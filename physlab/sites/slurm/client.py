@@ -135,7 +135,9 @@ class SlurmClient:
         found = [int(text) for text in re.findall(r"^(\d+)\+?$", said or "", re.MULTILINE)]
         return max(found, default=None)
 
-    def find(self, tokens: Mapping[str, Path], since_s: float) -> dict[str, str] | None:
+    def find(
+        self, tokens: Mapping[str, Path], since_s: float, elements: Mapping[Path, str] | None = None
+    ) -> dict[str, str] | None:
         """Return the ids of jobs whose acceptance nobody wrote down.
 
         A job is known by its folder, which is where it works, and by its token, which is in its comment; the queue,
@@ -144,6 +146,7 @@ class SlurmClient:
         Args:
             tokens: Token → folder.
             since_s: How long ago they may have been submitted [s].
+            elements: Folder → token of an array's elements, which work in its folder and write in their own.
 
         Returns:
             Token → id, for those that are known; None when the scheduler does not answer, so that nothing follows.
@@ -154,11 +157,11 @@ class SlurmClient:
             begin = f"now-{math.ceil(since_s / 60) + 2}minutes"
             accounts = self._try("sacct", "-n", "-P", "-X", "-S", begin, "-o", "JobID,WorkDir,Comment")
             found = {**dict(_named(accounts or "", tokens)), **found}
-        left = {token: folder for token, folder in tokens.items() if token not in found}
-        for path, text in self._written(OWN_ID, left.values()).items():
-            token = next(token for token, folder in left.items() if folder == path)
+        places = {**{folder: token for token, folder in tokens.items()}, **(elements or {})}
+        left = {folder: token for folder, token in places.items() if token not in found}
+        for folder, text in self._written(OWN_ID, left).items():
             if re.fullmatch(r"\d+(_\d+)?", text):
-                found[token] = text.partition("_")[0]
+                found[left[folder]] = text.partition("_")[0]
         return None if queue is None and len(found) < len(tokens) else found
 
     def poll(self, jobs: Mapping[str, Path]) -> dict[str, JobStatus]:
