@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -165,7 +166,12 @@ def _show(record: RunRecord, found: dict[str, list[dict[str, Any]]]) -> None:
     voice.fact("graph", record.dag_id)
     for index, figure in enumerate(found["figures"][:ROWS]):
         voice.fact("" if index else "figures", f"{figure['path']}  {figure['caption']}")
+    places = Counter(node.site for node in record.nodes if node.site not in (None, "local"))
+    for place, count in places.most_common():
+        voice.fact("ran on", f"{place}: {counted(count, 'node')}")
     for node in record.nodes:
+        for reason in node.history if node.status == "completed" else ():
+            voice.fact("again", reason)
         if node.error and node.status == "failed":
             _show_failure(node.id, node.error)
     voice.next(

@@ -13,7 +13,8 @@ from physlab.model.web import Web
 class Work(Model):
     """Everything a worker needs to run one node; no Prefect, no settings, no secrets.
 
-    `params` are resolved: references became values or stored markers.
+    `params` are resolved: references became values or stored markers. `checkpoint` is what an earlier attempt saved to
+    go on from, name → digest.
     """
 
     key: str
@@ -30,6 +31,7 @@ class Work(Model):
     web: Web = Web()
     store: str
     attempt: int = 1
+    checkpoint: dict[str, str] = {}
 
 
 class WorkResult(Model):

@@ -19,7 +19,9 @@ from physlab.submitter import is_retryable
 LOSSES = 3
 """So often a node is run again for free because its machine was lost."""
 RAISES = 3
-"""So often it gets more memory, or goes on from a checkpoint."""
+"""So often it gets more memory."""
+SLICES = 1000
+"""So often it goes on from a checkpoint, as long as each differs from the one before."""
 FREE = LOSSES + RAISES
 LOST = frozenset(("node_fail", "preempted", "worker_lost", "cancelled", "timeout"))
 MORE = 1.5
@@ -34,6 +36,7 @@ class Tries:
         resources: What the next attempt asks for.
         retries: Its own retries.
         most_memory_gb: What the site can give [GB]; None does not raise it.
+        checkpoint: What the latest attempt saved to go on from, name → digest.
         history: What became of each attempt that failed, for people.
     """
 
@@ -44,6 +47,8 @@ class Tries:
     own: int = 0
     losses: int = 0
     raises: int = 0
+    slices: int = 0
+    checkpoint: dict[str, str] = field(default_factory=dict)
 
     def again(self, error: PhyslabError) -> bool:
         """Take in how an attempt failed; say whether there is to be another one."""
@@ -52,13 +57,21 @@ class Tries:
         if ended == "out_of_memory":
             return self._more_memory(error.details)
         if ended == "checkpoint":
-            self.raises += 1
-            return self.raises <= RAISES
+            return self._go_on(dict(error.details.get("checkpoint", {})))
         if ended in LOST:
             self.losses += 1
             return self.losses <= LOSSES
         self.own += 1
         return self.own <= self.retries and is_retryable(error)
+
+    def _go_on(self, saved: dict[str, str]) -> bool:
+        """Go on from a checkpoint; one that is the same as before means that it got nowhere."""
+        if saved == self.checkpoint:
+            self.history[-1] += " That is where it began: it needs a longer walltime_s."
+            return False
+        self.checkpoint = saved
+        self.slices += 1
+        return self.slices <= SLICES
 
     def _more_memory(self, details: Mapping[str, Any]) -> bool:
         asked, peak = self.resources.memory_gb, details.get("memory_mb")

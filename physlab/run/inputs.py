@@ -55,7 +55,7 @@ class Inputs:
 
     def work(
         self, node: PlannedNode, label: str, attempt: int, resources: Resources | None = None,
-        limit_s: float | None = None,
+        limit_s: float | None = None, checkpoint: Mapping[str, str] | None = None,
     ) -> Work:  # fmt: skip
         """Return the self-contained work of a node whose inputs are all there.
 
@@ -64,6 +64,7 @@ class Inputs:
             label: What it is called in messages.
             attempt: Counts from 1.
             resources: What it gets, where that is not what it asked for.
+            checkpoint: What an earlier attempt saved, name → digest.
             limit_s: How long it may run [s], where that is not what it asked for.
 
         Raises:
@@ -88,6 +89,7 @@ class Inputs:
             web=self.web,
             store=str(self.store.root),
             attempt=attempt,
+            checkpoint=dict(checkpoint or {}),
         )
 
     def _value(self, item: Input) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from physlab.errors import PhyslabError
 from physlab.model import Resources, RunRequest, Work, WorkResult
-from physlab.planning.again import FREE, Tries
+from physlab.planning.again import FREE, SLICES, Tries
 from physlab.planning.placement import place
 from physlab.planning.plan import PlannedNode
 from physlab.sites import Site
@@ -25,17 +25,20 @@ class Post:
         reason: Why there.
         tries: Its attempts.
         limit_s: How long it may run [s].
+        saves: It saves checkpoints.
     """
 
     site: Site
     reason: str
     tries: Tries
     limit_s: float
+    saves: bool = False
 
     @property
     def retries(self) -> int:
         """How often it may be tried again at most, for its own faults and for those of machines."""
-        return self.tries.retries + (FREE if self.site.at_once is not None else 0)
+        away = FREE if self.site.at_once is not None else 0
+        return self.tries.retries + away + (SLICES if self.saves else 0)
 
     def arrive(self) -> None:
         """Let the site know that it is to come."""
@@ -45,14 +48,14 @@ class Post:
         """Let the site know that it is over."""
         self.site.expect(self.tries.resources, self.limit_s, -1)
 
-    def run(self, work: Callable[[Resources], Work], stop: threading.Event) -> WorkResult:
+    def run(self, work: Callable[[Tries], Work], stop: threading.Event) -> WorkResult:
         """Run it once; a failure knows whether there will be another attempt.
 
         Raises:
             PhyslabError: It failed.
         """
         try:
-            return self.site.submit(work(self.tries.resources)).result()
+            return self.site.submit(work(self.tries)).result()
         except PhyslabError as error:
             self.leave()
             error.again = self.tries.again(error) and not stop.is_set()
@@ -104,4 +107,5 @@ class Posts:
         site, reason = place(checked.node, self._sites, self._request.offload_policy, expected_s)
         if site.longest_s is not None and asked.walltime_s is None:
             limit_s = min(limit_s, site.longest_s)
-        return Post(site, reason, Tries(asked, checked.node.retries, site.most_memory_gb), limit_s)
+        tries = Tries(asked, checked.node.retries, site.most_memory_gb)
+        return Post(site, reason, tries, limit_s, saves=bool(checked.node.params.get("checkpoint")))

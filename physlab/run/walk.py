@@ -12,8 +12,9 @@ from typing import Any
 
 from physlab import keys
 from physlab.errors import CancelledError, PhyslabError
-from physlab.model import NodeRecord, NodeRun, RunRecord, RunRequest, Web, WorkResult
+from physlab.model import NodeRecord, NodeRun, RunRecord, RunRequest, Web, Work, WorkResult
 from physlab.model.record import Status
+from physlab.planning.again import Tries
 from physlab.planning.plan import Plan, PlannedNode, content_digest
 from physlab.run.inputs import Inputs
 from physlab.run.posts import Post, Posts
@@ -235,12 +236,15 @@ class _Walk:
                     return self._note(node, "cached", attempts=attempt, why="another run made it meanwhile")
             self.run.watch(Event(node.id, "running"))
             started, clock = now(), time.perf_counter()
-            result = post.run(lambda asked: self.inputs.work(node, node.id, attempt, asked, post.limit_s), self.stop)
+            result = post.run(lambda tries: self._work(node, post, attempt, tries), self.stop)
             duration_ms = (time.perf_counter() - clock) * 1e3
             self._keep(node, result, started, duration_ms)
             self._note(node, "completed", attempts=attempt, duration_ms=duration_ms)
         finally:
             self.store.leases.release(key)
+
+    def _work(self, node: PlannedNode, post: Post, attempt: int, tries: Tries) -> Work:
+        return self.inputs.work(node, node.id, attempt, tries.resources, post.limit_s, tries.checkpoint)
 
     def _lease(self, node: PlannedNode, key: str) -> None:
         while not self.store.leases.acquire(key):

@@ -41,6 +41,7 @@ class Context:
         web: How this lab asks public services.
         home: The lab's own folder, None where there is none.
         time_limit_s: How long the call may take [s].
+        checkpoint: What an earlier attempt saved to go on from: name → file.
         office: Answers the lab's own methods, for the methods that ask it: name and parameters to fields.
         meta: What the reply's `meta` shall say (`mesh`, `samples`, `dtype`, …).
     """
@@ -56,6 +57,7 @@ class Context:
     time_limit_s: float = 10.0
     cpu: int = 1
     attempt: int = 1
+    checkpoint: Mapping[str, Path] = field(default_factory=dict)
     office: Callable[[str, Mapping[str, Any]], dict[str, Any]] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

@@ -54,12 +54,16 @@ def execute(work: Work, office: Callable[[str, Mapping[str, Any]], dict[str, Any
             time_limit_s=work.time_limit_s,
             cpu=work.resources.cpu,
             attempt=work.attempt,
+            checkpoint={name: blobs.path(digest) for name, digest in work.checkpoint.items()},
             office=office,
         )
         started = time.perf_counter()
         try:
             fields = call_method(method, restore(work.params, blobs), context)
         except PhyslabError as error:
+            saved = error.details.pop("checkpoint_paths", {})
+            if saved:
+                error.details["checkpoint"] = {name: blobs.put(Path(path))[0] for name, path in saved.items()}
             log = error.details.pop("log_path", None)
             if log is not None and Path(log).is_file():
                 error.details["log"] = "sha256:" + blobs.put(Path(log))[0]

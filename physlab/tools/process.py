@@ -35,6 +35,7 @@ def run_process(
     log: Path,
     stdin: Path | None = None,
     limit_s: float,
+    warn_s: float = 0.0,
     cleanup: Sequence[str] = (),
     grace_s: float = GRACE_S,
 ) -> int:
@@ -50,6 +51,7 @@ def run_process(
         log: The file that gets its output.
         stdin: The file it reads; None for nothing.
         limit_s: Time limit [s].
+        warn_s: So long before the limit it gets SIGUSR1, so that it can save where it is; 0 warns it not [s].
         cleanup: A command that removes what outlives the process group (a container), run after a kill.
         grace_s: Time between SIGTERM and SIGKILL [s].
 
@@ -73,7 +75,12 @@ def run_process(
             ) from error
         try:
             watch(process.pid)
-            return process.wait(timeout=limit_s)
+            if warn_s:
+                try:
+                    return process.wait(timeout=limit_s - warn_s)
+                except subprocess.TimeoutExpired:
+                    _signal(process.pid, signal.SIGUSR1)
+            return process.wait(timeout=warn_s or limit_s)
         except subprocess.TimeoutExpired as error:
             raise TimeLimitError(
                 f"'{Path(argv[0]).name}' ran longer than its time limit of {limit_s:g} s and was stopped.",

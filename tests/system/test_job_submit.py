@@ -212,3 +212,13 @@ def test_without_a_cluster_the_words_are_clear(lab: Lab, tmp_path: Path, monkeyp
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises((PhyslabError, ResourceError), match="sbatch is not installed here"):
         call(lab, tmp_path, tool="job_submit", job_spec={"command": ["true"]})
+
+
+@slurm
+def test_a_job_knows_nothing_of_the_lab(
+    lab: Lab, near: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_KEY", "secret-of-mine")
+    monkeypatch.setenv("PHYSLAB_EXPORT__GITHUB_TOKEN", "secret-of-mine")
+    body = call(lab, tmp_path, tool="job_submit", job_spec={"command": ["env"]})
+    assert "secret-of-mine" not in Path(body["log_stream_path"]).read_text()

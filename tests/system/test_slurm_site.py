@@ -25,6 +25,7 @@ from physlab.testing import sshd
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
 from tests.architecture.source import ROOT
 from tests.system.commandline import CommandLine
+from tests.unit.tools.test_checkpoint import COUNT
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
 PILOT = {"cpus": 2, "memory_gb": 0.5, "max_pilots": 2, "interface": "lo", "walltime_s": 600, "idle_s": 20}
@@ -165,6 +166,16 @@ def test_files_travel_by_content_where_nothing_is_shared(bench: Callable[..., Be
     assert lab.lab.store.blobs.read(text.sha256).decode().split("\n")[0].strip() == str(size)
     assert b"FROM THE LAPTOP" in lab.lab.store.blobs.read(text.sha256)
     assert (lab.folder / "home" / "sites" / "hpc" / "store" / "objects").is_dir()
+
+
+def test_a_checkpoint_travels_to_the_next_pilot(bench: Callable[..., Bench]) -> None:
+    lab = bench(share_store=False)
+    params = {"checkpoint": ["state.txt"], "outputs": ["out.txt"]}
+    record = lab.run([shell("count", COUNT, params=params, resources={"walltime_s": 2})])
+    node = one(record, "count")
+    assert node.status == "completed" and node.attempts >= 2, node.error
+    [made] = [item for item in lab.made(record, "count").artifacts if item.name.endswith("out.txt")]
+    assert lab.lab.store.blobs.read(made.sha256) == b"30 0\n"
 
 
 def test_a_pilot_knows_nothing_of_the_lab(bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:

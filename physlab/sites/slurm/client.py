@@ -20,6 +20,8 @@ from physlab.sites.slurm.script import OWN_ID, SENTINEL, array_script, batch_scr
 
 Run = Callable[[Sequence[str], str], "subprocess.CompletedProcess[str]"]
 PATIENCE_S = 60.0
+PRIVATE = ("PREFECT_", "PHYSLAB_")
+"""What begins the names of variables that no other machine needs to know."""
 LEAVE_ALONE_S = 120.0
 SCRIPT_BYTES = 2_000_000  # half of what Slurm takes unless it is told otherwise
 CAUTIOUS = 1000  # elements of an array, where the cluster does not say
@@ -31,12 +33,17 @@ SILENT = "the scheduler does not answer"
 
 
 def run_here(environment: Mapping[str, str] | None = None) -> Run:
-    """Return what runs a command on this machine, with further variables."""
+    """Return what runs a command on this machine, with further variables, and without those of Prefect and physlab.
+
+    Slurm hands the variables of whoever submits on to the job.
+    """
 
     def run(words: Sequence[str], stdin: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             words, input=stdin, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=False,
-            env=child_environment({**(environment or {}), "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}),
+            env=child_environment(
+                {**(environment or {}), "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}, drop_prefix=PRIVATE
+            ),
         )  # fmt: skip
 
     return run

@@ -207,10 +207,11 @@ class Dispatcher:
                 return self._send(Pack([errand]), reply["worker"])
             if reply.get("kind") == CancelledError.__name__:  # the pilot was closed under it
                 return self._finish(errand, self._lost_with(errand, reply["pilot"]))
+            self._store(errand, reply)
             if "error" in reply:
                 raise unfold(reply)
             self._packer.learn(errand.work, reply["ms"])
-            self._finish(errand, self._unpacked(errand, reply))
+            self._finish(errand, self._unpacked(reply))
         except PhyslabError as error:
             self._finish(errand, error)
         except OSError as error:  # the pilot went away in the middle of a transfer
@@ -232,7 +233,12 @@ class Dispatcher:
         except PhyslabError as trouble:
             self._finish(errand, _gone(errand.work, trouble.message))
 
-    def _unpacked(self, errand: Errand, reply: dict[str, Any]) -> WorkResult:
+    def _unpacked(self, reply: dict[str, Any]) -> WorkResult:
+        result = WorkResult.model_validate_json(reply["result"])
+        return result.model_copy(update={"meta": {**result.meta, "pilot": reply["pilot"]}})
+
+    def _store(self, errand: Errand, reply: dict[str, Any]) -> None:
+        """Take the files that came with a reply, and fetch those that were too large for that."""
         blobs = Blobs(self.store)
         for digest, data in reply["blobs"].items():
             found, _ = blobs.put(data)
@@ -240,8 +246,6 @@ class Dispatcher:
                 raise StoreError(f"What came back as {digest[:19]}… is {found[:12]}….", hint="Run again.")
         for digest in reply["kept"]:
             self._fetch(errand, reply, digest, blobs)
-        result = WorkResult.model_validate_json(reply["result"])
-        return result.model_copy(update={"meta": {**result.meta, "pilot": reply["pilot"]}})
 
     def _bring(self, errand: Errand, reply: dict[str, Any], digest: str) -> None:
         """Bring a file to the cluster, piece by piece."""

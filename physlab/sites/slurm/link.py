@@ -14,10 +14,9 @@ from typing import Any
 
 from physlab.errors import ERRORS, PhyslabError, ResourceError
 from physlab.settings import child_environment
+from physlab.sites.slurm.client import PRIVATE
 
 PATIENCE_S = 120.0
-PRIVATE = ("PREFECT_", "PHYSLAB_")
-"""What no other machine needs to know."""
 
 
 def unfold(reply: Mapping[str, Any]) -> PhyslabError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,19 @@ PIECE_BYTES = 4 << 20
 
 def given_digests(work: Work) -> list[str]:
     """Return the digests of what a piece of work takes."""
-    return list(dict.fromkeys(_digests(work.params)))
+    return list(dict.fromkeys([*_digests(work.params), *work.checkpoint.values()]))
 
 
 def made_digests(result: WorkResult) -> list[str]:
     """Return the digests of what a piece of work gave."""
     found = [*_digests(result.fields), *_digests(result.meta), *(item.sha256 for item in result.artifacts)]
     return list(dict.fromkeys([*found, *([result.log] if result.log else [])]))
+
+
+def left_digests(details: Mapping[str, Any]) -> list[str]:
+    """Return the digests of what a failed piece of work left: its log, and what it saved to go on from."""
+    log = [str(details["log"]).removeprefix("sha256:")] if details.get("log") else []
+    return [*log, *dict(details.get("checkpoint", {})).values()]
 
 
 def _digests(value: Any) -> Iterator[str]:

@@ -19,11 +19,11 @@ from distributed import Reschedule, get_worker
 from distributed.core import Status
 
 from physlab.errors import PhyslabError
-from physlab.model import Work, WorkResult
+from physlab.model import Work
 from physlab.settings import forget, insist
 from physlab.sites.local import LocalSite, usable_cores
 from physlab.sites.slurm import memory
-from physlab.sites.slurm.parcel import INLINE_BYTES, given_digests, made_digests
+from physlab.sites.slurm.parcel import INLINE_BYTES, given_digests, left_digests, made_digests
 from physlab.store.blobs import Blobs
 
 CLOSE_S = 20.0
@@ -100,8 +100,11 @@ class Pilot:
             result = self._site(root).submit(asked).result()
         except PhyslabError as error:
             kills, self._kills = self._kills, memory.oom_kills()
-            return {"error": _told(error, self._kills > kills), "kind": type(error).__name__}
-        return {"ms": (time.perf_counter() - begun) * 1e3, **_packed(result, blobs, shared)}
+            told = _told(error, self._kills > kills)
+            kind = {"error": told, "kind": type(error).__name__}
+            return {**kind, **_packed(left_digests(told["details"]), blobs, shared)}
+        return {"ms": (time.perf_counter() - begun) * 1e3, "result": result.model_dump_json(),
+                **_packed(made_digests(result), blobs, shared)}  # fmt: skip
 
     def _store(self, named: dict[str, str]) -> tuple[Path, bool]:
         """Return the store to work with, and whether it is the lab's own."""
@@ -156,19 +159,19 @@ def _told(error: PhyslabError, out_of_memory: bool) -> dict[str, Any]:
     return reply
 
 
-def _packed(result: WorkResult, blobs: Blobs, shared: bool) -> dict[str, Any]:
-    """Return a result with the small ones of its files; the large ones are fetched."""
+def _packed(digests: list[str], blobs: Blobs, shared: bool) -> dict[str, Any]:
+    """Return the small ones of these files, and the digests of the large ones, which are fetched."""
     packed: dict[str, bytes] = {}
     kept: dict[str, int] = {}
     left = 0 if shared else INLINE_BYTES
-    for digest in () if shared else made_digests(result):
+    for digest in () if shared else digests:
         size = blobs.path(digest).stat().st_size
         if size <= left:
             packed[digest] = blobs.read(digest)
             left -= size
         else:
             kept[digest] = size
-    return {"result": result.model_dump_json(), "blobs": packed, "kept": kept}
+    return {"blobs": packed, "kept": kept}
 
 
 _guard = threading.Lock()

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import sys
 import time
 import uuid
@@ -25,6 +26,8 @@ from physlab.tools.types import File, InputFile, Params
 from physlab.tools.workcopy import NAME, check_relative, collect, place, tail, write_values
 
 TAIL_LINES = 20
+WARN_S, WARN_PART = 30.0, 0.2
+"""A program that saves checkpoints is warned so long before its limit [s], or such a part of it, what is less."""
 _GLOB = re.compile(r"[*?\[]")
 RelativePath = Annotated[str, AfterValidator(check_relative)]
 
@@ -59,6 +62,11 @@ class ShellParams(Params):
     env: dict[str, str] = Field({}, description="Further environment variables.")
     stdin: str | None = Field(None, description="Text for its standard input.")
     container: str | None = Field(None, description="Container image to run it in (podman, docker or apptainer).")
+    checkpoint: list[RelativePath] = Field(
+        [],
+        description="Files or globs in which it saves where it is when it gets SIGUSR1, shortly before its time limit; "
+        "it is then started again with these files in its folder, until it ends by itself.",
+    )
     ok_exit_codes: list[int] = Field([0], description="Exit codes that mean success.", min_length=1)
 
     @field_validator("command")
@@ -203,6 +211,10 @@ class _Job:
             folder.mkdir()
         self.log.touch()
         self.given = self._place_inputs()
+        for name, path in context.checkpoint.items():
+            target = self.folder / check_relative(name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)  # a copy: the program goes on writing it
         self.values = write_values(params.values, self.folder)
         self.given.update(self.values.files)
         self.stdin: Path | None = None
@@ -241,23 +253,48 @@ class _Job:
         for number, argv in enumerate(steps, start=1):
             left = max(0.0, self.context.time_limit_s - (time.monotonic() - started))
             last = number == len(steps)
-            code = self._run(argv, left, stdin=self.stdin if last else None)
+            code = self._run(argv, left, stdin=self.stdin if last else None, warn=last)
+            if code not in params.ok_exit_codes and last and time.monotonic() - started >= self._warned_at:
+                self._save()
             if code not in (params.ok_exit_codes if last else (0,)):
                 what = f"'{self.label}'" if last else f"The build step '{argv[0]}' of '{self.label}'"
                 raise self._failure(what, code)
         return code
 
-    def _run(self, argv: Sequence[str], limit_s: float, stdin: Path | None) -> int:
+    @property
+    def _warned_at(self) -> float:
+        """When the program gets SIGUSR1, after its start [s]."""
+        return self.context.time_limit_s - min(WARN_S, WARN_PART * self.context.time_limit_s)
+
+    def _save(self) -> None:
+        """End this attempt with what the program saved, for the next one to go on from.
+
+        Raises:
+            TimeLimitError: It saved something.
+        """
+        found = {path.relative_to(self.folder).as_posix(): str(path) for pattern in self.params.checkpoint
+                 for path in sorted(self.folder.glob(pattern)) if path.is_file() and not path.is_symlink()}  # fmt: skip
+        if found:
+            raise TimeLimitError(
+                f"'{self.label}' saved where it was after {self.context.time_limit_s:g} s ({', '.join(found)}).",
+                hint="It goes on from there.",
+                details={"ended": "checkpoint", "checkpoint_paths": found, "log_path": str(self.log)},
+            )
+
+    def _run(self, argv: Sequence[str], limit_s: float, stdin: Path | None, warn: bool = False) -> int:
         cleanup: tuple[str, ...] = ()
         env: dict[str, str] | None = {**self._host_environment(), **self._environment()}
         if self.params.container is not None:
             launch = self._contained(self.params.container, argv)
             argv, cleanup, env = launch.argv, launch.cleanup, None  # the runtime needs the environment we live in
         try:
+            warn_s = self.context.time_limit_s - self._warned_at if warn and self.params.checkpoint else 0.0
             return run_process(
-                argv, cwd=self.folder, env=env, log=self.log, stdin=stdin, limit_s=limit_s, cleanup=cleanup
-            )
+                argv, cwd=self.folder, env=env, log=self.log, stdin=stdin, limit_s=limit_s, cleanup=cleanup,
+                warn_s=min(warn_s, limit_s),
+            )  # fmt: skip
         except TimeLimitError as error:
+            self._save()
             limit = self.context.time_limit_s
             words, details = self._last_words()
             raise TimeLimitError(
