@@ -13,6 +13,7 @@ from physlab.model import NodeRecord, RunRequest
 from physlab.planning import Plan, PlannedNode, explain_miss
 from physlab.planning.placement import place
 from physlab.run.inputs import Inputs
+from physlab.run.posts import Posts
 from physlab.sites import Site
 from physlab.store import Entry, schema
 from physlab.tools.fingerprint import code_identity
@@ -66,12 +67,13 @@ def scripts(lab: Lab, named: NamedDag, request: RunRequest) -> dict[str, str]:
     """Return, for each node that would run and whose inputs are known, the command its site would start."""
     plan = make_plan(lab, named, request)
     sites = [*lab.sites(), *lab.clusters(request.site)]
+    posts = Posts(sites, None, request, lab.mean_durations())
     inputs = Inputs(plan, lab.store, lab.settings.caps, lab.settings.web)
     found = {}
     for node in plan.nodes.values():
         if node.state == "miss":
-            site, _ = place(node.checked.node, sites, request.offload_policy)
-            found[node.id] = site.script(inputs.work(node, node.id, 1))
+            post = posts.give(node)
+            found[node.id] = post.site.script(inputs.work(node, node.id, 1, limit_s=post.limit_s))
     return found
 
 

@@ -84,7 +84,7 @@ class Posts:
 
     def start(self, node: PlannedNode, body: Callable[[PlannedNode, Post], None]) -> None:
         """Give a node to the threads of its site: they wait for it, so each site has as many as it keeps busy."""
-        post = self.of[node.id] = self._post(node)
+        post = self.of[node.id] = self.give(node)
         threads = self._threads.get(post.site.name)
         if threads is None:
             count = max(self._request.parallelism, post.site.at_once or 0)
@@ -97,7 +97,8 @@ class Posts:
         for threads in self._threads.values():
             threads.shutdown(wait=True, cancel_futures=True)
 
-    def _post(self, node: PlannedNode) -> Post:
+    def give(self, node: PlannedNode) -> Post:
+        """Return where a node goes, under which limits, and why."""
         asked, checked = node.checked.node.resources or Resources(), node.checked
         limit_s = time_limit_s(checked.method, checked.prepared, asked.walltime_s)
         if checked.method.asks_lab and self._office is not None:
