@@ -35,7 +35,7 @@ def cpu_s(server: int) -> float:
     tops = [psutil.Process(), *([psutil.Process(server)] if server else [])]
     part = {one.pid: one for top in tops for one in (top, *top.children(recursive=True))}
     for one in psutil.process_iter(["cmdline"]):
-        if (one.info["cmdline"] or [""])[0].startswith("dask worker"):
+        if any("dask" in word for word in (one.info["cmdline"] or ())[:4]):
             part |= {each.pid: each for each in (one, *one.children(recursive=True))}
     total = 0.0
     for one in part.values():

@@ -303,7 +303,9 @@ def test_a_foreman_that_is_killed_is_replaced(bench: Callable[..., Bench]) -> No
 
 def test_a_node_that_is_lost_again_and_again_is_given_up(bench: Callable[..., Bench]) -> None:
     lab = bench()
-    suicide = "p=$$; until ps -o args= -p $p | grep -q ^dask; do p=$(ps -o ppid= -p $p | tr -d ' '); done; kill -9 $p"
+    suicide = (
+        "p=$$; until ps -o args= -p $p | grep -q [d]ask.worker; do p=$(ps -o ppid= -p $p | tr -d ' '); done; kill -9 $p"
+    )
     record = lab.run([shell("deadly", suicide)])
     node = one(record, "deadly")
     assert node.status == "failed" and node.attempts == 4, (node.attempts, node.history)

@@ -104,9 +104,13 @@ class Link:
             self._process.kill()
             self._process.wait()
         self._thread.join(seconds)
-        if self._process.stdout:
-            self._process.stdout.close()
-        self._said.close()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout, self._said):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
 
     @property
     def pid(self) -> int:
@@ -151,3 +155,4 @@ class Link:
             future.set_exception(gone)
         if not self._closing:
             self._lost(gone.message)
+            self._give_back()

@@ -426,7 +426,8 @@ def test_nothing_outlives_its_worker(tmp_path: Path, number: signal.Signals) -> 
     (tmp_path / "w").mkdir()
     worker = subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path / "w"), STUBBORN.format(pids=pids)])
     wait_until(pids.exists)
-    assert len(group_of(pids)) == 2
+    members = group_of(pids)
+    assert len(members) == 2
     worker.send_signal(number)
     assert worker.wait(timeout=30) == (143 if number == signal.SIGTERM else -signal.SIGKILL)
-    wait_until(lambda: group_of(pids) == [])
+    wait_until(lambda: not set(members).intersection(group_of(pids)))  # a number may be another process's by then
