@@ -7,9 +7,11 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from physlab.errors import ConfigurationError, TimeLimitError
 
@@ -63,18 +65,11 @@ def run_process(
         ConfigurationError: It cannot be started.
     """
     with log.open("ab") as sink, (stdin or Path(os.devnull)).open("rb") as source, _guarded(cleanup) as watch:
+        process = None
         try:
-            process = subprocess.Popen(
-                list(argv), cwd=cwd, env=env, stdin=source, stdout=sink, stderr=sink, start_new_session=True
-            )
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"The program '{argv[0]}' cannot be started: {getattr(error, 'strerror', None) or error}.",
-                hint=f"Install it, or give its full path. Looked in {search_path()}.",
-                details={"program": argv[0]},
-            ) from error
-        try:
-            watch(process.pid)
+            with _undisturbed():  # who is stopped between the two would leave a program that nobody knows of
+                process = _begin(argv, cwd=cwd, env=env, stdin=source, stdout=sink, stderr=sink)
+                watch(process.pid)
             if warn_s:
                 try:
                     return process.wait(timeout=limit_s - warn_s)
@@ -88,7 +83,36 @@ def run_process(
                 details={"limit_s": limit_s},
             ) from error
         finally:
-            _stop(process, grace_s, cleanup)
+            if process is not None:
+                _stop(process, grace_s, cleanup)
+
+
+def _begin(argv: Sequence[str], **given: Any) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(list(argv), start_new_session=True, **given)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The program '{argv[0]}' cannot be started: {getattr(error, 'strerror', None) or error}.",
+            hint=f"Install it, or give its full path. Looked in {search_path()}.",
+            details={"program": argv[0]},
+        ) from error
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put off what SIGTERM and SIGINT do in this process until the block ends; the programs it starts see nothing."""
+    numbers = [number for number in (signal.SIGTERM, signal.SIGINT) if callable(signal.getsignal(number))]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # it is not in this thread that a handler raises
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def describe_exit(code: int) -> str:

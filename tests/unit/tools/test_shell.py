@@ -409,6 +409,33 @@ def test_what_a_finished_command_left_running_is_killed(tmp_path: Path) -> None:
     wait_until(lambda: group_of(pids) == [])
 
 
+EARLY = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from tests.unit.tools.test_shell import call
+def leave(number, frame):
+    raise SystemExit(143)
+signal.signal(signal.SIGTERM, leave)
+begin = subprocess.Popen.__init__
+def stopped(self, argv, *more, **given):
+    begin(self, argv, *more, **given)
+    if "sleep 1000" in argv[-1]:  # the worst moment: the program runs, and nobody has been told of it
+        os.kill(os.getpid(), signal.SIGTERM)
+subprocess.Popen.__init__ = stopped
+call(Path(sys.argv[1]), sys.argv[2], 1000)
+"""
+
+
+def test_who_is_stopped_at_the_worst_moment_leaves_nothing_either(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    (tmp_path / "w").mkdir()
+    command = [sys.executable, "-c", EARLY, str(tmp_path / "w"), STUBBORN.format(pids=pids)]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 143
+    marker = str(pids).encode()
+    left = [one for one in psutil.process_iter(["cmdline"]) if marker in " ".join(one.info["cmdline"] or ()).encode()]
+    assert left == []
+
+
 WORKER = """
 import signal, sys
 from pathlib import Path
