@@ -417,7 +417,7 @@ def test_nodes_go_to_a_cluster_behind_ssh(
         lab.cluster.wait("an empty queue", lambda: not lab.cluster.queue(), 20)
 
 
-@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGKILL"])
 def test_a_run_that_is_stopped_leaves_no_job_and_goes_on_later(
     near: SlurmCluster, tmp_path: Path, signal_name: str
 ) -> None:
