@@ -171,7 +171,11 @@ def started(lab: Lab, name: str = "one", sbatch: str = "") -> Iterator[subproces
     finally:
         if worker.poll() is None:
             worker.send_signal(signal.SIGTERM)
-        worker.wait(30)
+        try:
+            worker.wait(60)
+        except subprocess.TimeoutExpired:  # whatever it waits for, the next test has a worker of its own
+            worker.kill()
+            worker.wait()
 
 
 def test_a_flow_run_is_a_job(lab: Lab, worker: subprocess.Popen[bytes]) -> None:
