@@ -6,7 +6,16 @@ file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are under
 """
 
 from physlab.settings.model import Settings, SlurmSiteSettings
-from physlab.settings.sources import child_environment, decline_tracking, forget, insist, load_settings, origins, shown
+from physlab.settings.sources import (
+    child_environment,
+    decline_tracking,
+    forget,
+    insist,
+    load_settings,
+    origins,
+    own_variables,
+    shown,
+)
 
 __all__ = [
     "Settings",
@@ -17,5 +26,6 @@ __all__ = [
     "insist",
     "load_settings",
     "origins",
+    "own_variables",
     "shown",
 ]

@@ -79,6 +79,11 @@ def insist(**values: str) -> None:
     os.environ.update({PREFIX + name.upper().replace(".", "__"): value for name, value in values.items()})
 
 
+def own_variables() -> dict[str, str]:
+    """Return the variables that are settings of this lab, for a process that is to work in the same one."""
+    return {name: text for name, text in os.environ.items() if name.startswith(PREFIX)}
+
+
 def forget(prefix: str) -> None:
     """Hide variables from the programs that this process starts from now on."""
     for name in [name for name in os.environ if name.startswith(prefix)]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -153,9 +154,13 @@ class SlurmJobConfiguration(BaseJobConfiguration, Asked):
         secrets = f". ./{ENVIRONMENT}" if self.requeue else f". ./{ENVIRONMENT} && rm -f {ENVIRONMENT}"
         return "\n".join(("#!/bin/bash", secrets, *prologue, words))
 
-    def environment_file(self) -> str:
-        """Return the file that the job reads its variables from."""
-        given = {name: value for name, value in self.env.items() if value is not None}
+    def environment_file(self, own: Mapping[str, str] | None = None) -> str:
+        """Return the file that the job reads its variables from.
+
+        Args:
+            own: The lab's settings, where the job works in the same lab; the job variable `env` goes before them.
+        """
+        given = {name: value for name, value in {**(own or {}), **self.env}.items() if value is not None}
         return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(given.items()))
 
     def root(self, site: SlurmSiteSettings, home: Path) -> Path:

@@ -29,6 +29,7 @@ from physlab.engine.slurm.runs import CLUSTER, EARLIER, FOLDER, OWNER, Runs, kno
 from physlab.engine.slurm.watch import Followed, Watch
 from physlab.errors import PhyslabError, ResourceError
 from physlab.model.job import JobStatus
+from physlab.settings import own_variables
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
@@ -132,7 +133,8 @@ class SlurmWorker(BaseWorker[SlurmJobConfiguration, SlurmVariables, SlurmWorkerR
             await self._label(flow_run.id, labels)
         except httpx.HTTPError as error:
             raise ResourceError(f"The Prefect server does not answer: {error}", hint="Is it overloaded?") from error
-        files = {ENVIRONMENT: configuration.environment_file()}
+        own = own_variables() if cluster.site.host is None else {}
+        files = {ENVIRONMENT: configuration.environment_file(own)}
         order = Order(cluster, request, mark, configuration.comment, folder, files)
         self._let_next_in(flow_run.id)
         return Followed(flow_run.id, cluster, await self._desk.submit(order), folder)
