@@ -9,7 +9,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError as Cancelled
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,20 @@ from typing import Any
 from distributed import Future as DaskFuture
 from distributed.scheduler import KilledWorker
 
-from physlab.errors import CancelledError, ComputationError, PhyslabError, ResourceError, StoreError, WorkerLostError
+from physlab.errors import (
+    CancelledError,
+    ComputationError,
+    PhyslabError,
+    ResourceError,
+    StoreError,
+    ValidationError,
+    WorkerLostError,
+)
 from physlab.model import Work, WorkResult
 from physlab.model.job import JobStatus
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.slurm import parcel, pilot
-from physlab.sites.slurm.crew import Crew, Pool, new_token
+from physlab.sites.slurm.crew import Crew, new_token
 from physlab.sites.slurm.link import unfold
 from physlab.sites.slurm.packing import Errand, Pack, Packer
 from physlab.sites.slurm.pools import pool_for
@@ -172,7 +179,7 @@ class Dispatcher:
         client = group[0][0].errands[0].pool.client
         try:
             answers = client.gather([done for _, done in group])
-        except (KilledWorker, Cancelled, OSError, TimeoutError):  # a pilot was lost with its results
+        except Exception:  # noqa: BLE001 - a pilot was lost with its results: each is asked for its reason
             for pack, done in group:
                 self._lost(pack, done)
             return
@@ -183,21 +190,22 @@ class Dispatcher:
                 if reply.get("need") or reply.get("kept") or "error" in reply:
                     self._later(self._take_reply, errand, reply)
                 else:
-                    self._take_reply(errand, reply)
+                    self._carefully(self._take_reply, errand, reply)
 
     def _lost(self, pack: Pack, done: DaskFuture) -> None:
         for errand in pack.errands:
             self._later(self._take_failure, errand, done)
 
     def _later(self, work: Callable[..., None], errand: Errand, what: Any) -> None:
-        def carefully() -> None:
-            try:
-                work(errand, what)
-            except Exception as error:  # noqa: BLE001 - whatever Dask throws must end the work, not hang the run
-                self._finish(errand, _gone(errand.work, f"{type(error).__name__}: {error}"))
-
         if not self.crew.closed:
-            self._after.submit(carefully)
+            self._after.submit(self._carefully, work, errand, what)
+
+    def _carefully(self, work: Callable[..., None], errand: Errand, what: Any) -> None:
+        try:
+            work(errand, what)
+        except Exception as error:  # noqa: BLE001 - a fault must end the work, not hang the run
+            said = f"{errand.work.label}: {type(error).__name__}: {error}."
+            self._finish(errand, ComputationError(said, hint="Please report this fault."))
 
     def _take_reply(self, errand: Errand, reply: dict[str, Any]) -> None:
         try:
@@ -214,8 +222,6 @@ class Dispatcher:
             self._finish(errand, self._unpacked(reply))
         except PhyslabError as error:
             self._finish(errand, error)
-        except OSError as error:  # the pilot went away in the middle of a transfer
-            self._finish(errand, _gone(errand.work, str(error)))
 
     def _take_failure(self, errand: Errand, done: DaskFuture) -> None:
         if errand.outer.done():
@@ -251,16 +257,16 @@ class Dispatcher:
         """Bring a file to the cluster, piece by piece."""
         name, start, store = secrets.token_hex(8), 0, reply["store"]
         while data := parcel.read_piece(str(self.store), digest, start):
-            _there(errand.pool, reply["worker"], parcel.write_piece, store, name, start, data)
+            _there(errand, reply["worker"], parcel.write_piece, store, name, start, data)
             start += len(data)
         if not start:
-            _there(errand.pool, reply["worker"], parcel.write_piece, store, name, 0, b"")
-        _there(errand.pool, reply["worker"], parcel.finish, store, name, digest)
+            _there(errand, reply["worker"], parcel.write_piece, store, name, 0, b"")
+        _there(errand, reply["worker"], parcel.finish, store, name, digest)
 
     def _fetch(self, errand: Errand, reply: dict[str, Any], digest: str, blobs: Blobs) -> None:
         if not blobs.path(digest).exists():
             where = reply["worker"], parcel.read_piece, reply["store"], digest
-            parcel.fetch(blobs, digest, lambda start: bytes(_there(errand.pool, *where, start)), secrets.token_hex(8))
+            parcel.fetch(blobs, digest, lambda start: bytes(_there(errand, *where, start)), secrets.token_hex(8))
 
     # --- what went wrong --------------------------------------------------------------------------------------------
 
@@ -276,8 +282,8 @@ class Dispatcher:
         if not told:
             return _gone(work, "nobody knows what became of its pilot")
         status = JobStatus.model_validate(told)
-        if status.state in ("node_fail", "out_of_memory"):
-            self.crew.exclude(status.machines if status.state == "node_fail" else ())
+        if status.state == "node_fail":
+            self.crew.exclude(status.machines)
         place = f"{self.name}, job {status.job_id}" + (f" on {', '.join(status.machines)}" if status.machines else "")
         return WorkerLostError(
             f"{work.label}: its pilot ended as {status.state} ({status.reason}; {place}).",
@@ -308,10 +314,18 @@ class Dispatcher:
                 errand.outer.set_exception(result)
 
 
-def _there(pool: Pool, worker: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a pilot, beside what it runs."""
-    answers = pool.client.run(function, *arguments, workers=[worker], on_error="raise")
-    return answers[worker]
+def _there(errand: Errand, worker: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a pilot, beside what it runs.
+
+    Raises:
+        WorkerLostError: The pilot went away in the middle of it.
+    """
+    try:
+        return errand.pool.client.run(function, *arguments, workers=[worker], on_error="raise")[worker]
+    except (StoreError, ValidationError):
+        raise
+    except (OSError, ValueError, KeyError, TimeoutError) as error:  # Dask's words for a worker that it does not know
+        raise _gone(errand.work, f"its pilot went away: {error}") from error
 
 
 def _gone(work: Work, why: str) -> WorkerLostError:
