@@ -72,14 +72,19 @@ def run(
         return 1 if reply.error else 0
     reply = _carry_out(dag, wishes, server=not no_server, report=report)
     code = finish(reply, open_results)
+    _say_if_unseen(reply, server=not no_server)
+    return code
+
+
+def _say_if_unseen(reply: Reply, *, server: bool) -> None:
+    """Say how to show a run in Prefect that it did not see whole."""
     from physlab.settings import load_settings
 
-    asked = not no_server and load_settings().server.mode != "none"
+    asked = server and load_settings().server.mode != "none"
     if asked and reply.body.get("meta", {}).get("recorded") is None and "run_id" in reply.body and not voice.as_json:
         voice.note(
             f"Prefect does not show this run whole. To show it there: physlab server replay {reply.body['run_id']}"
         )
-    return code
 
 
 def _carry_out(

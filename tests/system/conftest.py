@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from physlab.lab import Lab
 from physlab.settings import load_settings
 from physlab.spelling import read_call
 from physlab.testing.slurm import ClusterPlan, SlurmCluster
+from tests.system.pilots import Bench
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,19 @@ def near(cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slu
     monkeypatch.setenv("PATH", cluster.environment["PATH"])
     yield cluster
     cluster.reset()
+
+
+@pytest.fixture
+def bench(near: SlurmCluster, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(name: str = "lab", **changes: Any) -> Bench:
+        made.append(Bench(tmp_path / name, near, **changes))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.lab.close()
 
 
 def call(lab: Lab, folder: Path, **payload: Any) -> dict[str, Any]:

@@ -102,13 +102,6 @@ class Layout:
 
     def _slurm_conf(self) -> str:
         base, plan = self.base, self.plan
-        accounting = (
-            f"AccountingStorageType=accounting_storage/slurmdbd\nAccountingStorageHost=127.0.0.1\n"
-            f"AccountingStoragePort={self.accounting_port}\nAccountingStoragePass={self.munge_socket}\n"
-            "AccountingStorageTRES=gres/gpu\nAccountingStoreFlags=job_comment"
-            if plan.accounting
-            else "AccountingStorageType=accounting_storage/none"
-        )
         nodes = "\n".join(
             f"NodeName={name} NodeHostname={self.host} NodeAddr=127.0.0.1 Port={port} CPUs={plan.cpus} "
             f"RealMemory={plan.memory_mb} Feature=cpu,{'fast Gres=gpu:fake:2' if number == 0 else 'slow'}"
@@ -154,13 +147,22 @@ class Layout:
             "GresTypes=gpu",
             "JobAcctGatherType=jobacct_gather/linux",
             "JobAcctGatherFrequency=task=2",
-            accounting,
+            self._accounting(),
             nodes,
             f"PartitionName=main Nodes=ALL Default=YES MaxTime={plan.max_minutes} DefaultTime=10 State=UP",
             f"PartitionName=gpu Nodes={self.node_names[0]} MaxTime=10 DefaultTime=5 State=UP",
             *plan.extra,
             "",
         ))  # fmt: skip
+
+    def _accounting(self) -> str:
+        if not self.plan.accounting:
+            return "AccountingStorageType=accounting_storage/none"
+        return (
+            f"AccountingStorageType=accounting_storage/slurmdbd\nAccountingStorageHost=127.0.0.1\n"
+            f"AccountingStoragePort={self.accounting_port}\nAccountingStoragePass={self.munge_socket}\n"
+            "AccountingStorageTRES=gres/gpu\nAccountingStoreFlags=job_comment"
+        )
 
     def _slurmdbd_conf(self) -> str:
         return "\n".join((
