@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -188,6 +190,12 @@ class LocalSite:
             inner = self._running.get(future)
         if inner is not None:
             inner.cancel()  # type: ignore[no-untyped-call]
+
+    def warn(self) -> None:
+        """Let the programs that can save where they are do so: this machine is wanted back."""
+        for child in multiprocessing.active_children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid or 0, signal.SIGUSR1)
 
     def capacity(self) -> Capacity:
         """Return cores, memory and accelerators of this machine."""
