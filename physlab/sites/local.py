@@ -218,6 +218,10 @@ class LocalSite:
             return Affinity(0.1, f"asks for {asked.memory_gb:g} GB, this machine has {have.memory_gb:.0f} GB")
         return Affinity(0.9, "fits this machine")
 
+    def wait_s(self, node: Node) -> float:
+        """Return 0: it would wait for nobody else."""
+        return 0.0
+
     def jobs(self) -> dict[str, int]:
         """Return none: no scheduler has a hand in it."""
         return {}

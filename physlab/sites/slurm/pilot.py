@@ -19,6 +19,7 @@ import psutil
 from distributed import Reschedule, Worker, get_worker
 from distributed.core import Status
 
+from physlab import device
 from physlab.errors import PhyslabError
 from physlab.model import Work
 from physlab.settings import forget, insist
@@ -64,7 +65,7 @@ class Pilot:
         Returns:
             `replies`, in the order of the works: each `result` with `blobs` (digest → bytes) and `kept` (digests to be
             fetched), or `need`, the digests that must be brought first, or `error`; and `worker`, the address to fetch
-            from, its `store`, and `pilot`.
+            from, its `store`, `pilot`, and the kinds of `accelerators` there.
         """
         works = [Work.model_validate_json(text) for text in order["works"]]
         if time.time() + max(work.time_limit_s for work in works) + CLOSE_S > self._ends:
@@ -73,7 +74,10 @@ class Pilot:
         root, shared = self._store(order["store"])
         missing = self._learn(order["tools"], root)
         replies = [{"need": missing} if missing else self._answer(work, root, shared) for work in works]
-        return {"replies": replies, "worker": get_worker().address, "pilot": str(get_worker().name), "store": str(root)}
+        return {
+            "replies": replies, "worker": get_worker().address, "pilot": str(get_worker().name), "store": str(root),
+            "accelerators": list(device.accelerators()),
+        }  # fmt: skip
 
     def _learn(self, tools: list[tuple[str, str]], root: Path) -> list[str]:
         """Make the lab's own tools known to this process and its workers; return the digests that are missing."""
