@@ -144,7 +144,8 @@ class Link:
         said = self._said.read()[-1500:].decode(errors="replace").strip()
         gone = ResourceError(
             f"The foreman beside the cluster ended (exit code {code}): {said.splitlines()[-1] if said else 'no word'}.",
-            hint="Run again: finished nodes are kept. If it never began: has the site's python physlab?",
+            hint="Run again: finished nodes are kept. If it never began: has the site's python physlab? "
+            "`physlab site install NAME` brings it there.",
             details={"said": said},
         )
         if not self._ready.done():
