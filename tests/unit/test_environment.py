@@ -111,6 +111,24 @@ def test_an_install_that_is_killed_leaves_no_environment(tmp_path: Path, stage: 
     assert [about["digest"] for about in environments(run_here(), far)] == [made.digest]
 
 
+def test_a_site_uses_the_environment_of_here_or_says_what_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, ours = tmp_path / "site", SlurmSiteSettings(prologue=("module load python",))
+    first = install(reach(tmp_path), toy(site), python=sys.executable)
+    now = toy(site)
+    monkeypatch.setattr("physlab.sites.environment.choose.pack", lambda choice: now)
+    chosen = choose_python("hpc", ours, tmp_path, run_here())
+    assert chosen.python == f"{first.folder}/bin/python" and chosen.comment("lab") == f"lab environment {first.digest}"
+    assert chosen.prologue(ours) == ["module load python", "unset PYTHONPATH PYTHONHOME"]
+    named = choose_python("hpc", SlurmSiteSettings(python="/opt/python"), tmp_path, run_here())
+    assert named.python == "/opt/python" and named.prologue(ours) == ["module load python"]
+    now = Pack({"glass": now.packages["glass"], "optics": toy(site, "1").packages["optics"]}, Choice())
+    with pytest.raises(ConfigurationError, match="changed since it was brought to hpc: optics has changed") as caught:
+        choose_python("hpc", ours, tmp_path, run_here())
+    assert caught.value.hint.endswith("physlab site install hpc")
+
+
 def test_what_was_changed_by_hand_or_on_the_way_is_refused(tmp_path: Path) -> None:
     made, far = toy(tmp_path / "site"), tmp_path / "far"
     (tmp_path / "site" / "glass" / "table.csv").write_text("n\n1.6\n")

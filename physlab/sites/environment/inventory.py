@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import Distribution, distributions
-from typing import Any
+from typing import Any, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -143,23 +143,42 @@ def pack(choice: Choice | None = None) -> Pack:
     if any(canonicalize_name(name) == LAB for name in choice.leave_out):
         raise ValidationError("physlab itself cannot be left out.", hint="Leave out packages beside it.")
     names = _chosen(installed, choice)
-    return Pack({name: Package(name, installed[name].version, installed[name]) for name in sorted(names)}, choice)
+    return Pack({name: Package(name, *installed[name][1:3]) for name in sorted(names)}, choice)
 
 
-def _installed() -> dict[str, Distribution]:
-    found: dict[str, Distribution] = {}
+class _Head(NamedTuple):
+    """What a package says of itself; `importlib.metadata` would read the whole description with it, each time."""
+
+    name: str
+    version: str
+    dist: Distribution
+    requires: list[str]
+    extras: list[str]
+
+
+def _installed() -> dict[str, _Head]:
+    found: dict[str, _Head] = {}
     for dist in distributions():  # the first one on the path is the one that is imported
-        if name := dist.metadata["Name"]:
-            found.setdefault(canonicalize_name(name), dist)
+        head = _read_head(dist)
+        if head.name:
+            found.setdefault(canonicalize_name(head.name), head)
     if LAB not in found and (checkout := lab_of_checkout()) is not None:
-        found[LAB] = checkout
+        found[LAB] = _read_head(checkout)
     return found
 
 
-def _chosen(installed: Mapping[str, Distribution], choice: Choice) -> set[str]:
+def _read_head(dist: Distribution) -> _Head:
+    text = dist.read_text("METADATA") or dist.read_text("PKG-INFO") or ""
+    said: dict[str, list[str]] = {}
+    for name, value in re.findall(r"^([A-Z][A-Za-z-]+): *(.*\S)", text.partition("\n\n")[0], re.MULTILINE):
+        said.setdefault(name, []).append(value)
+    [name, *_], [version, *_] = said.get("Name", [""]), said.get("Version", ["?"])
+    return _Head(name, version, dist, said.get("Requires-Dist", []), said.get("Provides-Extra", []))
+
+
+def _chosen(installed: Mapping[str, _Head], choice: Choice) -> set[str]:
     wants = _Wants(installed)
-    extras = [str(one) for one in installed[LAB].metadata.get_all("Provides-Extra") or ()]
-    usual = (LAB, tuple(one for one in extras if one not in DEVELOPMENT))
+    usual = (LAB, tuple(one for one in installed[LAB].extras if one not in DEVELOPMENT))
     needed = wants.reach([usual])
     others = set(installed) - needed - wants.reach([(LAB, DEVELOPMENT)]) - INSTALLERS
     inner = {name for one in others for name in wants.reach([(one, ())]) if name != one}
@@ -173,29 +192,33 @@ def _chosen(installed: Mapping[str, Distribution], choice: Choice) -> set[str]:
 class _Wants:
     """What packages require of each other."""
 
-    def __init__(self, installed: Mapping[str, Distribution]) -> None:
+    def __init__(self, installed: Mapping[str, _Head]) -> None:
         self._installed = installed
-        self._known: dict[str, list[Requirement]] = {}
+        self._known: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
     def reach(self, roots: Iterable[tuple[str, tuple[str, ...]]], without: Iterable[str] = ()) -> set[str]:
         """Return the installed packages that some packages with their extras need, themselves included."""
         stopped, seen = set(without), set[tuple[str, str]]()
         left = [(name, extra) for name, extras in roots for extra in ("", *extras)]
         while left:
-            name, extra = left.pop()
-            if (name, extra) in seen or name in stopped or name not in self._installed:
-                continue
-            seen.add((name, extra))
-            for one in self._of(name):
-                fits = one.marker is None or one.marker.evaluate({"extra": extra})
-                if fits:
-                    left += [(canonicalize_name(one.name), more) for more in ("", *one.extras)]
+            one = left.pop()
+            if one not in seen and one[0] not in stopped and one[0] in self._installed:
+                seen.add(one)
+                left += self._of(*one)
         return {name for name, _ in seen}
 
-    def _of(self, name: str) -> list[Requirement]:
-        if name not in self._known:
-            self._known[name] = [one for text in self._installed[name].requires or () if (one := _read(text))]
-        return self._known[name]
+    def _of(self, name: str, extra: str) -> list[tuple[str, str]]:
+        """Return what a package needs, or what one of its extras adds: each with the extras that are asked of it."""
+        if (name, extra) not in self._known:
+            texts = [
+                text for text in self._installed[name].requires if ("extra" in text.partition(";")[2]) == bool(extra)
+            ]
+            read = [one for text in texts if (one := _read(text)) is not None]
+            self._known[name, extra] = [
+                (canonicalize_name(one.name), more) for one in read
+                if one.marker is None or one.marker.evaluate({"extra": extra}) for more in ("", *one.extras)
+            ]  # fmt: skip
+        return self._known[name, extra]
 
 
 def _read(text: str) -> Requirement | None:

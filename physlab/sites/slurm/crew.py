@@ -169,7 +169,8 @@ class Crew:
             for name in ("distributed", "distributed.client"):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what they have to say, we say
             chosen = self._python()
-            self._link = Link(self._command(chosen), self._hello(chosen), self._heard, self._lost)
+            hint = f"has {chosen.python} there physlab? It comes by: physlab site install {self.name}"
+            self._link = Link(self._command(chosen), self._hello(chosen), self._heard, self._lost, hint)
         return self._link
 
     def _python(self) -> Chosen:
