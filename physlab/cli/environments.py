@@ -27,7 +27,7 @@ def install(
         str | None, typer.Option("--python", metavar="PATH", help="Python there of the version here; unset: its PATH.")
     ] = None,
     add: Annotated[
-        Names | None, typer.Option("--with", metavar="PACKAGE", help="A package that only physlab's tests need.")
+        Names | None, typer.Option("--with", metavar="PACKAGE", help="Take along a package that only developers need.")
     ] = None,
     leave_out: Annotated[
         Names | None, typer.Option("--without", metavar="PACKAGE", help="A package that stays here, such as torch.")

@@ -128,7 +128,10 @@ def test_a_cluster_with_nothing_but_a_python(
     with sshd.SshServer(given) as server:
         monkeypatch.setenv("PATH", f"{server.commands}:/usr/bin:/bin")
         monkeypatch.setenv("PYTHONPATH", str(site))
-        cli = lab(tmp_path, f'host = "login"\nfolder = "{far}"\nshare_store = false\n[server]\nmode = "none"\n')
+        far_site = (
+            f'host = "login"\nfolder = "{far}"\nshare_store = false\nprologue = ["PATH={bare}:$PATH", "echo hello"]'
+        )
+        cli = lab(tmp_path, f'{far_site}\n[server]\nmode = "none"\n')
         install = ("site", "install", "hpc", *(word for name in LEFT_HERE for word in ("--without", name)), "--json")
         done = cli.json(*install)
         assert "planets" in done["sent_packages"] and 0 < done["wire"] < done["sent_size"] / 2

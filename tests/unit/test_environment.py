@@ -156,7 +156,7 @@ def test_one_that_does_not_work_there_is_none(tmp_path: Path, monkeypatch: pytes
 
 def test_a_python_that_does_not_fit_is_refused_with_both_sides(tmp_path: Path) -> None:
     old = tmp_path / "python3"
-    told = {"minor": "3.6", "version": "3.6.8", "implementation": "cpython", "system": "Linux", "machine": "x86_64",
+    told = {**inventory.machine(), "minor": "3.6", "version": "3.6.8", "implementation": "cpython",
             "glibc": "glibc 2.17", "free": 1, "python": "/usr/bin/python3.6"}  # fmt: skip
     old.write_text(f"#!/bin/sh\necho welcome\necho '{json.dumps(told)}'\n")
     old.chmod(0o755)
@@ -164,6 +164,9 @@ def test_a_python_that_does_not_fit_is_refused_with_both_sides(tmp_path: Path) -
     with pytest.raises(ConfigurationError, match=rf"cpython {minor}.*cpython 3\.6\.8.*glibc 2\.17") as caught:
         install(reach(tmp_path), toy(tmp_path / "site"), python=str(old))
     assert f"module load python/{minor}" in caught.value.hint and "--python" in caught.value.hint
+    old.write_text(old.read_text().replace(json.dumps(told["machine"]), '"ppc64le"'))
+    with pytest.raises(ConfigurationError, match=r"another kind of machine: cpython 3\.6\.8, Linux ppc64le"):
+        reach(tmp_path).probe(str(old), None)
     with pytest.raises(ConfigurationError, match="No such file"):
         install(reach(tmp_path), toy(tmp_path / "site"), python=str(tmp_path / "nothing"))
     by_prologue = reach(tmp_path, prologue=["echo hello", f"PATH={Path(sys.executable).parent}"])

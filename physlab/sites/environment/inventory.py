@@ -64,7 +64,8 @@ class Package:
         found = [version for tag in tags if (version := _glibc_of(tag)) is not None]
         if found:
             return min(found)
-        built_here = any(tag.startswith("linux_") for tag in tags) or any(".so" in item.path for item in self.items)
+        built_here = any(tag.startswith("linux_") for tag in tags)
+        built_here = built_here or any(re.search(r"\.so(\.\d|$)", item.path) for item in self.items)
         return own_glibc() if built_here else None
 
 

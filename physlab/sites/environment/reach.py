@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -72,21 +74,30 @@ class Reach:
             ConfigurationError: None fits; with what is here and what is there.
         """
         mine, seen = machine(), []
-        for word in [python] if python else [f"python{mine['minor']}", "python3"]:
+        usual = [*([] if self._ssh else [sys.executable]), f"python{mine['minor']}", "python3"]
+        for word in [python] if python else usual:
             code, lines, said = self.start([word, "-I", "-c", _PROBE, str(self.folder)])
             answers = list(_answers(lines))
             if code or not answers:
                 seen.append(f"{word}: {said.splitlines()[-1] if said else f'exit code {code}'}")
                 continue
             found = answers[-1]
+            if (found["system"], found["machine"]) != (mine["system"], mine["machine"]):
+                raise self._other_machine(found)
             if all(found[key] == mine[key] for key in mine):
                 return self._with_glibc(found, needs)
             seen.append(f"{word} is {_spoken(found)}")
-        here = _spoken({**mine, "version": mine["minor"], "glibc": "glibc {}.{}".format(*(own_glibc() or (0, 0)))})
         raise ConfigurationError(
-            f"The packages here are for {here}. On {self.place}, {'; '.join(seen)}.",
+            f"The packages here are for {_spoken(_here())}. On {self.place}, {'; '.join(seen)}.",
             hint=f"Name a Python {mine['minor']} there, --python /path/to/python{mine['minor']}, or load one in the "
             f'prologue of [sites.slurm.{self.name}]: prologue = ["module load python/{mine["minor"]}"].',
+        )
+
+    def _other_machine(self, found: dict[str, Any]) -> ConfigurationError:
+        return ConfigurationError(
+            f"The packages here are for {_spoken(_here())}; {self.place} is another kind of machine: {_spoken(found)}.",
+            hint=f"Install physlab there (python3 -m venv, then pip install physlab and your own packages), and name "
+            f'its Python in [sites.slurm.{self.name}]: python = "/path/to/bin/python".',
         )
 
     def _with_glibc(self, found: dict[str, Any], needs: tuple[tuple[int, int], str] | None) -> dict[str, Any]:
@@ -197,6 +208,12 @@ def _answers(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
             continue  # a login shell's greeting
         if isinstance(found, dict):
             yield found
+
+
+def _here() -> dict[str, Any]:
+    version = own_glibc()
+    libc = f"glibc {version[0]}.{version[1]}" if version else ""
+    return {**machine(), "version": platform.python_version(), "glibc": libc}
 
 
 def _spoken(about: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ data on standard input; answers are lines of JSON on standard output, the last o
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import json
 import os
@@ -70,7 +71,7 @@ def claim(folder: Path, digest: str, python: str = "") -> None:
 
 def look(folder: Path, digest: str, keep: str = "") -> None:
     """Say which files of the list on standard input are missing; keep the list unless it is only a look."""
-    text = sys.stdin.read()
+    text = gzip.decompress(sys.stdin.buffer.read()).decode()
     sizes = {name: size for _, name, size in json.loads(text)["files"]}
     if keep:
         (folder / ".wanted").mkdir(parents=True, exist_ok=True)
@@ -125,6 +126,7 @@ def take(folder: Path) -> None:
 
 def make(folder: Path, digest: str, python: str) -> None:
     """Put an environment together, look whether it works, and only then give it its name."""
+    forget_leftovers(folder)
     given = wanted(folder, digest)
     making = folder / f".making-{secrets.token_hex(6)}"
     try:
@@ -239,12 +241,17 @@ def prune(folder: Path, *kept: str) -> None:
         (folder / name).rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
         removed.append(name)
+    forget_leftovers(folder)
+    tell(removed=sorted(removed), used=sorted(used), freed=forget_files(folder))
+
+
+def forget_leftovers(folder: Path) -> None:
+    """Remove what installs left behind that were broken off long ago."""
     old = time.time() - LEFTOVER_S
     for left in (*folder.glob(".making-*"), *folder.glob(".wanted/*"), *folder.glob(".files/.part-*")):
         with contextlib.suppress(FileNotFoundError):
             if left.stat().st_mtime < old:
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
-    tell(removed=sorted(removed), used=sorted(used), freed=forget_files(folder))
 
 
 def command_lines() -> list[str]:

@@ -119,7 +119,7 @@ def _list(pack: Pack, marks: dict[str, str]) -> bytes:
     }  # fmt: skip
     files = [(item.path, marks[item.path], item.size) for item in pack.items]
     imports = IMPORTS if LAB in pack.packages else ()
-    return json.dumps({"files": files, "about": about, "imports": imports}).encode()
+    return gzip.compress(json.dumps({"files": files, "about": about, "imports": imports}).encode(), QUICK)
 
 
 def _with_missing(told: Installed, pack: Pack, travelling: dict[str, Item], marks: dict[str, str]) -> Installed:
