@@ -54,7 +54,7 @@ def outcome(dispatcher: Dispatcher, answer: Any, status: str = "finished") -> Wo
 
 
 def reply(**more: Any) -> dict[str, Any]:
-    return {"replies": [more], "worker": "tls://w", "pilot": "p", "store": "/far"}
+    return {"replies": [more], "worker": "tls://w", "pilot": "p", "store": "/far", "accelerators": []}
 
 
 def test_a_result_is_taken(dispatcher: Dispatcher) -> None:

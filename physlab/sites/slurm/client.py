@@ -171,7 +171,7 @@ class SlurmClient:
                 found[left[folder]] = text.partition("_")[0]
         return None if queue is None and len(found) < len(tokens) else found
 
-    def poll(self, jobs: Mapping[str, Path]) -> dict[str, JobStatus]:
+    def poll(self, jobs: Mapping[str, Path], ending: bool = False) -> dict[str, JobStatus]:
         """Return what is known of jobs, with three commands however many they are.
 
         The queue tells of those that wait or run, the accounts of those that ended; where there are no accounts, the
@@ -179,19 +179,23 @@ class SlurmClient:
 
         Args:
             jobs: Id → folder.
+            ending: Say already of a job that is just ending how it ends; its processes may still be there.
         """
         if not jobs:
             return {}
         queue = self._try("squeue", "-h", "-r", "-t", "all", "-j", _listed(jobs), "-o", states.SQUEUE)
         queued = {status.job_id: status for status in states.read_squeue(queue or "")}
-        over = [job_id for job_id in jobs if job_id not in queued or queued[job_id].ended]
+        over = [
+            job_id for job_id in jobs
+            if job_id not in queued or queued[job_id].ended or (ending and queued[job_id].reason == states.ENDING)
+        ]  # fmt: skip
         accounts = self._try("sacct", "-n", "-P", "-D", "-j", _listed(over), "-o", states.SACCT) if over else ""
         accounted = states.read_sacct(accounts or "")
         found, nobody = {}, SILENT if queue is None else FORGOTTEN
         for job_id in jobs:
             told = accounted.get(job_id) or queued.get(job_id) or _of_the_rest(job_id, queued)
-            if job_id in queued and not queued[job_id].ended:  # an earlier end of a job that was started again
-                told = queued[job_id]
+            if job_id not in over:
+                told = queued[job_id]  # what the accounts know is an earlier end of a job that was started again
             elif told is not None and not told.ended and queued.get(job_id) is not None:
                 told = queued[job_id]  # the accounts are late
             found[job_id] = told or JobStatus(job_id=job_id, state="unknown", reason=nobody)

@@ -26,7 +26,7 @@ from physlab.errors import (
     WorkerLostError,
 )
 from physlab.model import Work, WorkResult
-from physlab.model.job import JobStatus
+from physlab.model.job import JobResources, JobStatus
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.slurm import parcel, pilot
 from physlab.sites.slurm.crew import Crew, new_token
@@ -53,12 +53,15 @@ class Dispatcher:
         comment: What the jobs are for, for the administrators.
         tools: The lab's own files of tools; their content goes to the pilots.
         share: False lets everything travel, even where the store can be reached.
+        found: Told once for each kind of pilot which kinds of accelerator it has.
     """
 
     def __init__(
         self, name: str, settings: SlurmSiteSettings, store: Path, folder: Path, *, comment: str = "",
         tools: Sequence[Path] = (), share: bool = True,
+        found: Callable[[JobResources, list[str]], None] = lambda kind, accelerators: None,
     ) -> None:  # fmt: skip
+        self._found, self._looked_at = found, set[int]()
         self.name, self.settings, self.store, self.folder = name, settings, store, folder
         self.crew = Crew(name, settings, folder, new_token(), comment, self._broken)
         self._tools = [(path.name, Blobs(store).put(path)[0]) for path in tools]
@@ -185,6 +188,10 @@ class Dispatcher:
             return
         for (pack, done), answer in zip(group, answers, strict=True):
             done.release()
+            pool = pack.errands[0].pool
+            if pool.number not in self._looked_at:
+                self._looked_at.add(pool.number)
+                self._found(pool.kind, answer["accelerators"])
             for errand, reply in zip(pack.errands, answer["replies"], strict=True):
                 reply |= {name: answer[name] for name in ("worker", "pilot", "store")}
                 if reply.get("need") or reply.get("kept") or "error" in reply:

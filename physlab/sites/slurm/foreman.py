@@ -35,6 +35,8 @@ CALM_S = 8.0
 """So often the queue is asked while nothing happens; while pilots start or are missed, at each tick."""
 NOTICE_S = 3.0
 """A worker is its job's only process: so long after its end Slurm must know [s], else the machine itself is gone."""
+ENDING_S = 30.0
+"""So long Slurm may take to say why a job is ending, once it says that it is [s]."""
 STILLBORN = 3
 """So many pilots of one kind that end without ever having reported mean that none ever will."""
 HOPELESS = frozenset((
@@ -143,13 +145,14 @@ class Foreman:
         """Say what became of a pilot whose worker is gone; Slurm is given a moment to notice."""
         pool = self.pools[number]
         job = pool.jobs().get(pilot)
-        status = None
-        for _ in range(int(NOTICE_S / TICK_S)):
-            if pilot in pool.ended or job is None:
-                break
-            status = (await asyncio.to_thread(self.client.poll, {job: self.hello.folder}))[job]
+        status, began = None, time.monotonic()
+        while pilot not in pool.ended and job is not None:
+            status = (await asyncio.to_thread(self.client.poll, {job: self.hello.folder}, True))[job]
+            patience = ENDING_S if status.reason == states.ENDING else NOTICE_S
             if status.ended:
                 self._bury(pool, pilot, status)
+            elif time.monotonic() - began > patience:
+                break
             else:
                 await asyncio.sleep(TICK_S)
         if pilot not in pool.ended and job is not None:
