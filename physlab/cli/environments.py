@@ -34,7 +34,7 @@ def install(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would travel.")] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Instead: remove environments that no job uses, but for the newest.")
+        bool, typer.Option("--prune", help="Instead: remove environments that no pilot uses, but for the newest.")
     ] = False,
     json: Json = False,
 ) -> int:

@@ -39,12 +39,12 @@ def install_environment(
             f"sites.slurm.{name}.python is {settings.python}, so an environment from here would not be used.",
             hint=f"Take that line out of physlab.toml; if it is to carry the environment: --python {settings.python}.",
         )
-    with _open(lab, name) as (_, reach):
+    with _open(lab, name) as (_, _, reach):
         return install(reach, pack(choice), python=python, dry_run=dry_run, progress=progress)
 
 
 def prune_environments(lab: Lab, name: str) -> dict[str, Any]:
-    """Remove the environments of a cluster that no job uses, but for the newest.
+    """Remove the environments of a cluster that no pilot uses, but for the newest.
 
     Returns:
         `removed`, `kept` and `used`, digests (`used` are of jobs in the queue and processes on the login node), and
@@ -53,8 +53,9 @@ def prune_environments(lab: Lab, name: str) -> dict[str, Any]:
     Raises:
         ResourceError: It is not known which jobs there are.
     """
-    with _open(lab, name) as (run, reach):
-        known = [str(about["digest"]) for about in environments(run, lab.site_folder(name))]
+    with _open(lab, name) as (run, known, reach):
+        if not known:
+            return {"removed": [], "kept": [], "used": [], "freed": 0}
         used = [digest for digest in known if digest in _comments(run)]
         told = prune(reach, [*known[:1], *used])
         used = sorted({*used, *told["used"]})
@@ -73,8 +74,9 @@ def _comments(run: Run) -> str:
 
 
 @contextlib.contextmanager
-def _open(lab: Lab, name: str) -> Iterator[tuple[Run, Reach]]:
+def _open(lab: Lab, name: str) -> Iterator[tuple[Run, list[str], Reach]]:
     name, settings = lab.cluster(name)
     with reached(settings) as run:
-        ssh = run if isinstance(run, SshRun) else None
-        yield run, Reach(name, settings, lab.site_folder(name), ssh)
+        ssh, folder = run if isinstance(run, SshRun) else None, lab.site_folder(name)
+        known = [str(about["digest"]) for about in environments(run, folder)]
+        yield run, known, Reach(name, settings, folder, ssh, next(iter(known), None))

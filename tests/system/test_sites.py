@@ -153,6 +153,11 @@ def test_a_cluster_with_nothing_but_a_python(
             again = install_environment(far_lab, "hpc", choice)
             assert (again.sent_packages, again.sent_files) == (("planets",), 1)
             assert list(itertools.islice(check_site(far_lab, "hpc"), 4))[-1].ok
+            comment = f"--comment=physlab environment {done['digest']}"
+            job = cluster.run("sbatch", "--parsable", comment, "--output=/dev/null", "--wrap", "sleep 300").strip()
+            assert prune_environments(far_lab, "hpc")["used"] == [done["digest"]], "a job in the queue holds it"
+            cluster.run("scancel", job)
+            cluster.wait("an empty queue", lambda: not cluster.queue(), 30)
             pruned = prune_environments(far_lab, "hpc")
             assert (pruned["removed"], pruned["kept"]) == ([done["digest"]], [again.digest])
     cluster.wait("an empty queue", lambda: not cluster.queue(), 30)

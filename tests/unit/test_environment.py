@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from physlab.errors import ConfigurationError, ResourceError, StoreError, ValidationError
-from physlab.settings import SlurmSiteSettings
+from physlab.lab import Lab
+from physlab.service.environments import install_environment
+from physlab.settings import SlurmSiteSettings, load_settings
 from physlab.sites.environment import (
     Choice,
     Pack,
@@ -171,6 +173,25 @@ def test_a_python_that_does_not_fit_is_refused_with_both_sides(tmp_path: Path) -
         install(reach(tmp_path), toy(tmp_path / "site"), python=str(tmp_path / "nothing"))
     by_prologue = reach(tmp_path, prologue=["echo hello", f"PATH={Path(sys.executable).parent}"])
     assert by_prologue.probe(None, None)["minor"] == inventory.machine()["minor"]
+
+
+def test_the_python_of_before_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = install(reach(tmp_path), toy(tmp_path / "site"), python=sys.executable)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"gone: No such file.*python3: No such file"):
+        reach(tmp_path).probe(None, None)
+    again = Reach("hpc", SlurmSiteSettings(), tmp_path, None, first.digest)
+    assert again.probe(None, None)["python"] == first.python, "that of --python need not be named again"
+
+
+def test_an_environment_that_would_not_be_used_is_not_brought(tmp_path: Path) -> None:
+    site = {"sites.slurm.hpc.python": "/opt/python", "home": str(tmp_path)}
+    with (
+        Lab(load_settings(tmp_path, overrides=site, environ={})) as lab,
+        pytest.raises(ConfigurationError, match=r"hpc\.python is /opt/python, so"),
+    ):
+        install_environment(lab, "hpc")
 
 
 def test_a_c_library_that_is_too_old_is_refused(tmp_path: Path) -> None:

@@ -55,10 +55,14 @@ class Reach:
         settings: `[sites.slurm.NAME]`.
         folder: The site's folder; environments are in its `environments`.
         ssh: The connection; None for a cluster whose folder this machine sees.
+        newest: The newest environment there, whose Python is the first to be asked.
     """
 
-    def __init__(self, name: str, settings: SlurmSiteSettings, folder: Path, ssh: SshRun | None) -> None:
+    def __init__(
+        self, name: str, settings: SlurmSiteSettings, folder: Path, ssh: SshRun | None, newest: str | None = None
+    ) -> None:
         self.name, self.folder = name, folder / "environments"
+        self._before = [str(self.folder / newest / "bin" / "python")] if newest else []
         self._prologue, self._ssh = settings.prologue, ssh
         self.packs = ssh is not None  # what goes over a network is compressed
         self.place = settings.host or "this machine"
@@ -67,14 +71,14 @@ class Reach:
         """Return what is known of a Python there that can use an environment from here.
 
         Args:
-            python: The one to ask; None for those that `PATH` finds.
+            python: The one to ask; None for that of the newest environment, and those that `PATH` finds.
             needs: The C library that the environment needs, and the package that needs it.
 
         Raises:
             ConfigurationError: None fits; with what is here and what is there.
         """
         mine, seen = machine(), []
-        usual = [*([] if self._ssh else [sys.executable]), f"python{mine['minor']}", "python3"]
+        usual = [*self._before, *([] if self._ssh else [sys.executable]), f"python{mine['minor']}", "python3"]
         for word in [python] if python else usual:
             code, lines, said = self.start([word, "-I", "-c", _PROBE, str(self.folder)])
             answers = list(_answers(lines))
