@@ -19,6 +19,7 @@ import pytest
 
 from physlab.errors import ConfigurationError, ResourceError, StoreError, ValidationError
 from physlab.lab import Lab
+from physlab.model.job import JobResources
 from physlab.service.environments import install_environment
 from physlab.settings import SlurmSiteSettings, load_settings
 from physlab.sites.environment import (
@@ -35,6 +36,7 @@ from physlab.sites.environment import (
 )
 from physlab.sites.environment.sources import SITE, items_of
 from physlab.sites.slurm.client import run_here
+from physlab.sites.slurm.crew import Crew
 
 KILLED = """
 import sys, time
@@ -129,6 +131,10 @@ def test_a_site_uses_the_environment_of_here_or_says_what_changed(
     with pytest.raises(ConfigurationError, match="changed since it was brought to hpc: optics has changed") as caught:
         choose_python("hpc", ours, tmp_path, run_here())
     assert caught.value.hint.endswith("physlab site install hpc")
+    crew = Crew("hpc", ours, tmp_path, "token", "", lambda pools, why, passing: None)
+    for _ in range(5):  # as many nodes as there may be
+        with pytest.raises(ConfigurationError, match="optics has changed"):
+            crew.pool(JobResources())
 
 
 def test_what_was_changed_by_hand_or_on_the_way_is_refused(tmp_path: Path) -> None:

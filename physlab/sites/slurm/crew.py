@@ -165,10 +165,10 @@ class Crew:
                 raise ResourceError(
                     f"The foreman beside the cluster was lost {STARTS} times.", hint="Look at its host."
                 )
+            chosen = self._python()
             self._starts += 1
             for name in ("distributed", "distributed.client"):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what they have to say, we say
-            chosen = self._python()
             hint = f"has {chosen.python} there physlab? It comes by: physlab site install {self.name}"
             self._link = Link(self._command(chosen), self._hello(chosen), self._heard, self._lost, hint)
         return self._link
