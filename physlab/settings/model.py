@@ -149,11 +149,45 @@ class SlurmSiteSettings(Model):
         return self
 
 
+class KubernetesSiteSettings(Model):
+    """`[sites.kubernetes.NAME]`: a cluster whose pods run nodes, through a Prefect work pool, and jobs."""
+
+    kubeconfig: Path | None = Field(
+        None, description="Access to the cluster; unset: KUBECONFIG, ~/.kube/config, or that of the pod we are in."
+    )
+    context: str | None = Field(None, description="Context of the kubeconfig; unset: its current one.")
+    namespace: str | None = Field(None, description="Namespace of pods and jobs; unset: that of the context.")
+    pool: str = Field("physlab-k8s", description="Prefect work pool whose worker starts the pods of nodes.")
+    image: str | None = Field(None, description="Image with physlab for the pods of nodes; unset: the pool's.")
+    api_url: str | None = Field(None, description="Prefect API as pods reach it; unset: as this machine does.")
+    store: str | None = Field(
+        None, description="Where files travel through: s3://bucket/prefix, or a folder that pods mount (volume_claim)."
+    )
+    store_endpoint: str | None = Field(None, description="URL of an S3-compatible service; unset: Amazon's.")
+    store_secret: str | None = Field(
+        None, description="Secret in the namespace whose keys pods get as variables, such as AWS_ACCESS_KEY_ID."
+    )
+    volume_claim: str | None = Field(None, description="Claim that pods mount at the store's path.")
+    service_account: str | None = Field(None, description="Service account of the pods; unset: the pool's.")
+    node_selector: dict[str, str] = Field({}, description="Labels that machines must have.")
+    cpus: int = Field(1, ge=1, le=1024, description="Cores of a pod whose nodes do not ask for more.")
+    memory_gb: float = Field(2, gt=0, description="Memory of such a pod [GB].")
+    most_memory_gb: float | None = Field(
+        None, gt=0, description="Memory up to which a node that ran out of it is given more [GB]; unset: 8 times that."
+    )
+    walltime_s: float = Field(3600, ge=60, description="Time limit of a pod [s].")
+    pending_s: float = Field(300, ge=5, description="A pod that has not begun after so long is given up [s].")
+    max_pods: int = Field(16, ge=1, le=1000, description="Pods at once, at most.")
+    pack_s: float = Field(30, ge=0, description="Small nodes share a pod up to so much expected work [s].")
+    ttl_s: int = Field(300, ge=0, description="A finished job is removed by the cluster after so long [s].")
+
+
 class SitesSettings(Model):
     """`[sites]`: where nodes run."""
 
     local: LocalSiteSettings = LocalSiteSettings()
     slurm: dict[SiteName, SlurmSiteSettings] = Field({}, description="Slurm clusters by name.")
+    kubernetes: dict[SiteName, KubernetesSiteSettings] = Field({}, description="Kubernetes clusters by name.")
 
 
 class DeviceSettings(Model):
