@@ -1,0 +1,1 @@
+"""Kubernetes: its API, what jobs are there, and what becomes of them."""
