@@ -32,7 +32,8 @@ def batch(
         int | None, typer.Option("--throttle", metavar="N", min=1, help="At most so many at once.", show_default=False)
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for their ends and keep what they make.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the scripts and submit nothing.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave Kubernetes Jobs when all is stored.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print scripts or manifests, submit nothing.")] = False,
     json: Json = False,
 ) -> int:
     """Submit many jobs, or a workflow, from a file: those of one shape as one array."""
@@ -43,7 +44,7 @@ def batch(
     from physlab.specfile import read_spec
 
     spec = read_spec(file)
-    wishes = {"site": site, "throttle": throttle, "wait": wait, "dry_run": dry_run}
+    wishes = {"site": site, "throttle": throttle, "wait": wait, "keep": keep or None, "dry_run": dry_run}
     params = {
         **(spec if isinstance(spec, dict) else {"jobs": spec}),
         **{k: v for k, v in wishes.items() if v is not None},

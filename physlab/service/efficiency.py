@@ -11,7 +11,7 @@ from physlab.errors import PhyslabError
 from physlab.lab import Lab
 from physlab.model import NodeRecord, NodeRun, Resources, RunRecord
 from physlab.model.job import JobStatus
-from physlab.service.jobs.cluster import open_again
+from physlab.service.jobs.slurm import SlurmJobs
 
 WORTH_MS = 1000.0
 """Shorter nodes are not worth a suggestion [ms]."""
@@ -61,7 +61,7 @@ def _node(lab: Lab, node: NodeRun, asked: Resources | None) -> dict[str, Any]:
 def _jobs(lab: Lab, site: str, ids: dict[str, int]) -> list[dict[str, Any]]:
     """Return what a cluster's accounts say of pilots; nothing where it cannot be asked."""
     try:
-        with open_again(lab, site) as cluster:
+        with SlurmJobs.open(lab, site, again=True) as cluster:
             told = cluster.client.poll(dict.fromkeys(ids, Path("/nowhere")))
     except (PhyslabError, OSError):
         return []

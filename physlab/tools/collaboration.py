@@ -14,6 +14,7 @@ from physlab.tools.registry import Port, registry
 from physlab.tools.types import File, Params
 
 FAMILY = "distributed_collaboration"
+BACKENDS = {"slurm": "slurm", "k8s": "k8s", "kubernetes": "k8s"}
 
 registry.tool(FAMILY, summary="Batch jobs on clusters.", discriminator="method")
 
@@ -27,9 +28,26 @@ class JobSpec(BaseModel):
     resources: dict[str, Any] = Field({}, description="`{cpu, memory, gpu, nodes, time_limit, partition, …}`.")
     env: dict[str, str] = Field({}, description="Variables that it finds.")
     image: str | None = Field(
-        None, validation_alias=AliasChoices("image", "container"), description="Container that Apptainer runs it in."
+        None, validation_alias=AliasChoices("image", "container"), description="Container that it runs in."
     )
-    mounts: list[dict[str, Any]] = Field([], description="Folders that it sees: `{source, target, readonly}`.")
+    mounts: list[dict[str, Any]] = Field(
+        [],
+        description="Folders that it sees: `{source, target, readonly}`; on k8s a source can be `claim:NAME/folder`.",
+    )
+    namespace: str | None = Field(None, description="k8s: where, unless that of the cluster.")
+    node_selector: dict[str, str] | None = Field(None, description="k8s: labels that machines must have.")
+    tolerations: list[dict[str, Any]] | None = Field(None, description="k8s: taints that it tolerates.")
+    service_account: str | None = Field(None, description="k8s: as whom it may ask the API; unset: it may not.")
+    image_pull_secrets: list[str] | None = Field(None, description="k8s: secrets for the image's registry.")
+    priority_class: str | None = Field(None, description="k8s: how important it is.")
+    run_as_user: int | None = Field(None, description="k8s: number of its user; unset: 1000, 0: root.")
+    ttl_s: int | None = Field(
+        None,
+        validation_alias=AliasChoices("ttl_s", "ttl"),
+        description="k8s: the cluster removes it so long after its end, stored or not [s]; unset: physlab does.",
+    )
+    schedule: str | None = Field(None, description="k8s: five fields of cron; it runs again and again.")
+    time_zone: str | None = Field(None, description="k8s: of the schedule, such as Europe/Berlin.")
 
 
 class OneJob(BaseModel):
@@ -52,7 +70,7 @@ class OneJob(BaseModel):
     def _spec_inline(cls, given: Any) -> Any:
         """Read `{command: [...]}` as `{job_spec: {command: [...]}}`."""
         if isinstance(given, dict) and "command" in given and "job_spec" not in given:
-            inline = ("command", "image", "container", "mounts")
+            inline = {"command", "container", "ttl", *JobSpec.model_fields} - {"resources", "env"}
             spec = {name: given[name] for name in inline if name in given}
             return {**{name: value for name, value in given.items() if name not in inline}, "job_spec": spec}
         return given
@@ -85,8 +103,10 @@ def stays_inside(path: str) -> str:
 class JobParams(Params):
     """A job, what it needs, and what it makes."""
 
-    backend: str = Field(
-        "slurm", validation_alias=AliasChoices("backend", "job_type"), description="The kind of cluster."
+    backend: str | None = Field(
+        None,
+        validation_alias=AliasChoices("backend", "job_type"),
+        description="The kind of cluster: `slurm` or `k8s`; unset: that of the site, else of the first one configured.",
     )
     site: str | None = Field(None, description="Name of the cluster in the settings; unset: the first one there.")
     job_spec: JobSpec | None = Field(
@@ -121,14 +141,17 @@ class JobParams(Params):
     wait: bool = Field(True, description="Wait for the end; false returns when it is accepted: `physlab job fetch`.")
     timeout_sec: float = Field(3600, ge=60, le=86_400, description="How long to wait for its end [s].")
     name: str | None = Field(None, description="What the queue calls it.")
-    dry_run: bool = Field(False, description="Return the script that would be submitted, and submit nothing.")
+    keep: bool = Field(False, description="k8s: leave the Job on the cluster when all is stored.")
+    dry_run: bool = Field(
+        False, description="Return the script or manifest that would be submitted, and submit nothing."
+    )
 
     @field_validator("backend")
     @classmethod
-    def _there(cls, backend: str) -> str:
-        if backend != "slurm":
-            raise ValueError(f"'{backend}' is not available in this version; available: slurm")
-        return backend
+    def _there(cls, backend: str | None) -> str | None:
+        if backend is not None and backend not in BACKENDS:
+            raise ValueError(f"'{backend}' is no kind of cluster; known: slurm, k8s")
+        return None if backend is None else BACKENDS[backend]
 
     @field_validator("after", mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from physlab.lab import Lab
 from physlab.model.job import JobStatus
 from physlab.service.jobs.attempts import Policy
 from physlab.service.jobs.chain import Chain
-from physlab.service.jobs.cluster import Cluster, open_cluster
+from physlab.service.jobs.cluster import Cluster, find_backend, open_cluster
 from physlab.service.jobs.finish import measured, result
 from physlab.service.jobs.ledger import KnownJob
 from physlab.service.jobs.persist import persist
@@ -30,7 +30,7 @@ SAID = JobStatus(job_id="", state="pending", reason="it was accepted")
 
 
 def job_submit(lab: Lab, params: Mapping[str, Any], base_dir: Path) -> dict[str, Any]:
-    """Submit a job, several jobs or a workflow to Slurm, wait for the end, and keep what was made.
+    """Submit a job, several jobs or a workflow to a cluster, wait for the end, and keep what was made.
 
     Args:
         lab: The lab.
@@ -54,9 +54,10 @@ def job_submit(lab: Lab, params: Mapping[str, Any], base_dir: Path) -> dict[str,
         )
     if params.get("most_time") and not params.get("retries"):
         raise ValidationError("job_submit: most_time without retries.", hint="Say how often: retries=1.")
+    kind = find_backend(lab, params.get("backend"), params.get("site"))
     say = _log_line if params.get("stream_logs", True) and _log.isEnabledFor(logging.INFO) else None
     answer = _answer_workflow if "workflow" in kinds else _answer_jobs if "jobs" in kinds else _answer_one
-    return answer(lab, params, base_dir, say)
+    return answer(lab, {**params, "backend": kind}, base_dir, say)
 
 
 def _log_line(line: str) -> None:
@@ -64,8 +65,8 @@ def _log_line(line: str) -> None:
 
 
 def _answer_one(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say | None) -> dict[str, Any]:
-    asked, policy = read_request(params, base_dir), _policy(params)
-    with open_cluster(lab, params.get("site")) as cluster:
+    asked, policy = read_request(params, base_dir, params["backend"]), _policy(params)
+    with open_cluster(lab, params["backend"], params.get("site")) as cluster:
         if params.get("dry_run"):
             return {"script": "\n".join(scripts(cluster, [asked])), "folder": str(cluster.root)}
         started = time.monotonic()
@@ -78,7 +79,7 @@ def _answer_one(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say | 
 
 def _answer_jobs(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say | None) -> dict[str, Any]:
     asked, policy = list(_read_jobs(params, base_dir)), _policy(params)
-    with open_cluster(lab, params.get("site")) as cluster:
+    with open_cluster(lab, params["backend"], params.get("site")) as cluster:
         if params.get("dry_run"):
             shown = scripts(cluster, asked, throttle=params.get("throttle"))
             return {"script": "\n".join(shown), "folder": str(cluster.root)}
@@ -96,7 +97,8 @@ def _read_jobs(params: Mapping[str, Any], base_dir: Path) -> Iterator[Asked]:
     for index, item in enumerate(params["jobs"]):
         resources = {**shared, **(item.get("resources") or {})}
         wanted = item["artifacts_path"] if item.get("artifacts_path", ".") != "." else params.get("artifacts_path", ".")
-        yield read_request({**item, "resources": resources, "artifacts_path": wanted}, base_dir, f"jobs.{index}")
+        one = {**item, "resources": resources, "artifacts_path": wanted, "keep": params.get("keep", False)}
+        yield read_request(one, base_dir, params["backend"], f"jobs.{index}")
 
 
 def _policy(params: Mapping[str, Any]) -> Policy:
@@ -108,7 +110,7 @@ def _policy(params: Mapping[str, Any]) -> Policy:
 
 
 def _meta(cluster: Cluster, started: float) -> dict[str, Any]:
-    return {"backend": "slurm", "site": cluster.name, "duration_ms": (time.monotonic() - started) * 1e3}
+    return {"backend": cluster.kind, "site": cluster.name, "duration_ms": (time.monotonic() - started) * 1e3}
 
 
 def told_together(cluster: Cluster, told: Sequence[tuple[KnownJob, JobStatus]]) -> dict[str, Any]:
@@ -121,14 +123,14 @@ def told_together(cluster: Cluster, told: Sequence[tuple[KnownJob, JobStatus]]) 
         "jobs": each,
         "returned_artifacts": [path for item in each for path in item["returned_artifacts"]],
         "artifacts": [artifact for item in each for artifact in item["artifacts"]],
-        "folder": str(cluster.here if cluster.settings.host is not None else cluster.root),
+        "folder": str(cluster.here if cluster.copies else cluster.root),
     }
 
 
 def _answer_workflow(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say | None) -> dict[str, Any]:
     shared = {"resources": params.get("resources") or {}}
-    steps, policy = read_workflow(params["workflow"], base_dir, shared), _policy(params)
-    with open_cluster(lab, params.get("site")) as cluster:
+    steps, policy = read_workflow(params["workflow"], base_dir, shared, params["backend"]), _policy(params)
+    with open_cluster(lab, params["backend"], params.get("site")) as cluster:
         chain = Chain(lab, cluster, steps, policy)
         if params.get("dry_run"):
             return {"script": chain.scripts(), "folder": str(cluster.root)}

@@ -15,6 +15,7 @@ from physlab.service.jobs.ledger import KnownJob
 from physlab.service.jobs.submit import Asked
 
 MORE_TIME = 2.0
+NEVER_AGAIN = ("completed", "cancelled", "rejected")
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,13 @@ def new_tries(cluster: Cluster, asked: Asked, policy: Policy) -> Tries | None:
         return None
     resources = cluster.complete(asked.request).resources
     memory_gb = None if resources.memory_mb is None else resources.memory_mb * 2**20 / 1e9
-    most_gb = cluster.settings.most_memory_gb
-    if most_gb is None and (most := cluster.client.largest_memory_mb(resources.partition)) is not None:
-        most_gb = most * 2**20 / 1e9
-    return Tries(Resources(memory_gb=memory_gb), policy.retries, most_memory_gb=most_gb)
+    return Tries(Resources(memory_gb=memory_gb), policy.retries, most_memory_gb=cluster.most_memory_gb(resources))
 
 
 def is_worth_another(cluster: Cluster, attempt: Attempt, policy: Policy) -> bool:
     """Say whether a job is submitted again, and let it ask for what it lacked."""
     status, tries, request = attempt.status, attempt.tries, attempt.asked.request
-    if tries is None or status is None or status.state in ("completed", "cancelled") or attempt.unmade is not None:
+    if tries is None or status is None or status.state in NEVER_AGAIN or attempt.unmade is not None:
         return False
     changes = more_resources(request.resources, status, policy.most_time_s)
     if status.state == "timeout" and not changes:

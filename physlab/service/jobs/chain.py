@@ -15,10 +15,9 @@ from physlab.service.jobs.cluster import Cluster
 from physlab.service.jobs.finish import failure
 from physlab.service.jobs.ledger import KnownJob
 from physlab.service.jobs.persist import to_the_end
-from physlab.service.jobs.submit import Asked, new_token, submit_one
+from physlab.service.jobs.submit import Asked, submit_one
 from physlab.service.jobs.watch import Say
 from physlab.service.jobs.workflow import Step
-from physlab.sites.slurm import batch_script
 
 
 class Chain:
@@ -49,7 +48,7 @@ class Chain:
             folder = self._folders[step.name]
             request = self._cluster.complete(self._wired(step).request).model_copy(update={"token": folder.name})
             waits = f"; starts after: {', '.join(step.after)}" if step.after else ""
-            texts.append(f"# step {step.name}{waits}\n{batch_script(request, str(folder))}")
+            texts.append(f"# step {step.name}{waits}\n{self._cluster.spell([request], [folder])}")
         return "\n".join(texts)
 
     def submit(self) -> list[KnownJob]:
@@ -61,7 +60,7 @@ class Chain:
         self._place(self._steps)
         for step in self._steps:
             request = self._cluster.complete(self._wired(step).request)
-            self._cluster.client.check(request, self._folders[step.name])
+            self._cluster.check(request, self._folders[step.name])
         self._submit(self._steps)
         return [self._attempts[step.name].job for step in self._steps]
 
@@ -92,7 +91,7 @@ class Chain:
 
     def _place(self, steps: Sequence[Step]) -> None:
         """Give steps new folders."""
-        token = new_token(self._asked[steps[0].name].request.model_copy(update={"name": "workflow"}))
+        token = self._cluster.new_token(self._asked[steps[0].name].request.model_copy(update={"name": "workflow"}))
         for number, step in enumerate(steps, 1):
             self._folders[step.name] = self._cluster.root / f"{token}.{number}"
 
@@ -113,7 +112,7 @@ class Chain:
                 job = submit_one(self._lab, self._cluster, asked, folder=self._folders[step.name])
                 done[step.name] = replace(job, name=step.name)
         except BaseException:
-            self._cluster.client.cancel(job.job_id for job in done.values())
+            self._cluster.cancel(done.values())
             raise
         for name, job in done.items():
             before = self._attempts.get(name)
@@ -130,7 +129,7 @@ class Chain:
         return found
 
     def _cancel_behind(self, job: KnownJob) -> None:
-        self._cluster.client.cancel(self._attempts[name].job.job_id for name in self._behind(job.name))
+        self._cluster.cancel([self._attempts[name].job for name in self._behind(job.name)])
 
     def _told(self) -> list[tuple[KnownJob, JobStatus]]:
         attempts = [self._attempts[step.name] for step in self._steps]

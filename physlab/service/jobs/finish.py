@@ -11,8 +11,9 @@ from physlab.lab import Lab
 from physlab.model.job import JobStatus
 from physlab.service.jobs.cluster import Cluster
 from physlab.service.jobs.ledger import KnownJob, ended, write_down
-from physlab.sites.files import Brought, Wish
-from physlab.sites.slurm.script import LOG, OWN_FILES
+from physlab.sites.files import Brought
+
+LOG = "log.txt"
 
 TAIL = 2000
 AT_ONCE = 250
@@ -43,24 +44,16 @@ def finish(lab: Lab, cluster: Cluster, told: Sequence[tuple[KnownJob, JobStatus]
     done: list[Finished] = []
     for start in range(0, len(told), AT_ONCE):
         part = told[start : start + AT_ONCE]
-        cluster.files.bring([_log(cluster, job) for job, _ in part])
+        cluster.bring_logs([job for job, _ in part])
         completed = [job for job, status in part if status.state == "completed"]
-        brought = cluster.files.bring([_wish(cluster, job) for job in completed])
+        brought = cluster.bring(completed)
         made = dict(zip((job.folder for job in completed), brought, strict=True))
         some = [_finished(lab, job, status, made.get(job.folder, {})) for job, status in part]
-        write_down(lab, [item.job for item in some if not item.job.is_open])
+        over = [item.job for item in some if not item.job.is_open]
+        write_down(lab, over)
+        cluster.settle(over)
         done += some
     return done
-
-
-def _log(cluster: Cluster, job: KnownJob) -> Wish:
-    return Wish(job.folder, LOG, frozenset(), cluster.mirror(job.folder))
-
-
-def _wish(cluster: Cluster, job: KnownJob) -> Wish:
-    """Return what is to be kept: what the job was given is left out."""
-    given = frozenset((*OWN_FILES, *job.staged, *job.request.takes))
-    return Wish(job.folder, job.wanted, given, cluster.mirror(job.folder))
 
 
 def _finished(lab: Lab, job: KnownJob, status: JobStatus, made: Brought) -> Finished:
@@ -78,7 +71,7 @@ def _finished(lab: Lab, job: KnownJob, status: JobStatus, made: Brought) -> Fini
 def log_end(cluster: Cluster, job: KnownJob) -> str:
     """Return the end of a job's log."""
     try:
-        text = cluster.files.read(job.folder / LOG, -TAIL).decode(errors="replace").strip()
+        text = cluster.read_log(job, -TAIL).decode(errors="replace").strip()
     except PhyslabError as error:
         return f"it cannot be read: {error.message}"
     return text or "there is none"
@@ -90,7 +83,8 @@ def failure(cluster: Cluster, job: KnownJob, status: JobStatus) -> ComputationEr
     how = f"signal {status.signal}" if status.signal else known
     log = cluster.mirror(job.folder) / LOG
     lost = status.state in (*LOST, "unknown")
-    hint = "Raise its resources, submit it again, or ask for retries." if lost else f"The whole log: {log}."
+    usual = "Raise its resources, submit it again, or ask for retries." if lost else f"The whole log: {log}."
+    hint = cluster.advice(status) or usual
     return (ResourceError if lost else ComputationError)(
         f"Job {job.job_id} ended as {status.state} ({status.reason}, {how}). "
         f"The end of its log: {log_end(cluster, job)}",
@@ -116,7 +110,7 @@ def result(cluster: Cluster, job: KnownJob, status: JobStatus) -> dict[str, Any]
 def measured(cluster: Cluster, job: KnownJob, status: JobStatus) -> dict[str, Any]:
     """Return what is worth knowing of how a job ran."""
     return {
-        "backend": "slurm", "site": cluster.name, "device": "gpu" if job.request.resources.gpus else "cpu",
+        "backend": cluster.kind, "site": cluster.name, "device": "gpu" if job.request.resources.gpus else "cpu",
         "machines": list(status.machines), "elapsed_s": status.elapsed_s, "cpu_s": status.cpu_s,
         "memory_mb": status.memory_mb, "restarts": status.restarts, "attempts": job.attempt,
     }  # fmt: skip

@@ -34,6 +34,7 @@ class KnownJob:
         index: Its place in an array.
         attempt: How often it was submitted before, plus one.
         process: Who submitted it.
+        backend: The kind of its cluster.
     """
 
     job_id: str
@@ -49,6 +50,7 @@ class KnownJob:
     index: int | None = None
     attempt: int = 1
     process: dict[str, Any] = field(default_factory=dict)
+    backend: str = "slurm"
 
     @property
     def token(self) -> str:
@@ -60,11 +62,16 @@ class KnownJob:
         """True when its end is not in the ledger."""
         return self.status is None
 
+    @property
+    def whole(self) -> Path:
+        """The folder that the scheduler was told: of an element that of its array."""
+        return self.folder if self.index is None else self.folder.parent
+
     def as_record(self) -> dict[str, Any]:
         """Return it as the ledger keeps it."""
         record: dict[str, Any] = {
-            "kind": "job", "backend": "slurm", "job_id": self.job_id, "name": self.name, "folder": str(self.folder),
-            "site": self.site,
+            "kind": "job", "backend": self.backend, "job_id": self.job_id, "name": self.name,
+            "folder": str(self.folder), "site": self.site,
             "request": self.request.model_dump(mode="json", exclude_defaults=True), "submitted_at": self.submitted_at,
             "wanted": self.wanted, "staged": list(self.staged), "index": self.index, "attempt": self.attempt,
             "process": self.process,
@@ -116,6 +123,7 @@ def _read(record: dict[str, Any]) -> KnownJob:
         index=record.get("index"),
         attempt=record.get("attempt", 1),
         process=record.get("process", {}),
+        backend=record.get("backend", "slurm"),
     )
 
 

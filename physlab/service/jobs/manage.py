@@ -10,13 +10,11 @@ from typing import Any
 from physlab.errors import PhyslabError, ResourceError
 from physlab.lab import Lab
 from physlab.model.job import JobStatus
-from physlab.service.jobs.cluster import Cluster, open_again
-from physlab.service.jobs.finish import finish, result
+from physlab.service.jobs.cluster import Cluster, by_cluster, open_again
+from physlab.service.jobs.finish import LOG, finish, result
 from physlab.service.jobs.ledger import KnownJob, ended, write_down
 from physlab.service.jobs.reconcile import reconcile, submitting
-from physlab.service.jobs.watch import POLL_S, STREAM_S, LogTail, look
-from physlab.sites.slurm.client import FORGOTTEN
-from physlab.sites.slurm.script import LOG
+from physlab.service.jobs.watch import POLL_S, STREAM_S, LogTail
 
 CANCEL_S = 20.0
 Known = list[tuple[KnownJob, JobStatus]]
@@ -25,10 +23,9 @@ Known = list[tuple[KnownJob, JobStatus]]
 def job_statuses(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
     """Return jobs with what became of them; the schedulers are asked only about those whose end is not known."""
     found: dict[str, tuple[KnownJob, JobStatus]] = {}
-    for site in dict.fromkeys(job.site for job in jobs if job.is_open):
-        open_ones = [job for job in jobs if job.is_open and job.site == site]
+    for place, open_ones in by_cluster(job for job in jobs if job.is_open).items():
         try:
-            with open_again(lab, site) as cluster:
+            with open_again(lab, *place) as cluster:
                 told = _asked(lab, cluster, open_ones)
         except PhyslabError as error:  # one cluster that does not answer hides no other
             silent = JobStatus(job_id="", state="unknown", reason=error.message[:200])
@@ -39,7 +36,7 @@ def job_statuses(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
 
 def _asked(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> Known:
     jobs = reconcile(lab, cluster, jobs)
-    told = look(cluster, [job for job in jobs if job.job_id and job.is_open])
+    told = cluster.look([job for job in jobs if job.job_id and job.is_open])
     unsure = submitting(jobs)
     return [(job, job.status or unsure.get(job.folder) or told[job.job_id]) for job in jobs]
 
@@ -57,33 +54,29 @@ def cancel_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
     now = job_statuses(lab, jobs)
     going = [job for job, status in now if job.job_id and not status.ended]
     found: dict[str, tuple[KnownJob, JobStatus]] = {}
-    for site in dict.fromkeys(job.site for job in going):
-        with open_again(lab, site) as cluster:
-            mine = {job.job_id: job for job in going if job.site == site}
-            for job_id, status in _cancelled(cluster, {job_id: job.folder for job_id, job in mine.items()}).items():
-                job = mine[job_id]
-                if status.ended and status.state != "completed":
-                    job = ended(job, status)
-                found[str(job.folder)] = (job, status)
+    for place, mine in by_cluster(going).items():
+        with open_again(lab, *place) as cluster:
+            told = _cancelled(cluster, mine)
+            for job in mine:
+                status = told[job.job_id]
+                over = ended(job, status) if status.ended and status.state != "completed" else job
+                found[str(job.folder)] = (over, status)
     write_down(lab, [job for job, _ in found.values() if not job.is_open])
     return [found.get(str(job.folder), (job, status)) for job, status in now]
 
 
-def _cancelled(cluster: Cluster, jobs: dict[str, Path]) -> dict[str, JobStatus]:
+def _cancelled(cluster: Cluster, jobs: Sequence[KnownJob]) -> dict[str, JobStatus]:
     """Cancel jobs and wait a while for it; what nobody knows any more never began."""
-    cluster.client.cancel(jobs)
+    cluster.cancel(jobs)
     begun = time.monotonic()
     while True:
-        told = cluster.client.poll(jobs)
-        left = [status for status in told.values() if not status.ended and status.reason != FORGOTTEN]
+        told = cluster.look(jobs)
+        left = [status for status in told.values() if not status.ended and not status.forgotten]
         if not left or time.monotonic() - begun > CANCEL_S:
             break
         time.sleep(POLL_S[0])
     gone = {"state": "cancelled", "reason": "cancelled before it began"}
-    return {
-        job_id: status.model_copy(update=gone) if status.reason == FORGOTTEN else status
-        for job_id, status in told.items()
-    }
+    return {job_id: status.model_copy(update=gone) if status.forgotten else status for job_id, status in told.items()}
 
 
 def fetch_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> list[dict[str, Any]]:
@@ -101,9 +94,9 @@ def fetch_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> list[dict[str, Any]]:
                 hint=f"Wait for it: physlab job logs {job.job_id or job.token} --follow",
             )
     found: dict[Path, dict[str, Any]] = {}
-    for site in dict.fromkeys(job.site for job, _ in told):
-        with open_again(lab, site) as cluster:
-            mine = [(job, status) for job, status in told if job.site == site]
+    for place in by_cluster(job for job, _ in told):
+        with open_again(lab, *place) as cluster:
+            mine = [(job, status) for job, status in told if (job.backend, job.site) == place]
             done = finish(lab, cluster, [(job, status) for job, status in mine if job.is_open])
             unmade = next((item.unmade for item in done if item.unmade is not None), None)
             if unmade is not None:
@@ -116,7 +109,7 @@ def fetch_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> list[dict[str, Any]]:
 
 def follow_log(lab: Lab, job: KnownJob, *, follow: bool) -> Iterator[str]:
     """Yield what a job wrote, piece by piece; with `follow` until it has ended, to the last byte."""
-    with open_again(lab, job.site) as cluster:
+    with open_again(lab, job.backend, job.site) as cluster:
         kept = cluster.mirror(job.folder) / LOG
         if not job.is_open and kept.is_file():
             yield kept.read_text(encoding="utf-8", errors="replace")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from physlab.errors import PhyslabError
 from physlab.lab import Lab
 from physlab.model.job import JobStatus
 from physlab.service.jobs.cluster import Cluster
@@ -24,26 +22,22 @@ ON_ITS_WAY = "it is being submitted"
 def reconcile(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> list[KnownJob]:
     """Return jobs of one cluster with the ids of those that it accepted; what is found out is written down.
 
-    A job that it does not know was never accepted: its folder is removed, so that nothing can run there either. That is
-    said only when the scheduler answers, and a while after its submission began.
+    A job that it does not know was never accepted: nothing is left of it, so that nothing can run either. That is said
+    only when the scheduler answers, and a while after its submission began.
     """
     lost = [job for job in jobs if not job.job_id and job.status is None and not _has_submitter(job)]
     if not lost:
         return list(jobs)
-    tokens = {job.token: _whole(job) for job in lost}
-    elements = {job.folder: job.token for job in lost if job.index is not None}
-    found = cluster.client.find(tokens, max(map(_age_s, lost)), elements)
+    found = cluster.find(lost, max(map(_age_s, lost)))
     if found is None:
         return list(jobs)
     settled: dict[Path, KnownJob] = {}
     for job in lost:
-        if job.token in found:
-            suffix = "" if job.index is None else f"_{job.index}"
-            settled[job.folder] = accepted(job, found[job.token] + suffix)
+        if job.folder in found:
+            settled[job.folder] = accepted(job, found[job.folder])
         elif _age_s(job) > GRACE_S:
             settled[job.folder] = ended(job, JobStatus(job_id="", state="rejected", reason=NEVER))
-    with contextlib.suppress(PhyslabError):
-        cluster.files.remove({_whole(job) for job in settled.values() if not job.job_id})
+    cluster.discard([job for job in settled.values() if not job.job_id])
     write_down(lab, settled.values())
     return [settled.get(job.folder, job) for job in jobs]
 
@@ -66,8 +60,3 @@ def _has_submitter(job: KnownJob) -> bool:
 
 def _age_s(job: KnownJob) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(job.submitted_at)).total_seconds()
-
-
-def _whole(job: KnownJob) -> Path:
-    """Return the folder that the scheduler was told: of an element that of its array."""
-    return job.folder if job.index is None else job.folder.parent

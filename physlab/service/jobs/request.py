@@ -10,22 +10,24 @@ from typing import Any
 import pydantic
 
 from physlab.errors import ValidationError
-from physlab.model.job import JobRequest, JobResources
+from physlab.model.job import JobRequest, JobResources, PodWishes
+from physlab.service.jobs.cluster import BACKENDS
 from physlab.service.jobs.submit import Asked
-from physlab.sites.slurm import batch_script
 from physlab.sites.slurm.script import OWN_FILES
 from physlab.sites.slurm.states import seconds
 
 SPELLINGS = {"cpu": "cpus", "cpus_per_node": "cpus", "gpu": "gpus", "time": "walltime_s", "time_limit": "walltime_s",
              "memory": "memory_mb"}  # fmt: skip
+POD = tuple(PodWishes.model_fields)
 
 
-def read_request(given: Mapping[str, Any], base_dir: Path, what: str = "job_submit") -> Asked:
+def read_request(given: Mapping[str, Any], base_dir: Path, backend: str, what: str = "job_submit") -> Asked:
     """Return the job that a payload asks for.
 
     Args:
         given: `job_spec`, or `script` with `resources`; `artifacts`, `artifacts_path`, `name`, `after`.
         base_dir: Where relative paths start.
+        backend: The kind of cluster.
         what: What to call it in an error.
 
     Raises:
@@ -46,6 +48,7 @@ def read_request(given: Mapping[str, Any], base_dir: Path, what: str = "job_subm
             mounts=spec.get("mounts") or given.get("mounts") or (),
             after=tuple(map(str, given.get("after") or ())),
             makes=tuple(given.get("outputs") or ()),
+            pod=read_pod(spec, given, backend),
         )
     except pydantic.ValidationError as error:
         item = error.errors()[0]
@@ -53,8 +56,24 @@ def read_request(given: Mapping[str, Any], base_dir: Path, what: str = "job_subm
         raise ValidationError(f"{what}: {name} = {item['input']!r}: {said}.", hint="Correct it.") from error
     if request.mounts and request.image is None:
         raise ValidationError(f"{what}: mounts without an image.", hint="Name the container: image.")
-    batch_script(request, "/folder")  # says what is wrong before anything is made
+    BACKENDS[backend].refuse(request)  # says what is wrong before anything is made
     return Asked(request, inputs, given.get("artifacts_path", "."))
+
+
+def read_pod(spec: Mapping[str, Any], given: Mapping[str, Any], backend: str) -> PodWishes:
+    """Return what only pods know of a job.
+
+    Raises:
+        ValidationError: There is something, and the job is for another kind of cluster.
+    """
+    found = {name: spec[name] for name in POD if spec.get(name) is not None}
+    if given.get("keep"):
+        found["keep"] = True
+    if found and backend != "k8s":
+        raise ValidationError(
+            f"{next(iter(found))}: only Kubernetes has that.", hint="Say backend: k8s, or leave it out."
+        )
+    return PodWishes.model_validate(found)
 
 
 def read_script(script: str | None, base_dir: Path) -> str | None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from physlab.errors import PhyslabError, ValidationError
-from physlab.lab import Lab, new_run_id
+from physlab.lab import Lab
 from physlab.model.job import JobRequest, JobStatus
 from physlab.service.jobs.cluster import Cluster
 from physlab.service.jobs.ledger import KnownJob, accepted, ended, intend, write_down
-from physlab.sites.slurm.client import CAUTIOUS, SCRIPT_BYTES
-from physlab.sites.slurm.script import array_script, batch_script, directives
+
+SCRIPT_BYTES = 2_000_000  # half of what Slurm takes unless it is told otherwise
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,23 @@ def submit_one(lab: Lab, cluster: Cluster, asked: Asked, *, folder: Path | None 
         ValidationError: It is refused, in the scheduler's words; nothing is left of it.
         ResourceError: The scheduler does not answer; whether it was accepted is found out later.
     """
-    folder = folder or cluster.root / new_token(asked.request)
-    request = cluster.complete(asked.request).model_copy(update={"token": folder.name})
-    cluster.client.check(request, folder)
-    staged = tuple(path.name for path in asked.inputs)
-    job = intend(request, folder, cluster.name, wanted=asked.wanted, staged=staged)
+    request = cluster.complete(asked.request)
+    folder = folder or cluster.root / cluster.new_token(request)
+    request = request.model_copy(update={"token": folder.name})
+    cluster.check(request, folder)
+    job = _intended(cluster, replace(asked, request=request), folder)
     write_down(lab, [job])
-    with _cleaned(lab, cluster, [job], [folder]):
-        cluster.files.make([folder])
-        cluster.files.lay({folder / path.name: path for path in asked.inputs})
-        job = accepted(job, cluster.client.submit(request, folder))
+    with _cleaned(lab, cluster, [job]):
+        [job_id] = cluster.submit([job], [asked.inputs])
+        job = accepted(job, job_id)
     write_down(lab, [job])
     return job
+
+
+def _intended(cluster: Cluster, asked: Asked, folder: Path, index: int | None = None) -> KnownJob:
+    staged = tuple(path.name for path in asked.inputs)
+    place = {"backend": cluster.kind, "index": index}
+    return intend(asked.request, folder, cluster.name, wanted=asked.wanted, staged=staged, **place)
 
 
 def submit_many(lab: Lab, cluster: Cluster, asked: Sequence[Asked], *, throttle: int | None = None) -> list[KnownJob]:
@@ -73,10 +78,10 @@ def submit_many(lab: Lab, cluster: Cluster, asked: Sequence[Asked], *, throttle:
     groups = _groups(cluster, asked)
     if len(asked) > 1:
         for group in groups:
-            cluster.client.check(group[0][1].request, cluster.root)
+            cluster.check(group[0][1].request, cluster.root)
     found: dict[int, KnownJob] = {}
     for group in groups:
-        for part in _parts(group, cluster.client.longest_array()):
+        for part in _parts(group, cluster.longest_array()):
             if len(part) == 1:
                 jobs = [submit_one(lab, cluster, part[0][1])]
             else:
@@ -89,14 +94,10 @@ def scripts(cluster: Cluster, asked: Sequence[Asked], *, throttle: int | None = 
     """Return the scripts that would be submitted, for folders as they would have them; the cluster is not asked."""
     found = []
     for group in _groups(cluster, asked):
-        for part in _parts(group, CAUTIOUS):
+        for part in _parts(group, cluster.longest_array(asked=False)):
             requests, base = _array([item for _, item in part], cluster)
-            if len(part) == 1:
-                found.append(batch_script(requests[0], str(base)))
-            else:
-                found.append(
-                    array_script(requests, [f"{base}/{index}" for index in range(len(part))], throttle=throttle)
-                )
+            folders = [base] if len(part) == 1 else [base / str(index) for index in range(len(part))]
+            found.append(cluster.spell(requests, folders, throttle))
     return found
 
 
@@ -105,7 +106,7 @@ def _groups(cluster: Cluster, asked: Sequence[Asked]) -> list[_Group]:
     groups: dict[tuple[str, ...], _Group] = {}
     for index, item in enumerate(asked):
         complete = replace(item, request=cluster.complete(item.request))
-        groups.setdefault(_shape(complete.request), []).append((index, complete))
+        groups.setdefault(cluster.shape(complete.request), []).append((index, complete))
     return list(groups.values())
 
 
@@ -113,7 +114,7 @@ def _array(asked: Sequence[Asked], cluster: Cluster) -> tuple[list[JobRequest], 
     """Return the requests of an array with the name and token that they share, and its folder."""
     names = {item.request.name for item in asked}
     shared = {"name": names.pop() if len(names) == 1 else "physlab"}  # an array has one name in the queue
-    base = cluster.root / new_token(asked[0].request.model_copy(update=shared))
+    base = cluster.root / cluster.new_token(asked[0].request.model_copy(update=shared))
     return [item.request.model_copy(update={**shared, "token": base.name}) for item in asked], base
 
 
@@ -121,24 +122,15 @@ def _submit_array(lab: Lab, cluster: Cluster, asked: Sequence[Asked], throttle: 
     requests, base = _array(asked, cluster)
     jobs: list[KnownJob] = []
     for index, (request, item) in enumerate(zip(requests, asked, strict=True)):
-        staged = tuple(path.name for path in item.inputs)
-        job = intend(request, base / str(index), cluster.name, wanted=item.wanted, staged=staged, index=index)
+        job = _intended(cluster, replace(item, request=request), base / str(index), index)
         at = jobs[0].submitted_at if jobs else job.submitted_at  # one time tells which elements belong together
         jobs.append(replace(job, name=item.request.name, submitted_at=at))
     write_down(lab, jobs)
-    with _cleaned(lab, cluster, jobs, [base]):
-        cluster.files.make([job.folder for job in jobs])
-        cluster.files.lay({
-            job.folder / path.name: path for job, item in zip(jobs, asked, strict=True) for path in item.inputs
-        })  # fmt: skip
-        ids = cluster.client.submit_array(requests, [job.folder for job in jobs], throttle=throttle)
+    with _cleaned(lab, cluster, jobs):
+        ids = cluster.submit(jobs, [item.inputs for item in asked], throttle)
         jobs = [accepted(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
     write_down(lab, jobs)
     return jobs
-
-
-def _shape(request: JobRequest) -> tuple[str, ...]:
-    return tuple(word for word in directives(request) if not word.startswith("--job-name"))
 
 
 def _parts(group: _Group, longest: int) -> Iterator[_Group]:
@@ -156,21 +148,15 @@ def _parts(group: _Group, longest: int) -> Iterator[_Group]:
 
 
 @contextlib.contextmanager
-def _cleaned(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob], folders: Sequence[Path]) -> Iterator[None]:
+def _cleaned(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> Iterator[None]:
     """Leave nothing of jobs that were refused; what is not certain is found out later."""
     try:
         yield
     except ValidationError as error:
-        with contextlib.suppress(PhyslabError):
-            cluster.files.remove(folders)
+        cluster.discard(jobs)
         refused = JobStatus(job_id="", state="rejected", reason=error.message[:500])
         write_down(lab, [ended(job, refused) for job in jobs])
         raise
     except PhyslabError:
         write_down(lab, [replace(job, process={}) for job in jobs])  # nobody will write down what became of them
         raise
-
-
-def new_token(request: JobRequest) -> str:
-    """Return a name for a job's folder that no other has."""
-    return f"{request.name[:60]}-{new_run_id()}"

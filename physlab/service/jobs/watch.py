@@ -5,17 +5,15 @@ from __future__ import annotations
 import codecs
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from physlab.errors import ResourceError, TimeLimitError
 from physlab.model.job import JobStatus
 from physlab.service.jobs.cluster import Cluster
+from physlab.service.jobs.finish import LOG
 from physlab.service.jobs.ledger import KnownJob
 from physlab.sites.files import PIECE
-from physlab.sites.slurm.client import FORGOTTEN
-from physlab.sites.slurm.script import LOG
-from physlab.sites.slurm.states import judged
 
 Say = Callable[[str], None]
 POLL_S = (0.3, 5.0)
@@ -34,8 +32,8 @@ class LogTail:
     """
 
     def __init__(self, cluster: Cluster, job: KnownJob, *, copy: bool = False) -> None:
-        self._files, self._path = cluster.files, job.folder / LOG
-        self._copy = cluster.mirror(job.folder) / LOG if copy and cluster.settings.host is not None else None
+        self._cluster, self._job = cluster, job
+        self._copy = cluster.mirror(job.folder) / LOG if copy and cluster.copies else None
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._seen = 0
         if self._copy is not None:
@@ -46,7 +44,7 @@ class LogTail:
         """Return what is new; with `last` also half a character that nothing follows."""
         text = ""
         while True:
-            piece = self._files.read(self._path, self._seen)
+            piece = self._cluster.read_log(self._job, self._seen)
             self._seen += len(piece)
             if self._copy is not None and piece:
                 with self._copy.open("ab") as stream:
@@ -98,7 +96,7 @@ def watch(
     left, found = {job.job_id: job for job in jobs}, dict[Path, JobStatus]()
     missed: dict[str, float] = {}
     while True:
-        told = look(cluster, left.values())
+        told = cluster.look(left.values())
         gone: list[tuple[KnownJob, JobStatus]] = []
         for job_id, status in told.items():
             job, over = left[job_id], status.ended or _is_lost(job_id, status, missed)
@@ -117,13 +115,6 @@ def watch(
         pause = min(STREAM_S if logs else POLL_S[1], pause * 1.3)
 
 
-def look(cluster: Cluster, jobs: Iterable[KnownJob]) -> dict[str, JobStatus]:
-    """Return what is known of jobs that were accepted, by their ids."""
-    known = {job.job_id: job for job in jobs}
-    told = cluster.client.poll({job_id: job.folder for job_id, job in known.items()})
-    return {job_id: judged(status, known[job_id].request.resources.memory_mb) for job_id, status in told.items()}
-
-
 def _followed(cluster: Cluster, job: KnownJob, say: Say, several: bool) -> Callable[[bool], None]:
     tail, lines = LogTail(cluster, job, copy=True), Lines(say, f"[{job.name} {job.job_id}] " if several else "")
     return lambda over: lines.add(tail.pieces(last=over), last=over)
@@ -131,7 +122,7 @@ def _followed(cluster: Cluster, job: KnownJob, say: Say, several: bool) -> Calla
 
 def _is_lost(job_id: str, status: JobStatus, missed: dict[str, float]) -> bool:
     """Say whether nobody has known a job for so long that nobody will."""
-    if status.state != "unknown" or status.reason != FORGOTTEN:
+    if not status.forgotten:
         missed.pop(job_id, None)
         return False
     return time.monotonic() - missed.setdefault(job_id, time.monotonic()) > LOST_S

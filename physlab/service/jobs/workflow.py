@@ -31,7 +31,9 @@ class Step:
     after: tuple[str, ...]
 
 
-def read_workflow(given: Sequence[Mapping[str, Any]], base_dir: Path, shared: Mapping[str, Any]) -> list[Step]:
+def read_workflow(
+    given: Sequence[Mapping[str, Any]], base_dir: Path, shared: Mapping[str, Any], backend: str
+) -> list[Step]:
     """Return the steps, each after those that it needs.
 
     A file that a step depends on is made by the step that says so (`outputs`), else lies on this machine, else is made
@@ -41,6 +43,7 @@ def read_workflow(given: Sequence[Mapping[str, Any]], base_dir: Path, shared: Ma
         given: Steps as a payload has them: `step`, `script` or `job_spec`, `dependencies`, `outputs`, …
         base_dir: Where relative paths start.
         shared: What holds for all of them.
+        backend: The kind of cluster.
 
     Raises:
         ValidationError: A name stands twice, a dependency is made by none, or they wait for each other.
@@ -53,7 +56,7 @@ def read_workflow(given: Sequence[Mapping[str, Any]], base_dir: Path, shared: Ma
         resources = {**shared.get("resources", {}), **(item.get("resources") or {})}
         word = re.sub(r"[^A-Za-z0-9._+@-]", "-", name).lstrip("._+@-")[:100] or "step"
         plain = {**item, "resources": resources, "name": item.get("name") or word}
-        asked[name] = read_request(plain, base_dir, f"workflow step '{name}'")
+        asked[name] = read_request(plain, base_dir, backend, f"workflow step '{name}'")
     steps = [_step(item, asked, base_dir) for item in given]
     return _in_order(steps)
 

@@ -64,11 +64,11 @@ class KubeApi:
         given = str(kubeconfig or child_environment({}).get("KUBECONFIG", "")) or "~/.kube/config"
         try:
             if kubeconfig is None and _IN_POD.is_file() and not Path(given).expanduser().is_file():
-                config.load_incluster_config(client_configuration=made)
+                config.load_incluster_config(client_configuration=made)  # type: ignore[no-untyped-call]
                 found = _IN_POD.read_text(encoding="utf-8").strip()
             else:
                 loader = await config.load_kube_config(given, context, made)
-                found = loader.current_context["context"].get("namespace") or "default"
+                found = (loader.current_context or {})["context"].get("namespace") or "default"
         except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
             raise ConfigurationError(
                 f"There is no access to a Kubernetes cluster: {given}: {str(error).strip()}",
@@ -273,7 +273,9 @@ def _read(text: str, *, lenient: bool = False) -> Object:
     except ValueError as error:
         if lenient:
             return {}
-        raise ResourceError("The Kubernetes API answered no JSON.", hint="Is the address in the kubeconfig right?") from error
+        raise ResourceError(
+            "The Kubernetes API answered no JSON.", hint="Is the kubeconfig's address right?"
+        ) from error
     return found if isinstance(found, dict) else {}
 
 

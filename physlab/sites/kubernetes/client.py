@@ -10,7 +10,7 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from physlab.errors import PhyslabError, ResourceError
 from physlab.model.job import JobStatus
@@ -18,13 +18,14 @@ from physlab.settings import KubernetesSiteSettings
 from physlab.sites.kubernetes import reasons
 from physlab.sites.kubernetes.api import KubeApi, Object
 from physlab.sites.kubernetes.listener import Listener
-from physlab.sites.kubernetes.manifest import TOKEN
+from physlab.sites.kubernetes.manifest import LABEL
 
 FORGOTTEN = "the cluster does not know it (any more)"
 DELETED = "its Job was deleted"
 LISTED_S = 60.0
 EVENTS_S = 5.0
 GRACE_S = 45.0
+T = TypeVar("T")
 
 
 class KubernetesClient:
@@ -95,7 +96,7 @@ class KubernetesClient:
 
     # --- in the thread that listens ---------------------------------------------------------------------------------
 
-    def _run[T](self, work: Coroutine[Any, Any, T]) -> T:
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -126,8 +127,14 @@ class KubernetesClient:
 
     async def _submit(self, body: Object) -> str:
         api = await self._opened()
-        made = await api.create("cronjobs" if body["kind"] == "CronJob" else "jobs", body, body["metadata"].get("namespace"))
-        return f"{made['metadata']['namespace']}/{made['metadata']['name']}"
+        namespace = body["metadata"].get("namespace") or api.namespace
+        listener = await self._listener(namespace)
+        if body["kind"] == "CronJob":
+            made = await api.create("cronjobs", body, namespace)
+        else:
+            made = await api.create("jobs", body, namespace)
+            listener.expect(made)
+        return f"{namespace}/{made['metadata']['name']}"
 
     async def _poll(self, jobs: list[str], cron: frozenset[str]) -> dict[str, JobStatus]:
         found = {}
@@ -144,7 +151,7 @@ class KubernetesClient:
         if there is None:
             gone = listener.gone.get(name)
             if gone is None:
-                return JobStatus(job_id=job, state="unknown", reason=FORGOTTEN)
+                return JobStatus(job_id=job, state="unknown", reason=FORGOTTEN, forgotten=True)
             status = reasons.judge(gone, pods, job)
             return status if status.ended else status.model_copy(update={"state": "cancelled", "reason": DELETED})
         status = reasons.judge(there, pods, job)
@@ -174,14 +181,14 @@ class KubernetesClient:
         api = await self._opened()
         there = await api.get("cronjobs", name, listener.namespace)
         if there is None:
-            return JobStatus(job_id=job, state="unknown", reason=FORGOTTEN)
+            return JobStatus(job_id=job, state="unknown", reason=FORGOTTEN, forgotten=True)
         last = (there.get("status") or {}).get("lastScheduleTime", "never")
         return JobStatus(job_id=job, state="running", reason=f"{there['spec']['schedule']}; last begun: {last}")
 
     async def _runs(self, job: str) -> dict[str, JobStatus]:
         namespace, _, token = job.partition("/")
         listener = await self._listener(namespace)
-        mine = [item for item in listener.jobs.values() if item["metadata"]["labels"].get(TOKEN) == token]
+        mine = [item for item in listener.jobs.values() if item["metadata"]["labels"].get(LABEL) == token]
         mine.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]))
         names = [item["metadata"]["name"] for item in mine]
         return await self._poll([f"{namespace}/{name}" for name in names if name != token], frozenset())
@@ -190,7 +197,7 @@ class KubernetesClient:
         namespace = namespace or (await self._opened()).namespace
         listener = await self._listener(namespace)
         jobs: Mapping[str, Object] = listener.jobs
-        return {f"{namespace}/{name}": item["metadata"]["labels"][TOKEN] for name, item in jobs.items()}
+        return {f"{namespace}/{name}": item["metadata"]["labels"][LABEL] for name, item in jobs.items()}
 
     async def _remove(self, jobs: list[str], cron: frozenset[str]) -> None:
         api = await self._opened()
@@ -202,5 +209,3 @@ class KubernetesClient:
         namespace, _, name = job.partition("/")
         listener = await self._listener(namespace)
         return await listener.log(name, GRACE_S if to_the_end else 0.0)
-
-

@@ -13,16 +13,17 @@ from physlab.model.job import JobRequest, Mount
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.kubernetes.reasons import FETCH, KEEP, WORK
 
-TOKEN = "physlab.io/job"
+LABEL = "physlab.io/job"
 """The label by which a Job, its pods and the runs of a CronJob are found again."""
 FOLDER = "/physlab/job"
 IMAGE = "python:3.11"
+SCRATCH = "/tmp"  # noqa: S108 - of the container
 SCRIPT = "script"
 STAGE = ("python", "-m", "physlab.sites.kubernetes.stage")
 BACKSTOP_S = 14 * 86_400
 """A finished Job that nobody came back for is removed by the cluster after so long [s]."""
-INLINE = {"sh": "-c", "bash": "-c", "dash": "-c", "ash": "-c", "zsh": "-c", "ksh": "-c", "python": "-c", "python3": "-c",
-          "perl": "-e", "ruby": "-e", "Rscript": "-e", "node": "-e"}  # fmt: skip
+INLINE = {"sh": "-c", "bash": "-c", "dash": "-c", "ash": "-c", "zsh": "-c", "ksh": "-c", "python": "-c",
+          "python3": "-c", "perl": "-e", "ruby": "-e", "Rscript": "-e", "node": "-e"}  # fmt: skip
 INLINE_BYTES = 100_000
 GPU = "nvidia.com/gpu"
 
@@ -58,9 +59,11 @@ def manifest(
         site: The cluster's settings.
         stage: How its files travel; None when they do not.
     """
-    labels = {"app.kubernetes.io/managed-by": "physlab", TOKEN: name}
+    labels = {"app.kubernetes.io/managed-by": "physlab", LABEL: name}
     asked, pod = request.resources, request.pod
-    many = {"completionMode": "Indexed", "completions": asked.nodes, "parallelism": asked.nodes} if asked.nodes > 1 else {}
+    many = (
+        {"completionMode": "Indexed", "completions": asked.nodes, "parallelism": asked.nodes} if asked.nodes > 1 else {}
+    )
     limit = {"activeDeadlineSeconds": math.ceil(asked.walltime_s)} if asked.walltime_s is not None else {}
     spec: Object = {
         **many, **limit,
@@ -128,7 +131,7 @@ def program(request: JobRequest, stage: Stage | None) -> list[str]:
     flag = INLINE.get(words[0].rpartition("/")[2]) if words else None
     if flag is None or len(request.script.encode()) > INLINE_BYTES:
         raise ValidationError(
-            f"A script that begins with '{first[:80]}' has to be brought to the pod as a file, and the cluster has no store.",
+            f"A script that begins with '{first[:80]}' has to come to the pod as a file, and the cluster has no store.",
             hint="Set store under [sites.kubernetes.NAME], or write it for sh or python, below 100 kB.",
         )
     return [*words, flag, request.script]
@@ -140,11 +143,15 @@ def _pod(request: JobRequest, site: KubernetesSiteSettings, stage: Stage | None)
     volumes.append({"name": "physlab-job", "emptyDir": {}})
     mounts.append({"name": "physlab-job", "mountPath": FOLDER})
     work = _work(request, stage, mounts)
-    spec: Object = {"restartPolicy": "Never", "enableServiceLinks": False, "securityContext": _pod_security(pod.run_as_user)}
+    spec: Object = {
+        "restartPolicy": "Never",
+        "enableServiceLinks": False,
+        "securityContext": _pod_security(pod.run_as_user),
+    }
     if stage is None:
         spec["containers"] = [work]
     else:
-        ours = [{"name": "physlab-job", "mountPath": FOLDER}]
+        ours: list[Object] = [{"name": "physlab-job", "mountPath": FOLDER}]
         if site.volume_claim is not None:
             volumes.append({"name": "physlab-store", "persistentVolumeClaim": {"claimName": site.volume_claim}})
             ours.append({"name": "physlab-store", "mountPath": site.store})
@@ -163,7 +170,7 @@ def _pod(request: JobRequest, site: KubernetesSiteSettings, stage: Stage | None)
 
 
 def _work(request: JobRequest, stage: Stage | None, mounts: list[Object]) -> Object:
-    environment = {"HOME": "/tmp", **request.environment}
+    environment = {"HOME": SCRATCH, **request.environment}
     return {
         "name": WORK,
         "image": request.image or IMAGE,
@@ -190,7 +197,7 @@ def _stage(name: str, site: KubernetesSiteSettings, stage: Stage, request: JobRe
         "image": site.image,
         "command": words,
         "workingDir": FOLDER,
-        "env": [own, {"name": "HOME", "value": "/tmp"}],
+        "env": [own, {"name": "HOME", "value": SCRATCH}],
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
         "securityContext": _security(request.pod.run_as_user),
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -212,7 +219,7 @@ def _resources(request: JobRequest) -> Object:
 
 
 def _pod_security(user: int) -> Object:
-    who = {"runAsNonRoot": True, "runAsGroup": user, "fsGroup": user} if user else {}
+    who: Object = {"runAsNonRoot": True, "runAsGroup": user, "fsGroup": user} if user else {}
     return {"runAsUser": user, **who, "seccompProfile": {"type": "RuntimeDefault"}}
 
 

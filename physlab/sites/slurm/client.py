@@ -198,7 +198,9 @@ class SlurmClient:
                 told = queued[job_id]  # what the accounts know is an earlier end of a job that was started again
             elif told is not None and not told.ended and queued.get(job_id) is not None:
                 told = queued[job_id]  # the accounts are late
-            found[job_id] = told or JobStatus(job_id=job_id, state="unknown", reason=nobody)
+            found[job_id] = told or JobStatus(
+                job_id=job_id, state="unknown", reason=nobody, forgotten=queue is not None
+            )
         exact = [job_id for job_id in over if found[job_id].state in ("completed", "failed", "unknown") or
                  not found[job_id].ended]  # fmt: skip
         records = self._written(SENTINEL, [jobs[job_id] for job_id in exact])

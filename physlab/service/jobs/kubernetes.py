@@ -1,0 +1,340 @@
+"""Jobs on Kubernetes: made through its API, their files brought through a store that lab and pods both reach."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from physlab.errors import ComputationError, ConfigurationError, PhyslabError, ResourceError, ValidationError, nearest
+from physlab.lab import Lab, new_run_id
+from physlab.model.job import JobRequest, JobResources, JobStatus
+from physlab.service.jobs.ledger import KnownJob, known_jobs
+from physlab.settings import KubernetesSiteSettings
+from physlab.sites.files import PIECE, Brought
+from physlab.sites.kubernetes.client import KubernetesClient
+from physlab.sites.kubernetes.exchange import Exchange
+from physlab.sites.kubernetes.manifest import SCRIPT, Stage, manifest, refuse
+from physlab.sites.kubernetes.reasons import advice
+from physlab.sites.kubernetes.stage import inputs_name, made_name
+from physlab.store.blobs import Blobs
+
+AT_HAND = "kubernetes"
+"""What the cluster of the present kubeconfig is called without any settings."""
+LOG = "log.txt"
+NO_STORE = "Set store under [sites.kubernetes.{name}] in physlab.toml: s3://bucket/prefix, or a folder of a claim."
+
+
+@dataclass(frozen=True)
+class KubernetesJobs:
+    """A Kubernetes cluster that is open for work; a `Cluster`.
+
+    Attributes:
+        name: What the lab calls it.
+        settings: Its section of the settings.
+        client: Its Jobs and pods.
+        blobs: The lab's files.
+        here: The folder of this machine that holds what is brought from there.
+    """
+
+    kind: ClassVar[str] = "k8s"
+    name: str
+    settings: KubernetesSiteSettings
+    client: KubernetesClient
+    blobs: Blobs
+    here: Path
+    copies: ClassVar[bool] = True
+
+    @classmethod
+    def sites(cls, lab: Lab) -> Iterable[str]:
+        """Return the names of those that are configured."""
+        return lab.settings.sites.kubernetes
+
+    @staticmethod
+    def refuse(request: JobRequest) -> None:
+        """Say what is wrong with a request before anything is made.
+
+        Raises:
+            ValidationError: There is something.
+        """
+        refuse(request)
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, lab: Lab, name: str | None, *, again: bool = False) -> Iterator[KubernetesJobs]:
+        """Open one; what another process left behind of jobs whose ends are kept is removed.
+
+        Raises:
+            ValidationError: There is none of that name.
+        """
+        name, settings = _find(lab, name, again=again)
+        here = (lab.settings.home / "jobs" / name).absolute()
+        with tempfile.TemporaryDirectory() as scratch, KubernetesClient(settings, Path(scratch)) as client:
+            cluster = cls(name, settings, client, lab.store.blobs, here)
+            if again:
+                cluster._tidy(known_jobs(lab))
+            yield cluster
+
+    @property
+    def root(self) -> Path:
+        """The folder that stands for those in the pods."""
+        return self.here
+
+    def mirror(self, folder: Path) -> Path:
+        """Return where the files of a job's folder are on this machine: nothing else is left of a pod's."""
+        return folder
+
+    def new_token(self, request: JobRequest) -> str:
+        """Return a name that no other Job has, and that tells people what it is."""
+        word = re.sub(r"[^a-z0-9]+", "-", request.name.lower()).strip("-")[:29].strip("-") or "physlab"
+        return f"{word}-{new_run_id()}"  # a CronJob's name has 52 characters at most
+
+    def complete(self, request: JobRequest) -> JobRequest:
+        """Return a request with the settings' service account, unless it names one."""
+        account = request.pod.service_account or self.settings.service_account
+        return request.model_copy(update={"pod": request.pod.model_copy(update={"service_account": account})})
+
+    def check(self, request: JobRequest, folder: Path) -> None:
+        """Say what this cluster cannot do, for want of a store; the API says the rest when it is asked.
+
+        Raises:
+            ConfigurationError: The job has files, and there is no store, or no image that can reach it.
+        """
+        self.spell([request], [folder])
+
+    def spell(self, requests: Sequence[JobRequest], folders: Sequence[Path], throttle: int | None = None) -> str:
+        """Return the manifest of a job as YAML."""
+        from ruamel.yaml import YAML
+        from ruamel.yaml.compat import StringIO
+
+        stream, yaml = StringIO(), YAML(typ="safe")
+        yaml.default_flow_style = False
+        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+        yaml.width = 1000
+        bodies = [self._manifest(request, folder.name, ".") for request, folder in zip(requests, folders, strict=True)]
+        yaml.dump_all(bodies, stream)
+        return f"---\n{stream.getvalue()}"
+
+    def shape(self, request: JobRequest) -> tuple[str, ...]:
+        """Return what makes jobs alike; here each is one of its own."""
+        return ()
+
+    def longest_array(self, *, asked: bool = True) -> int:
+        """Return 1: a Job has one template, so those that differ are Jobs of their own."""
+        return 1
+
+    def submit(
+        self, jobs: Sequence[KnownJob], inputs: Sequence[Sequence[Path]], throttle: int | None = None
+    ) -> list[str]:
+        """Bring the inputs to the store, and make the Jobs."""
+        made = []
+        for job, files in zip(jobs, inputs, strict=True):
+            self._stage(job, files)
+            made.append(self.client.submit(self._manifest(job.request, job.token, job.wanted)))
+        return made
+
+    def discard(self, jobs: Iterable[KnownJob]) -> None:
+        """Remove their lists from the store, and their folders here."""
+        for job in jobs:
+            with contextlib.suppress(PhyslabError):
+                self._forget(job)
+            shutil.rmtree(job.folder, ignore_errors=True)
+
+    def look(self, jobs: Iterable[KnownJob]) -> dict[str, JobStatus]:
+        """Return what the one watch knows; of a Job that is gone the store tells whether it came to its end."""
+        known = {job.job_id: job for job in jobs}
+        told = self.client.poll(known, cron=_cron(known.values()))
+        for job_id, status in told.items():
+            if status.forgotten and self._made(known[job_id]) is not None:
+                done = {"state": "completed", "reason": "what it made is in the store", "exit_code": 0}
+                told[job_id] = status.model_copy(update={**done, "forgotten": False})
+        return told
+
+    def find(self, jobs: Sequence[KnownJob], age_s: float) -> dict[Path, str] | None:
+        """Find Jobs by their label."""
+        found: dict[Path, str] = {}
+        for namespace in {job.request.pod.namespace for job in jobs}:
+            try:
+                there = {token: job_id for job_id, token in self.client.present(namespace).items()}
+            except ResourceError:
+                return None
+            found |= {job.folder: there[job.token] for job in jobs if job.token in there}
+        return found
+
+    def cancel(self, jobs: Iterable[KnownJob]) -> None:
+        """Delete the Jobs, after listening to what their pods say, to the last line."""
+        jobs = list(jobs)
+        batch = [job for job in jobs if job.request.pod.schedule is None]
+        for job in batch:
+            self.client.log(job.job_id)
+        self.client.remove([job.job_id for job in jobs], cron=_cron(jobs))
+        self.bring_logs(batch)
+        for job in jobs:
+            with contextlib.suppress(PhyslabError):
+                self._forget(job)
+
+    def read_log(self, job: KnownJob, start: int = 0) -> bytes:
+        """Return a piece of what is heard of a job, all of it once the job has ended."""
+        if job.request.pod.schedule is not None:
+            return b""
+        if not job.is_open:
+            return _piece(job.folder / LOG, start)
+        over = self.client.poll([job.job_id])[job.job_id].ended
+        return _piece(self.client.log(job.job_id, to_the_end=over), start)
+
+    def bring_logs(self, jobs: Sequence[KnownJob]) -> None:
+        """Keep whole logs here; one that is shorter than what was heard before does not replace it."""
+        for job in jobs:
+            heard, kept = self.client.log(job.job_id, to_the_end=True), job.folder / LOG
+            if kept.is_file() and kept.stat().st_size > heard.stat().st_size:
+                continue
+            job.folder.mkdir(parents=True, exist_ok=True)
+            draft = kept.with_suffix(f".{os.getpid()}")
+            shutil.copyfile(heard, draft)
+            draft.replace(kept)
+
+    def bring(self, jobs: Sequence[KnownJob]) -> list[Brought]:
+        """Bring what jobs made from the store, each file checked against its SHA-256."""
+        return [self._bring(job) for job in jobs]
+
+    def settle(self, jobs: Iterable[KnownJob]) -> None:
+        """Delete the Jobs, unless they are to be kept, and their lists in the store."""
+        jobs = [job for job in jobs if job.job_id and not job.request.pod.keep]
+        self.client.remove([job.job_id for job in jobs], cron=_cron(jobs))
+        for job in jobs:
+            self._forget(job)
+
+    def most_memory_gb(self, asked: JobResources) -> float | None:
+        """Return the site's limit, or eight times what was asked for at first."""
+        if self.settings.most_memory_gb is not None or asked.memory_mb is None:
+            return self.settings.most_memory_gb
+        return 8 * asked.memory_mb * 2**20 / 1e9
+
+    def advice(self, status: JobStatus) -> str:
+        """Return what to do about a reason of Kubernetes."""
+        return advice(status.reason)
+
+    def _manifest(self, request: JobRequest, name: str, wanted: str) -> dict[str, Any]:
+        stage = Stage(name, wanted) if self.settings.store is not None else None
+        if stage is not None and self.settings.image is None:
+            raise ConfigurationError(
+                f"sites.kubernetes.{self.name} has a store, but no image with physlab to reach it from a pod.",
+                hint=f'Set image = "registry/physlab:tag" under [sites.kubernetes.{self.name}] in physlab.toml.',
+            )
+        return manifest(request, name, request.pod.namespace or self.settings.namespace, self.settings, stage)
+
+    def _exchange(self) -> Exchange | None:
+        return None if self.settings.store is None else Exchange(self.settings.store, self.settings.store_endpoint)
+
+    def _stage(self, job: KnownJob, files: Sequence[Path]) -> None:
+        """Bring inputs to the store unless they are there, and last of all the list of them."""
+        exchange = self._exchange()
+        if exchange is None:
+            if files or job.request.makes or job.wanted != ".":
+                what = "inputs" if files else "files to keep"
+                raise ConfigurationError(
+                    f"The job has {what}, and the cluster '{self.name}' has no store.",
+                    hint=NO_STORE.format(name=self.name),
+                )
+            return
+        listed: dict[str, dict[str, Any]] = {}
+        for path in files:
+            digest, _ = self.blobs.put(path)
+            listed[path.name] = {"sha256": digest, "executable": os.access(path, os.X_OK)}
+        if job.request.script is not None:
+            script = job.request.script.replace("\r\n", "\n")
+            digest, _ = self.blobs.put((script if script.startswith("#!") else f"#!/bin/sh\n{script}").encode())
+            listed[SCRIPT] = {"sha256": digest, "executable": True}
+        for item in listed.values():
+            exchange.put(self.blobs, item["sha256"], again=True)
+        exchange.write(inputs_name(job.token), json.dumps(listed).encode())
+
+    def _made(self, job: KnownJob) -> dict[str, Any] | None:
+        """Return the list of what a job made; None as long as there is none."""
+        exchange, nodes = self._exchange(), job.request.resources.nodes
+        if exchange is None:
+            return None
+        found: dict[str, Any] = {}
+        for index in range(nodes) if nodes > 1 else [None]:
+            text = exchange.read(made_name(_job_name(job), index))
+            if text is None:
+                return None
+            record = json.loads(text)
+            if "error" in record:
+                return dict(record)
+            found |= {name if index is None else f"{index}/{name}": item for name, item in record["files"].items()}
+        return found
+
+    def _bring(self, job: KnownJob) -> Brought:
+        exchange = self._exchange()
+        if exchange is None:
+            return {}
+        made = self._made(job)
+        if made is None:
+            raise ResourceError(
+                f"The list of what job {job.job_id} made is not in {exchange.url}.",
+                hint="Did somebody empty it?",
+            )
+        if "error" in made:
+            return ComputationError(made["error"]["message"], hint=made["error"]["hint"])
+        brought = {}
+        for name, item in made.items():
+            if not exchange.get(self.blobs, item["sha256"]):
+                raise ResourceError(f"'{name}' of job {job.job_id} is not in {exchange.url}.", hint="Run it again.")
+            target = job.folder / name
+            if not target.resolve().is_relative_to(job.folder.resolve()):
+                raise ResourceError(f"'{name}' of job {job.job_id} leads out of its folder.", hint="Rename it there.")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.blobs.path(item["sha256"]), target)
+            brought[name] = target
+        return brought
+
+    def _forget(self, job: KnownJob) -> None:
+        """Remove a job's lists from the store; the files stay, named by their content, for whoever needs them next."""
+        exchange, nodes = self._exchange(), job.request.resources.nodes
+        if exchange is None:
+            return
+        exchange.remove(inputs_name(job.token))
+        for index in range(nodes) if nodes > 1 else [None]:
+            exchange.remove(made_name(_job_name(job), index))
+
+    def _tidy(self, known: Iterable[KnownJob]) -> None:
+        """Delete the Jobs whose ends are in the ledger: whoever wrote that down died before deleting them."""
+        over = [job for job in known if job.backend == self.kind and job.site == self.name and not job.is_open]
+        with contextlib.suppress(PhyslabError):
+            there = self.client.present()
+            self.settle(job for job in over if job.job_id in there)
+
+
+def _find(lab: Lab, name: str | None, *, again: bool) -> tuple[str, KubernetesSiteSettings]:
+    known: Mapping[str, KubernetesSiteSettings] = lab.settings.sites.kubernetes
+    if name is None or (again and name == AT_HAND and name not in known):
+        return next(iter(known.items())) if known and name is None else (AT_HAND, KubernetesSiteSettings())
+    if name not in known:
+        hint = nearest(name, known) if known else f"Describe it in physlab.toml under [sites.kubernetes.{name}]."
+        raise ValidationError(f"There is no Kubernetes cluster '{name}'.", hint=hint)
+    return name, known[name]
+
+
+def _cron(jobs: Iterable[KnownJob]) -> frozenset[str]:
+    return frozenset(job.job_id for job in jobs if job.request.pod.schedule is not None)
+
+
+def _job_name(job: KnownJob) -> str:
+    return job.job_id.rpartition("/")[2] or job.token
+
+
+def _piece(path: Path, start: int) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(start if start >= 0 else max(0, path.stat().st_size + start))
+            return stream.read(PIECE)
+    except OSError:
+        return b""
