@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from physlab.errors import PhyslabError
+from physlab.errors import ConfigurationError, PhyslabError
 from physlab.sites.kubernetes.shapes import Shape
 
 
@@ -53,3 +53,11 @@ class Launcher(Protocol):
 
     def close(self) -> None:
         """Stop all pods."""
+
+
+def no_server(name: str) -> ConfigurationError:
+    """Return the error of a run that is to use pods and has no Prefect server."""
+    return ConfigurationError(
+        f"Pods of the site '{name}' are started through a Prefect server, and this run has none.",
+        hint="Leave out --no-server, or choose another site: --site local.",
+    )

@@ -14,7 +14,7 @@ from physlab.errors import CancelledError, ConfigurationError, PhyslabError
 from physlab.model import Node, Resources, Work, WorkResult
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.base import Affinity, Capacity
-from physlab.sites.kubernetes.launching import Launcher
+from physlab.sites.kubernetes.launching import Launcher, no_server
 from physlab.sites.kubernetes.shapes import MARGIN_S, accelerators, shape_for
 from physlab.sites.kubernetes.variables import job_variables
 from physlab.sites.packing import Method
@@ -153,11 +153,3 @@ class KubernetesSite:
         if self._launch is None:
             raise no_server(self.name)
         return self._launch()
-
-
-def no_server(name: str) -> ConfigurationError:
-    """Return the error of a run that is to use pods and has no Prefect server."""
-    return ConfigurationError(
-        f"Pods of the site '{name}' are started through a Prefect server, and this run has none.",
-        hint="Leave out --no-server, or choose another site: --site local.",
-    )
