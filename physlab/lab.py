@@ -171,7 +171,8 @@ class Lab:
                 hint=f"Slurm: {', '.join(known) or 'none'}.",
             )
         if name not in known:
-            hint = nearest(name, known) if known else f"Describe it in physlab.toml under [sites.slurm.{name}]."
+            names = [*known, *self.settings.sites.kubernetes]
+            hint = nearest(name, names) if names else f"Describe it in physlab.toml under [sites.slurm.{name}]."
             raise ValidationError(f"There is no cluster '{name}'.", hint=hint)
         return name, known[name]
 
