@@ -18,6 +18,17 @@ ENDED = frozenset(
     ("completed", "failed", "cancelled", "timeout", "out_of_memory", "node_fail", "preempted", "rejected")
 )
 Place = Annotated[str, StringConstraints(pattern=r"^/[^,:\x00-\x1f]{0,1023}$")]  # what a bind mount can name
+Source = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(/[^,:\x00-\x1f]{0,1023}|(claim|secret|configmap):[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[^,:\x00-\x1f]{1,700})?)$"
+    ),
+]
+DnsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+Label = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
+LabelName = Annotated[
+    str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
+]
 
 
 class JobResources(Model):
@@ -51,17 +62,66 @@ class JobResources(Model):
 
 
 class Mount(Model):
-    """A folder of the machine that a container sees.
+    """A folder that a container sees.
 
     Attributes:
-        source: Absolute path on the machine.
+        source: Absolute path on the machine; on Kubernetes also `claim:NAME`, `claim:NAME/folder`, `secret:NAME`,
+            `configmap:NAME`.
         target: Absolute path in the container.
         readonly: True when it must not write there.
     """
 
-    source: Place
+    source: Source
     target: Place
     readonly: bool = False
+
+
+class Toleration(Model):
+    """A taint of machines that a pod tolerates, in the words of Kubernetes; no key tolerates all.
+
+    Attributes:
+        key: The taint's name.
+        operator: Whether its value counts.
+        value: Its value.
+        effect: What it does; None for all.
+        toleration_s: How long it is tolerated [s].
+    """
+
+    key: LabelName | None = None
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: Label | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    toleration_s: Annotated[int, Field(ge=0)] | None = Field(None, validation_alias="tolerationSeconds")
+
+
+class PodWishes(Model):
+    """What only pods know.
+
+    Attributes:
+        namespace: Where; None for the cluster's own.
+        node_selector: Labels that machines must have.
+        tolerations: Taints that it tolerates.
+        service_account: As whom it asks the API; None gives it no access.
+        image_pull_secrets: Secrets for the image's registry.
+        priority_class: How important it is.
+        run_as_user: Its user; 0 is root, with root's capabilities.
+        ttl_s: The cluster itself removes the Job so long after its end [s], stored or not; None leaves that to physlab.
+        schedule: Five fields of cron: run again and again.
+        time_zone: Of the schedule, such as `Europe/Berlin`; None is the cluster's.
+        keep: Leave the Job when all is stored.
+    """
+
+    namespace: DnsName | None = None
+    node_selector: dict[LabelName, Label] = {}
+    tolerations: tuple[Toleration, ...] = ()
+    service_account: DnsName | None = None
+    image_pull_secrets: tuple[DnsName, ...] = ()
+    priority_class: DnsName | None = None
+    run_as_user: Annotated[int, Field(ge=0, lt=2**31)] = 1000
+    ttl_s: Annotated[int, Field(ge=0)] | None = None
+    schedule: Annotated[str, StringConstraints(pattern=r"^(@[a-z]+|[0-9A-Za-z*/,?-]+( [0-9A-Za-z*/,?-]+){4})$")] | None = None
+    time_zone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")] | None = None
+    keep: bool = False
 
 
 class JobRequest(Model):
@@ -82,6 +142,7 @@ class JobRequest(Model):
         mounts: Further folders that the container sees.
         takes: Name in its folder → absolute path of a file that an earlier job makes.
         makes: Files that must be there in the end, or it has failed.
+        pod: What only Kubernetes knows.
     """
 
     name: Word = "physlab"
@@ -98,6 +159,7 @@ class JobRequest(Model):
     mounts: tuple[Mount, ...] = ()
     takes: dict[str, str] = {}
     makes: tuple[str, ...] = ()
+    pod: PodWishes = PodWishes()
 
     @field_validator("takes", "makes")
     @classmethod

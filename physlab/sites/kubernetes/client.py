@@ -1,0 +1,206 @@
+"""A cluster's jobs for those who do not wait: one thread asks and listens, all others read what it knows."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import threading
+import time
+from collections.abc import Coroutine, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from physlab.errors import PhyslabError, ResourceError
+from physlab.model.job import JobStatus
+from physlab.settings import KubernetesSiteSettings
+from physlab.sites.kubernetes import reasons
+from physlab.sites.kubernetes.api import KubeApi, Object
+from physlab.sites.kubernetes.listener import Listener
+from physlab.sites.kubernetes.manifest import TOKEN
+
+FORGOTTEN = "the cluster does not know it (any more)"
+DELETED = "its Job was deleted"
+LISTED_S = 60.0
+EVENTS_S = 5.0
+GRACE_S = 45.0
+
+
+class KubernetesClient:
+    """Submits Jobs, knows what became of them, and hears what they write.
+
+    Args:
+        site: The cluster's settings.
+        scratch: A folder for the logs that are being read.
+    """
+
+    def __init__(self, site: KubernetesSiteSettings, scratch: Path) -> None:
+        self._site, self._scratch = site, scratch
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="kubernetes", daemon=True)
+        self._api: KubeApi | None = None
+        self._listeners: dict[str, Listener] = {}
+        self._given_up: dict[str, JobStatus] = {}
+        self._events: dict[str, tuple[float, str]] = {}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(PhyslabError):
+            self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def submit(self, body: Object) -> str:
+        """Make a Job or CronJob and return what it is called: `namespace/name`.
+
+        Raises:
+            ValidationError: It is refused; with the API's words.
+        """
+        return self._run(self._submit(body))
+
+    def poll(self, jobs: Iterable[str], *, cron: frozenset[str] = frozenset()) -> dict[str, JobStatus]:
+        """Return what is known of jobs; the cluster is not asked about each, its changes are listened to.
+
+        Args:
+            jobs: `namespace/name`.
+            cron: Those among them that are CronJobs.
+
+        Raises:
+            PhyslabError: The cluster does not answer, or does not allow it.
+        """
+        return self._run(self._poll(list(jobs), cron))
+
+    def remove(self, jobs: Iterable[str], *, cron: frozenset[str] = frozenset()) -> None:
+        """Delete Jobs with their pods; those that are not there need no deletion."""
+        self._run(self._remove(list(jobs), cron))
+
+    def runs(self, job: str) -> dict[str, JobStatus]:
+        """Return the runs that a CronJob has begun, oldest first."""
+        return self._run(self._runs(job))
+
+    def present(self, namespace: str | None = None) -> dict[str, str]:
+        """Return the Jobs of physlab that are there: `namespace/name` → label."""
+        return self._run(self._present(namespace))
+
+    def log(self, job: str, *, to_the_end: bool = False) -> Path:
+        """Return where a job's log is written as it comes; with `to_the_end` when all of it is there."""
+        return self._run(self._log(job, to_the_end))
+
+    # --- in the thread that listens ---------------------------------------------------------------------------------
+
+    def _run[T](self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError as error:
+            raise ResourceError("The connection to the cluster was closed.") from error
+        except KeyboardInterrupt:
+            future.cancel()
+            raise
+
+    async def _close(self) -> None:
+        for listener in self._listeners.values():
+            await listener.close()
+        if self._api is not None:
+            await self._api.close()
+
+    async def _opened(self) -> KubeApi:
+        if self._api is None:
+            site = self._site
+            self._api = await KubeApi.open(site.kubeconfig, site.context, site.namespace)
+        return self._api
+
+    async def _listener(self, namespace: str) -> Listener:
+        if namespace not in self._listeners:
+            api = await self._opened()
+            self._listeners[namespace] = Listener(api, namespace, self._scratch)
+        await self._listeners[namespace].ready(LISTED_S)
+        return self._listeners[namespace]
+
+    async def _submit(self, body: Object) -> str:
+        api = await self._opened()
+        made = await api.create("cronjobs" if body["kind"] == "CronJob" else "jobs", body, body["metadata"].get("namespace"))
+        return f"{made['metadata']['namespace']}/{made['metadata']['name']}"
+
+    async def _poll(self, jobs: list[str], cron: frozenset[str]) -> dict[str, JobStatus]:
+        found = {}
+        for job in jobs:
+            namespace, _, name = job.partition("/")
+            listener = await self._listener(namespace)
+            found[job] = await (self._cron(listener, job, name) if job in cron else self._job(listener, job, name))
+        return found
+
+    async def _job(self, listener: Listener, job: str, name: str) -> JobStatus:
+        if job in self._given_up:
+            return self._given_up[job]
+        there, pods = listener.jobs.get(name), listener.pods(name)
+        if there is None:
+            gone = listener.gone.get(name)
+            if gone is None:
+                return JobStatus(job_id=job, state="unknown", reason=FORGOTTEN)
+            status = reasons.judge(gone, pods, job)
+            return status if status.ended else status.model_copy(update={"state": "cancelled", "reason": DELETED})
+        status = reasons.judge(there, pods, job)
+        if status.state != "pending":
+            return status
+        if not pods and (why := await self._why_no_pod(listener, name)):
+            status = status.model_copy(update={"reason": why[:500]})
+        if reasons.age_s(there) < self._site.pending_s or reasons.is_suspended(there):
+            return status
+        await (await self._opened()).delete("jobs", name, listener.namespace, uid=there["metadata"]["uid"])
+        told = f"{status.reason} (given up after pending_s = {self._site.pending_s:g} s)"
+        self._given_up[job] = status.model_copy(update={"state": "rejected", "reason": told})
+        return self._given_up[job]
+
+    async def _why_no_pod(self, listener: Listener, name: str) -> str:
+        """Return what the events say of a Job that has no pod: a quota, an admission rule, a missing account."""
+        asked, said = self._events.get(name, (0.0, ""))
+        if time.monotonic() - asked > EVENTS_S:
+            api, fields = await self._opened(), f"involvedObject.name={name},involvedObject.kind=Job,type=Warning"
+            with contextlib.suppress(PhyslabError):  # without the right to read them the reason stays unknown
+                events, _ = await api.list("events", listener.namespace, fields=fields)
+                said = f"{events[-1]['reason']}: {events[-1]['message']}" if events else ""
+            self._events[name] = (time.monotonic(), said)
+        return said
+
+    async def _cron(self, listener: Listener, job: str, name: str) -> JobStatus:
+        api = await self._opened()
+        there = await api.get("cronjobs", name, listener.namespace)
+        if there is None:
+            return JobStatus(job_id=job, state="unknown", reason=FORGOTTEN)
+        last = (there.get("status") or {}).get("lastScheduleTime", "never")
+        return JobStatus(job_id=job, state="running", reason=f"{there['spec']['schedule']}; last begun: {last}")
+
+    async def _runs(self, job: str) -> dict[str, JobStatus]:
+        namespace, _, token = job.partition("/")
+        listener = await self._listener(namespace)
+        mine = [item for item in listener.jobs.values() if item["metadata"]["labels"].get(TOKEN) == token]
+        mine.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]))
+        names = [item["metadata"]["name"] for item in mine]
+        return await self._poll([f"{namespace}/{name}" for name in names if name != token], frozenset())
+
+    async def _present(self, namespace: str | None) -> dict[str, str]:
+        namespace = namespace or (await self._opened()).namespace
+        listener = await self._listener(namespace)
+        jobs: Mapping[str, Object] = listener.jobs
+        return {f"{namespace}/{name}": item["metadata"]["labels"][TOKEN] for name, item in jobs.items()}
+
+    async def _remove(self, jobs: list[str], cron: frozenset[str]) -> None:
+        api = await self._opened()
+        for job in jobs:
+            namespace, _, name = job.partition("/")
+            await api.delete("cronjobs" if job in cron else "jobs", name, namespace)
+
+    async def _log(self, job: str, to_the_end: bool) -> Path:
+        namespace, _, name = job.partition("/")
+        listener = await self._listener(namespace)
+        return await listener.log(name, GRACE_S if to_the_end else 0.0)
+
+

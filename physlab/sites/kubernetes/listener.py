@@ -1,0 +1,104 @@
+"""What is known of a namespace's jobs, from one watch, and the logs of those that are listened to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from physlab.sites.kubernetes import reasons
+from physlab.sites.kubernetes.api import KubeApi, Object
+from physlab.sites.kubernetes.logs import LogStream
+from physlab.sites.kubernetes.manifest import TOKEN
+from physlab.sites.kubernetes.watch import Watch
+
+
+class Listener:
+    """A namespace.
+
+    Args:
+        api: The cluster.
+        namespace: Its name.
+        scratch: Folder for logs; each is a file there that grows.
+    """
+
+    def __init__(self, api: KubeApi, namespace: str, scratch: Path) -> None:
+        self.namespace = namespace
+        self._api, self._scratch = api, scratch
+        self._pods: dict[str, dict[str, Object]] = defaultdict(dict)
+        self._streams: dict[str, dict[str, asyncio.Task[None]]] = {}
+        self._watch = Watch(api, namespace, TOKEN, ("jobs", "pods"), self._seen)
+
+    @property
+    def jobs(self) -> Mapping[str, Object]:
+        """The Jobs that are there."""
+        return self._watch.present["jobs"]
+
+    @property
+    def gone(self) -> Mapping[str, Object]:
+        """The Jobs that are not there any more, as they were seen last."""
+        return self._watch.gone["jobs"]
+
+    def pods(self, job: str) -> list[Object]:
+        """Return a Job's pods, also those that are gone, as they were seen last."""
+        return list(self._pods[job].values()) if job in self._pods else []
+
+    async def ready(self, limit_s: float) -> None:
+        """Wait until it knows what is there.
+
+        Raises:
+            PhyslabError: It cannot know; with the reason.
+        """
+        await self._watch.ready(limit_s)
+
+    async def close(self) -> None:
+        """End it."""
+        streams = [task for each in self._streams.values() for task in each.values()]
+        for task in streams:
+            task.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
+        await self._watch.close()
+
+    async def log(self, job: str, wait_s: float = 0.0) -> Path:
+        """Listen to a job's pods; return the file of what they write, after at most so long when its end is waited for.
+
+        Args:
+            job: Its name.
+            wait_s: How long to wait for the last line of those pods that have begun [s].
+        """
+        path = self._scratch / f"{self.namespace}.{job}.log"
+        if job not in self._streams:
+            self._streams[job] = {}
+            path.write_bytes(b"")
+        for pod in self.pods(job):
+            self._attend(pod)
+        if wait_s and (streams := list(self._streams[job].values())):
+            await asyncio.wait(streams, timeout=wait_s)
+        return path
+
+    def _seen(self, kind: str, item: Object) -> None:
+        if kind == "pods":
+            job = item["metadata"]["labels"].get("job-name", "")
+            self._pods[job][item["metadata"]["name"]] = item
+            if job in self._streams:
+                self._attend(item)
+
+    def _attend(self, pod: Object) -> None:
+        """Begin to listen to a pod when there is something to hear."""
+        name, job = pod["metadata"]["name"], pod["metadata"]["labels"].get("job-name", "")
+        if name not in self._streams[job] and reasons.container_state(pod, reasons.WORK)[0] != "waiting":
+            self._streams[job][name] = asyncio.create_task(self._write(job, name))
+
+    async def _write(self, job: str, pod: str) -> None:
+        def ended() -> bool:
+            now = self._pods[job][pod]
+            return pod in self._watch.gone["pods"] or reasons.container_state(now, reasons.WORK)[0] == "terminated"
+
+        index = reasons.pod_index(self._pods[job][pod])
+        before = b"" if index is None else b"[%d] " % index
+        stream = LogStream(self._api, self.namespace, pod, reasons.WORK, ended)
+        with (self._scratch / f"{self.namespace}.{job}.log").open("ab") as file:
+            async for line in stream.lines():
+                file.write(before + line)
+                file.flush()
