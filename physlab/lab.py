@@ -21,9 +21,10 @@ from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Checked, Plan, check, make_plan
 from physlab.planning.devices import Devices
 from physlab.plugins import all_tools
-from physlab.settings import Settings, SlurmSiteSettings
+from physlab.settings import KubernetesSiteSettings, Settings, SlurmSiteSettings
 from physlab.sites import LocalSite, Site
 from physlab.sites.forerunner import Forerunner
+from physlab.sites.kubernetes.launching import Launcher, no_server
 from physlab.sites.local import usable_cores
 from physlab.specfile import SUFFIXES, read_spec
 from physlab.spelling import Vocabulary, read_dag
@@ -33,6 +34,7 @@ from physlab.store.lease import has_ended
 from physlab.tools import Registry, Tool
 from physlab.tools.fingerprint import code_digest
 
+Launch = Callable[[str, KubernetesSiteSettings], Launcher]
 CALL = "call "
 """How the title of a run begins that was a single tool call."""
 
@@ -56,10 +58,13 @@ class Lab:
     Args:
         settings: What the lab set.
         forerunner: A worker that was started beforehand, for the first work of this lab.
+        launch: Makes what starts the pods of a Kubernetes site; None where no Prefect server is at hand.
     """
 
-    def __init__(self, settings: Settings, forerunner: Forerunner | None = None) -> None:
+    def __init__(self, settings: Settings, forerunner: Forerunner | None = None, launch: Launch | None = None) -> None:
         self.settings = settings
+        self._launch = launch
+        self._only_plans = True
         self._forerunner = forerunner
         self._sites: dict[int | None, LocalSite] = {}
         self._clusters: dict[str, Site] = {}
@@ -108,26 +113,43 @@ class Lab:
         """
         if name == LocalSite.name:
             return []
-        named = [name] if name else list(self.settings.sites.slurm)
-        if not named:
-            return []
-        from physlab.sites.slurm.site import SlurmSite
-
-        for each in named:
+        sites = self.settings.sites
+        pods = [] if self._launch is None and not self._only_plans else list(sites.kubernetes)
+        found = []
+        for each in [name] if name else [*sites.slurm, *pods]:
             known = self._clusters.get(each)
             if known is None or known.closed:
-                _, settings = self.cluster(each)
-                self._clusters[each] = SlurmSite(
-                    each,
-                    settings,
-                    self.store.root,
-                    self.site_folder(each),
-                    self.settings.home / "sites" / each,
-                    comment="physlab",
-                    tools=self.settings.tools,
-                    share=settings.share_store,
-                )
-        return [self._clusters[each] for each in named]
+                known = self._clusters[each] = self._kubernetes(each) if each in sites.kubernetes else self._slurm(each)
+            found.append(known)
+        return found
+
+    def prepare(self, site: str | None) -> None:
+        """Say that nodes are going to be run, not only planned: without a Prefect server none goes to a pod.
+
+        Raises:
+            ConfigurationError: The site that is asked for starts pods, and there is no Prefect server.
+        """
+        self._only_plans = False
+        if self._launch is None and site in self.settings.sites.kubernetes:
+            raise no_server(str(site))
+
+    def _slurm(self, name: str) -> Site:
+        from physlab.sites.slurm.site import SlurmSite
+
+        _, settings = self.cluster(name)
+        return SlurmSite(
+            name, settings, self.store.root, self.site_folder(name), self.settings.home / "sites" / name,
+            comment="physlab", tools=self.settings.tools, share=settings.share_store,
+        )  # fmt: skip
+
+    def _kubernetes(self, name: str) -> Site:
+        from physlab.sites.kubernetes.site import KubernetesSite
+
+        settings, launch = self.settings.sites.kubernetes[name], self._launch
+        return KubernetesSite(
+            name, settings, self.store.root, None if launch is None else lambda: launch(name, settings),
+            tools=self.settings.tools, known=self.mean_durations,
+        )  # fmt: skip
 
     def site_folder(self, name: str) -> Path:
         """Return the folder of a cluster where its pilots, and what they need, live; a path there."""
@@ -143,8 +165,14 @@ class Lab:
         known = self.settings.sites.slurm
         if name is None:
             return next(iter(known.items()), ("slurm", SlurmSiteSettings()))
+        if name in self.settings.sites.kubernetes:
+            raise ValidationError(
+                f"'{name}' is a Kubernetes cluster; here a Slurm cluster is needed.",
+                hint=f"Slurm: {', '.join(known) or 'none'}.",
+            )
         if name not in known:
-            hint = nearest(name, known) if known else f"Describe it in physlab.toml under [sites.slurm.{name}]."
+            names = [*known, *self.settings.sites.kubernetes]
+            hint = nearest(name, names) if names else f"Describe it in physlab.toml under [sites.slurm.{name}]."
             raise ValidationError(f"There is no cluster '{name}'.", hint=hint)
         return name, known[name]
 

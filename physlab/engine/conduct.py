@@ -11,6 +11,7 @@ from prefect.settings import get_current_settings
 
 from physlab import service
 from physlab.engine.blocks import settings_from_block
+from physlab.engine.kubernetes import launch_pods
 from physlab.engine.ownership import begin_run
 from physlab.engine.pages import Progress, publish_pages
 from physlab.engine.server import server_status
@@ -26,7 +27,7 @@ Dagish = str | dict[str, Any]
 
 @contextmanager
 def _lab(name: str | None) -> Iterator[Lab]:
-    with Lab(settings_from_block(name) if name else load_settings()) as lab:
+    with Lab(settings_from_block(name) if name else load_settings(), launch=launch_pods) as lab:
         yield lab
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 HOST, PID, BORN = "physlab.host", "physlab.pid", "physlab.born"
+POD = "physlab.pod"
+"""The label of a flow run that runs in a pod: its process is not the one that waits for it."""
 PAGE = 200
 
 
@@ -56,8 +58,19 @@ def begin_run(name: str) -> None:
     try:
         claim_run(UUID(runtime.flow_run.id), name)
         close_lost_runs()
+        close_lost_pods()
     except HTTPError as error:
         get_run_logger().warning("This run could not be claimed (%s): if it is killed, it will stay Running.", error)
+
+
+def close_lost_pods() -> list[UUID]:
+    """Cancel flow runs of pods whose lab's process was killed; return them."""
+    from prefect import get_client
+
+    from physlab.engine.kubernetes.leftovers import cancel_leftovers
+
+    with get_client(sync_client=True) as client:
+        return cancel_leftovers(client)
 
 
 def close_lost_runs() -> list[UUID]:
@@ -79,7 +92,7 @@ def close_lost_runs() -> list[UUID]:
         while page := client.read_flow_runs(
             flow_run_filter=FlowRunFilter.model_validate(unfinished), limit=PAGE, offset=offset
         ):
-            lost = [run for run in page if is_gone(run.labels)]
+            lost = [run for run in page if POD not in run.labels and is_gone(run.labels)]
             for run in lost:
                 _crash(client, run)
             closed += [run.id for run in lost]

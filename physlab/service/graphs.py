@@ -126,6 +126,7 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
     """Check, plan and walk a graph; return the record of the run."""
     checked = lab.check(named)
     checked.require()
+    lab.prepare(request.site)
     lab.remember(named)
     plan = lab.plan(checked, request.refresh, request)
     run_id = conductor.run_id or new_run_id()

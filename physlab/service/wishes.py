@@ -79,7 +79,7 @@ def run_request(lab: Lab, **changes: Any) -> RunRequest:
 
     site = changes.get("site")
     if site not in (None, "local"):
-        lab.cluster(site)
+        lab.clusters(site)
         changes["offload_policy"] = changes.get("offload_policy") or "remote_first"
     try:
         return lab.settings.run.request(**changes)

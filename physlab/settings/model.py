@@ -175,11 +175,27 @@ class KubernetesSiteSettings(Model):
     most_memory_gb: float | None = Field(
         None, gt=0, description="Memory up to which a node that ran out of it is given more [GB]; unset: 8 times that."
     )
+    gpu_resource: str | None = Field(
+        None, description="What the cluster calls its accelerators, such as nvidia.com/gpu; unset: it has none."
+    )
     walltime_s: float = Field(3600, ge=60, description="Time limit of a pod [s].")
     pending_s: float = Field(300, ge=5, description="A pod that has not begun after so long is given up [s].")
     max_pods: int = Field(16, ge=1, le=1000, description="Pods at once, at most.")
     pack_s: float = Field(30, ge=0, description="Small nodes share a pod up to so much expected work [s].")
     ttl_s: int = Field(300, ge=0, description="A finished job is removed by the cluster after so long [s].")
+
+    @field_validator("store")
+    @classmethod
+    def _is_a_place(cls, store: str | None) -> str | None:
+        if store is not None and not re.fullmatch(r"[a-z0-9]+://[^/@\s]\S*|/\S.*", store):
+            raise ValueError("give s3://bucket/prefix, or an absolute folder; keys belong into store_secret")
+        return store
+
+    @model_validator(mode="after")
+    def _mounts_a_folder(self) -> Self:
+        if self.volume_claim is not None and not (self.store or "").startswith("/"):
+            raise ValueError("volume_claim is mounted at the store: store must be a folder then, such as /exchange")
+        return self
 
 
 class SitesSettings(Model):
@@ -188,6 +204,12 @@ class SitesSettings(Model):
     local: LocalSiteSettings = LocalSiteSettings()
     slurm: dict[SiteName, SlurmSiteSettings] = Field({}, description="Slurm clusters by name.")
     kubernetes: dict[SiteName, KubernetesSiteSettings] = Field({}, description="Kubernetes clusters by name.")
+
+    @model_validator(mode="after")
+    def _has_one_of_each_name(self) -> Self:
+        if both := self.slurm.keys() & self.kubernetes.keys():
+            raise ValueError(f"'{min(both)}' is a Slurm and a Kubernetes cluster: call one of them something else")
+        return self
 
 
 class DeviceSettings(Model):

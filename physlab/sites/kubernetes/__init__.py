@@ -1,1 +1,1 @@
-"""Kubernetes: its API, what jobs are there, and what becomes of them."""
+"""Kubernetes: nodes in pods that a Prefect work pool starts; what they take and give travels through a store."""

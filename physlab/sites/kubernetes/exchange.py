@@ -232,7 +232,7 @@ class _Bucket:
                 f"The store '{url}' is no place: {error}", hint="Give s3://bucket/prefix, or an absolute folder."
             ) from error
         self._root = PurePosixPath(root)
-        self.errors = (OSError, *_botocore_errors())
+        self.errors: tuple[type[Exception], ...] = (OSError, *_botocore_errors())
 
     def _at(self, name: str) -> str:
         return str(self._root / name)

@@ -28,9 +28,10 @@ from physlab.errors import (
 from physlab.model import Work, WorkResult
 from physlab.model.job import JobResources, JobStatus
 from physlab.settings import SlurmSiteSettings
-from physlab.sites.slurm import parcel, pilot
+from physlab.sites import parcel
+from physlab.sites.parcel import unfold
+from physlab.sites.slurm import pilot
 from physlab.sites.slurm.crew import Crew, new_token
-from physlab.sites.slurm.link import unfold
 from physlab.sites.slurm.packing import Errand, Pack, Packer
 from physlab.sites.slurm.pools import pool_for
 from physlab.store.blobs import Blobs

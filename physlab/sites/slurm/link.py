@@ -12,18 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from physlab.errors import ERRORS, PhyslabError, ResourceError
+from physlab.errors import ResourceError
 from physlab.settings import child_environment
+from physlab.sites.parcel import unfold
 from physlab.sites.slurm.client import PRIVATE
 
 PATIENCE_S = 120.0
-
-
-def unfold(reply: Mapping[str, Any]) -> PhyslabError:
-    """Return the error that came as its reply and the name of its class."""
-    told = reply["error"]
-    kind = ERRORS.get(str(reply.get("kind")), PhyslabError)
-    return kind(told["message"], hint=told.get("hint", ""), details=told.get("details"))
 
 
 class Link:

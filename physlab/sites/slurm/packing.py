@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from distributed import Future as DaskFuture
 
 from physlab.model import Work, WorkResult
+from physlab.sites.packing import Pace
 from physlab.sites.slurm.crew import Pool
 
 SMALL_MS = 50.0
@@ -52,12 +53,12 @@ class Packer:
         self._moved = threading.Condition()
         self._waiting: dict[int, deque[Errand]] = {}  # by pool
         self._under_way: Counter[int] = Counter()  # packs, by pool
-        self._took_ms: dict[tuple[str, str | None], float] = {}  # of each method, on average, lately
+        self._pace = Pace(SMALL_MS, SMALL_MS)
         self._closed = False
 
     def is_small(self, work: Work) -> bool:
         """Say whether a piece of work is known to be small."""
-        return self._mean_ms(work) < SMALL_MS and work.resources.cpu == 1
+        return self._pace.mean_ms(work) < SMALL_MS and work.resources.cpu == 1
 
     def add(self, errand: Errand) -> None:
         """Take a small piece of work."""
@@ -73,10 +74,8 @@ class Packer:
                 self._moved.notify_all()
 
     def learn(self, work: Work, ms: float) -> None:
-        """Remember how long a method takes: a long one is believed at once, a short one soon."""
-        known = self._took_ms.get((work.tool, work.method))
-        mean = ms if known is None else 0.8 * known + 0.2 * ms
-        self._took_ms[work.tool, work.method] = max(mean, ms) if ms > SMALL_MS else mean
+        """Remember how long a method took [ms]."""
+        self._pace.learn(work, ms)
 
     def work(self) -> None:
         """Send packs until it is closed; to be run in a thread."""
@@ -101,15 +100,12 @@ class Packer:
         if not waiting:
             return 0
         seen = waiting[0].pool
-        busy = 1 + math.ceil(FEED_PER_S * self._mean_ms(waiting[0].work) / 1e3)
+        busy = 1 + math.ceil(FEED_PER_S * self._pace.mean_ms(waiting[0].work) / 1e3)
         return max(0, 2 * min(busy, max(1, seen.told * seen.kind.cpus)) - self._under_way[pool])
 
     def _take(self, pool: int) -> Pack:
         waiting = self._waiting[pool]
-        longest = max(1, int(PACK_MS / max(self._mean_ms(waiting[0].work), 0.1)))
+        longest = max(1, int(PACK_MS / max(self._pace.mean_ms(waiting[0].work), 0.1)))
         size = min(longest, math.ceil(len(waiting) / self._room(pool)))
         self._under_way[pool] += 1
         return Pack([waiting.popleft() for _ in range(size)], small=True)
-
-    def _mean_ms(self, work: Work) -> float:
-        return self._took_ms.get((work.tool, work.method), SMALL_MS)

@@ -22,10 +22,10 @@ from distributed.core import Status
 from physlab import device
 from physlab.errors import PhyslabError
 from physlab.model import Work
-from physlab.settings import forget, insist
+from physlab.settings import forget
+from physlab.sites import memory
 from physlab.sites.local import LocalSite, usable_cores
-from physlab.sites.slurm import memory
-from physlab.sites.slurm.parcel import INLINE_BYTES, given_digests, left_digests, made_digests
+from physlab.sites.parcel import INLINE_BYTES, given_digests, know_tools, left_digests, made_digests, told
 from physlab.store.blobs import Blobs
 
 CLOSE_S = 20.0
@@ -88,10 +88,7 @@ class Pilot:
         if missing:
             return missing
         with self._guard:
-            paths = [root / "tools" / digest / name for name, digest in tools]
-            for path, (_, digest) in zip(paths, tools, strict=True):
-                blobs.export(digest, path)
-            insist(tools=",".join(map(str, paths)))
+            know_tools(tools, root)
             self._knows_tools = True
         return []
 
@@ -107,9 +104,8 @@ class Pilot:
             result = self._site(root).submit(asked).result()
         except PhyslabError as error:
             kills, self._kills = self._kills, memory.oom_kills()
-            told = _told(error, self._kills > kills)
-            kind = {"error": told, "kind": type(error).__name__}
-            return {**kind, **_packed(left_digests(told["details"]), blobs, shared)}
+            said = told(error, self._kills > kills)
+            return {**said, **_packed(left_digests(said["error"]["details"]), blobs, shared)}
         finally:
             self._saving -= saves
         return {"ms": (time.perf_counter() - begun) * 1e3, "result": result.model_dump_json(),
@@ -179,14 +175,6 @@ def _find_store(named: dict[str, str]) -> tuple[Path, bool]:
         return theirs, True
     Blobs(own).create()
     return own, False
-
-
-def _told(error: PhyslabError, out_of_memory: bool) -> dict[str, Any]:
-    reply = error.as_reply()
-    if out_of_memory:
-        reply["message"] += " Its memory ran out."
-        reply["details"] = {**reply["details"], "ended": "out_of_memory", "memory_mb": memory.peak_mb()}
-    return reply
 
 
 def _packed(digests: list[str], blobs: Blobs, shared: bool) -> dict[str, Any]:

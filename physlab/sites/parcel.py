@@ -1,15 +1,17 @@
-"""What travels with a node between a lab and a cluster: by digest, in pieces, verified where it arrives."""
+"""What travels with a node between a lab and a cluster: files by digest, errors by kind, the lab's own tools."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from physlab.errors import StoreError
+from physlab.errors import ERRORS, PhyslabError, StoreError
 from physlab.model import Work, WorkResult, is_stored_array, is_stored_file
+from physlab.settings import insist
+from physlab.sites import memory
 from physlab.store.blobs import Blobs
 
 INLINE_BYTES = 4 << 20
@@ -45,6 +47,35 @@ def _digests(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _digests(item)
+
+
+def told(error: PhyslabError, out_of_memory: bool = False) -> dict[str, Any]:
+    """Return an error as it travels; one of a process that the kernel killed for want of memory says so."""
+    reply = error.as_reply()
+    if out_of_memory:
+        reply["message"] += " Its memory ran out."
+        reply["details"] = {**reply["details"], "ended": "out_of_memory", "memory_mb": memory.peak_mb()}
+    return {"error": reply, "kind": type(error).__name__}
+
+
+def unfold(reply: Mapping[str, Any]) -> PhyslabError:
+    """Return the error that travelled as its reply and the name of its class."""
+    said = reply["error"]
+    kind = ERRORS.get(str(reply.get("kind")), PhyslabError)
+    return kind(said["message"], hint=said.get("hint", ""), details=said.get("details"))
+
+
+def know_tools(tools: Sequence[Sequence[str]], root: Path) -> None:
+    """Make the lab's own files of tools, name and digest, known to this process and its workers; they are in a store.
+
+    Args:
+        tools: Name and digest of each.
+        root: Folder of the store.
+    """
+    paths = [root / "tools" / digest / name for name, digest in tools]
+    for path, (_, digest) in zip(paths, tools, strict=True):
+        Blobs(root).export(digest, path)
+    insist(tools=",".join(map(str, paths)))
 
 
 def read_piece(store: str, digest: str, start: int) -> bytes:

@@ -1,0 +1,222 @@
+"""Starts pods as flow runs of `run-node`, and watches all of them with one question."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import httpx
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import TaskRunContext
+from prefect.exceptions import ObjectNotFound, PrefectException
+
+from physlab.engine.kubernetes.endings import Phase, ending, given_up, overdue, phase_of
+from physlab.engine.kubernetes.leftovers import TAG, cancel_run
+from physlab.engine.kubernetes.look import look_closer
+from physlab.engine.kubernetes.pool import Pool, find_pool
+from physlab.engine.ownership import POD, owner_labels
+from physlab.errors import PhyslabError, ResourceError, WorkerLostError
+from physlab.settings import KubernetesSiteSettings
+from physlab.sites.kubernetes.launching import Ended, PodOrder
+from physlab.sites.kubernetes.variables import GRACE_S, job_variables
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+PAGE = 200
+PAUSE_S = (0.3, 5.0)
+"""Between two questions: the shorter when something has just changed."""
+_log = logging.getLogger("physlab.engine")
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class _Pod:
+    order: PodOrder
+    ended: Ended
+    run_id: UUID
+    phase: Phase = "waiting"
+    since: float = field(default_factory=time.monotonic)
+    unseen: int = 0
+
+
+class PrefectLauncher:
+    """Starts pods through the server of the current Prefect settings.
+
+    Args:
+        name: What the lab calls the site.
+        site: `[sites.kubernetes.NAME]`.
+    """
+
+    def __init__(self, name: str, site: KubernetesSiteSettings) -> None:
+        self.name, self.site = name, site
+        self._context = contextvars.copy_context()  # which server is meant stands there, and threads do not inherit it
+        self._guard = threading.Lock()
+        self._pods: dict[str, _Pod] = {}
+        self._wake = threading.Event()
+        self._closed = False
+        self._watching: threading.Thread | None = None
+
+    @cached_property
+    def _client(self) -> SyncPrefectClient:
+        return self._context.run(lambda: get_client(sync_client=True)).__enter__()
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return self._asked(lambda: find_pool(self._client, self.site.pool, self.name))
+
+    def here(self) -> Any:
+        """Return the task run of the present thread's node, if there is one."""
+        running = TaskRunContext.get()
+        return running.task_run.id if running is not None else None
+
+    def start(self, order: PodOrder, ended: Ended) -> None:
+        """Start a pod; `ended` is called once, from a thread of the launcher.
+
+        Raises:
+            PhyslabError: It cannot be started.
+        """
+        with self._guard:
+            pool = self._pool
+        run = self._asked(lambda: self._create(pool, order))
+        with self._guard:
+            if not self._closed:
+                self._pods[order.token] = _Pod(order, ended, run.id)
+                if self._watching is None:
+                    self._watching = threading.Thread(
+                        target=self._context.copy().run, args=(self._watch,), name=f"{self.name}-pods", daemon=True
+                    )
+                    self._watching.start()
+                self._wake.set()
+                return
+        self._asked(lambda: cancel_run(self._client, run, "The run was stopped."))
+
+    def _create(self, pool: Pool, order: PodOrder) -> FlowRun:
+        given: dict[str, Any] = {
+            "parameters": {"order": order.digest, "store": self.site.store, "endpoint": self.site.store_endpoint},
+            "name": order.name[:200], "tags": [TAG], "idempotency_key": order.token,
+            "job_variables": job_variables(self.site, order.shape), "labels": {POD: self.name, **owner_labels()},
+        }  # fmt: skip
+        above = order.above
+        if above is not None:
+            try:
+                self._client.read_task_run(above)  # the server hears of task runs a little late
+            except ObjectNotFound:
+                above = None
+        return self._client.create_flow_run_from_deployment(pool.deployment, parent_task_run_id=above, **given)
+
+    def stop(self, token: str) -> None:
+        """Cancel a pod's flow run; its end is not told."""
+        with self._guard:
+            pod = self._pods.pop(token, None)
+        if pod is not None:
+            self._cancel([pod], "Nobody waits for it any more.")
+
+    def close(self) -> None:
+        """Cancel all flow runs."""
+        with self._guard:
+            self._closed = True
+            left, self._pods = list(self._pods.values()), {}
+        self._cancel(left, "The run was stopped.")
+        self._wake.set()
+        if self._watching is not None:
+            self._watching.join()
+        if "_client" in self.__dict__:
+            self._client.__exit__(None, None, None)
+
+    def _cancel(self, pods: Iterable[_Pod], why: str) -> None:
+        for pod in pods:
+            try:
+                cancel_run(self._client, self._client.read_flow_run(pod.run_id), why)
+            except ObjectNotFound:
+                continue
+            except (httpx.HTTPError, PrefectException) as error:
+                _log.warning("Flow run %s could not be cancelled (%r): the next run does it.", pod.run_id, error)
+
+    # --- watching ---------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        pause = PAUSE_S[0]
+        while True:
+            self._wake.wait(pause)
+            self._wake.clear()
+            with self._guard:
+                if self._closed:
+                    return
+                pods = list(self._pods.values())
+            try:
+                moved = self._look(pods)
+            except (httpx.HTTPError, PrefectException) as silent:  # nothing is concluded from that
+                _log.warning("The Prefect server does not answer: %r", silent)
+                moved = self._look_without_server(pods)
+            pause = PAUSE_S[0] if moved else min(PAUSE_S[1], 1.3 * pause)
+
+    def _look(self, pods: list[_Pod]) -> bool:
+        """Ask for all flow runs, and take in what changed; say whether something did."""
+        found: dict[UUID, FlowRun] = {}
+        for start in range(0, len(pods), PAGE):
+            ids = [pod.run_id for pod in pods[start : start + PAGE]]
+            asked = FlowRunFilter.model_validate({"id": {"any_": ids}})
+            found |= {run.id: run for run in self._client.read_flow_runs(flow_run_filter=asked, limit=PAGE)}
+        moved = [self._hear(pod, found.get(pod.run_id)) for pod in pods]
+        return any(moved)
+
+    def _hear(self, pod: _Pod, run: FlowRun | None) -> bool:
+        if run is None:
+            gone = WorkerLostError("its flow run was deleted.", details={"ended": "worker_lost"})
+            return self._tell(pod, gone)
+        phase, before = phase_of(run), pod.phase
+        if phase != before:
+            pod.phase, pod.since = phase, time.monotonic()
+        took_s = time.monotonic() - pod.since
+        if phase == "over":
+            return self._tell(pod, ending(run, look_closer(self._client, self.site, run)))
+        if phase == "again":  # somebody wants to start it once more, behind the lab's back
+            cancel_run(self._client, run, "Its pod was lost; the lab sends its nodes again.")
+            return self._tell(pod, ending(run, look_closer(self._client, self.site, run)))
+        if phase in ("waiting", "pending") and time.monotonic() - pod.since > self.site.pending_s:
+            why = given_up(run, phase, self.site, self._workers(), look_closer(self._client, self.site, run))
+            cancel_run(self._client, run, why.message)
+            return self._tell(pod, why)
+        if phase == "running" and took_s > pod.order.shape.walltime_s + GRACE_S:
+            cancel_run(self._client, run, "Its time is over.")
+            return self._tell(pod, overdue(took_s))
+        return phase != before
+
+    def _look_without_server(self, pods: list[_Pod]) -> bool:
+        """Take replies that are there: a pod may have ended without being able to say so."""
+        gone = WorkerLostError("the Prefect server is gone.", details={"ended": "worker_lost"})
+        told = [self._tell(pod, gone) for pod in pods if pod.order.answered()]
+        return any(told)
+
+    def _tell(self, pod: _Pod, error: PhyslabError) -> bool:
+        with self._guard:
+            if self._pods.pop(pod.order.token, None) is None:
+                return False
+        pod.ended(error)
+        return True
+
+    def _workers(self) -> list[str]:
+        """Return the workers of the pool whose heart beats."""
+        from prefect.client.schemas.filters import WorkerFilter
+
+        beating = WorkerFilter.model_validate({"status": {"any_": ["ONLINE"]}})
+        return [worker.name for worker in self._client.read_workers_for_work_pool(self.site.pool, beating)]
+
+    def _asked(self, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except (httpx.HTTPError, PrefectException) as error:
+            raise ResourceError(
+                f"The Prefect server cannot start a pod of '{self.name}': {error}",
+                hint="Does it answer? physlab server status",
+            ) from error

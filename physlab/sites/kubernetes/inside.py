@@ -1,0 +1,147 @@
+"""The inside of a pod: runs nodes under the limits of a local site, in a store of its own that lives as long as it.
+
+It needs physlab and the store's address, nothing else: no settings of the lab, no secret of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from physlab import device
+from physlab.errors import PhyslabError, ResourceError
+from physlab.model import Work
+from physlab.sites import memory
+from physlab.sites.kubernetes.exchange import Exchange, reply_name
+from physlab.sites.local import LocalSite
+from physlab.sites.parcel import given_digests, know_tools, left_digests, made_digests, told
+from physlab.store.blobs import Blobs
+
+INLINE_BYTES = 256 << 10
+"""Files of a node up to so much in all travel inside the reply."""
+CLOSE_S = 10.0
+"""A node must be over so long before the pod's time is [s]."""
+
+
+def perform(digest: str, exchange: Exchange, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Carry out an order and write its reply.
+
+    Args:
+        digest: The order.
+        exchange: Where it lies, with all that it needs.
+        say: Told in a line what happens, for people.
+
+    Returns:
+        What became of each piece of work: `result`, or `error` and `kind`, or `need` or `later`.
+
+    Raises:
+        StoreError: The order or the reply cannot travel.
+    """
+    begun = time.monotonic()
+    order = json.loads(exchange.order(digest))
+    with tempfile.TemporaryDirectory(prefix="physlab-pod-") as folder:
+        pod = _Pod(order, exchange, Path(folder), say, begun + order["walltime_s"])
+        replies = pod.perform()
+        reply = {"replies": replies, "machine": socket.gethostname(), "accelerators": list(device.accelerators())}
+        exchange.write(reply_name(order["token"]), json.dumps(reply).encode())
+    return replies
+
+
+class _Pod:
+    def __init__(
+        self, order: dict[str, Any], exchange: Exchange, root: Path, say: Callable[[str], None], ends: float
+    ) -> None:
+        self._order, self._exchange, self._say, self._ends = order, exchange, say, ends
+        self._root, self._blobs = root, Blobs(root)
+        self._blobs.create()
+        self._limited, self._kills = memory.is_limited(), memory.oom_kills()
+        self._guard = threading.Lock()
+
+    def perform(self) -> list[dict[str, Any]]:
+        works = [Work.model_validate_json(text) for text in self._order["works"]]
+        tools = [tuple(item) for item in self._order["tools"]]
+        if missing := self._missing([digest for _, digest in tools]):
+            return [{"need": missing} for _ in works]
+        if tools:
+            know_tools(tools, self._root)
+        site = LocalSite(self._root, self._order["cpus"], pin=False)  # the other cores of the machine are others'
+        try:
+            with ThreadPoolExecutor(self._order["at_once"], thread_name_prefix="node") as threads:
+                return list(threads.map(lambda work: self._answer(site, work), works))
+        finally:
+            site.close()
+
+    def _answer(self, site: LocalSite, work: Work) -> dict[str, Any]:
+        try:
+            if time.monotonic() + work.time_limit_s + CLOSE_S > self._ends:
+                return {"later": True}
+            if missing := self._missing(given_digests(work)):
+                return {"need": missing}
+            return self._run(site, work)
+        except PhyslabError as error:
+            self._say(f"{work.label} failed: {error.message}")
+            return told(error)
+
+    def _run(self, site: LocalSite, work: Work) -> dict[str, Any]:
+        self._say(f"{work.label} begins")
+        begun = time.perf_counter()
+        try:
+            result = site.submit(self._as_here(work)).result()
+        except PhyslabError as error:
+            said = told(error, self._was_killed())
+            self._say(f"{work.label} failed: {said['error']['message']}")
+            return {**said, **self._sent(left_digests(said["error"]["details"]))}
+        took_ms = (time.perf_counter() - begun) * 1e3
+        self._say(f"{work.label} is done after {took_ms / 1e3:.2f} s")
+        return {"ms": took_ms, "result": result.model_dump_json(), **self._sent(made_digests(result))}
+
+    def _as_here(self, work: Work) -> Work:
+        """Return work in this pod's store, and under the kernel's limit alone where there is one: its word is plain."""
+        changes: dict[str, Any] = {"store": str(self._root)}
+        if self._limited:
+            changes["resources"] = work.resources.model_copy(update={"memory_gb": None})
+        return work.model_copy(update=changes)
+
+    def _was_killed(self) -> bool:
+        with self._guard:
+            before, self._kills = self._kills, memory.oom_kills()
+            return self._kills > before
+
+    def _missing(self, digests: list[str]) -> list[str]:
+        return [digest for digest in digests if not self._exchange.get(self._blobs, digest)]
+
+    def _sent(self, digests: list[str]) -> dict[str, Any]:
+        """Send files: the small ones inside the reply, the others through the store."""
+        inline: dict[str, str] = {}
+        kept: list[str] = []
+        left = INLINE_BYTES
+        for digest in digests:
+            size = self._blobs.path(digest).stat().st_size
+            if size <= left:
+                inline[digest] = base64.b64encode(self._blobs.read(digest)).decode()
+                left -= size
+            else:
+                self._exchange.put(self._blobs, digest)
+                kept.append(digest)
+        return {"inline": inline, "kept": kept}
+
+
+def require_done(replies: list[dict[str, Any]]) -> None:
+    """Raise when something of an order was not done, so that people see it in the flow run's state.
+
+    Raises:
+        ResourceError: With the first reason; the lab reads all of them in the reply.
+    """
+    failed = [reply["error"] for reply in replies if "error" in reply]
+    undone = sum("result" not in reply for reply in replies)
+    if undone:
+        first = failed[0]["message"] if failed else "it was not begun"
+        raise ResourceError(f"{undone} of {len(replies)} nodes came to nothing; first: {first}")
