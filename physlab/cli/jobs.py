@@ -72,11 +72,11 @@ def list_jobs(
 ) -> int:
     """List the jobs of this lab, latest first, with what the scheduler says of those that go on."""
     from physlab.lab import Lab
-    from physlab.service import job_statuses, known_jobs
+    from physlab.service import list_jobs as jobs_of
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        found = job_statuses(lab, known_jobs(lab)[:limit])
+        found = jobs_of(lab, limit)
     if voice.as_json:
         voice.reply({"jobs": [_plain(job, status) for job, status in found]})
     elif not found:

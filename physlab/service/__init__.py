@@ -22,6 +22,7 @@ from physlab.service.jobs import (
     follow_log,
     job_statuses,
     known_jobs,
+    list_jobs,
 )
 from physlab.service.wishes import read_run_call, run_request
 
@@ -43,6 +44,7 @@ __all__ = [
     "job_statuses",
     "kinds",
     "known_jobs",
+    "list_jobs",
     "publish_report",
     "read_run_call",
     "run_dag",

@@ -167,7 +167,7 @@ def test_a_dry_run_shows_the_script_and_submits_nothing(lab: Lab, tmp_path: Path
 
 
 @pytest.mark.parametrize(("params", "said"), [
-    ({"backend": "k8s", "job_spec": {"command": ["true"]}}, "'k8s' is not available"),
+    ({"backend": "pbs", "job_spec": {"command": ["true"]}}, "'pbs' is no kind of cluster"),
     ({}, "either a command or a script"),
     ({"job_spec": {"command": ["true"], "image": "--bind=/"}}, "image = '--bind=/'"),
     ({"job_spec": {"command": ["true"], "mounts": [{"source": "/a", "target": "/b"}]}}, "mounts without an image"),

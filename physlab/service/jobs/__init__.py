@@ -2,7 +2,7 @@
 
 from physlab.service.jobs.answer import job_submit
 from physlab.service.jobs.ledger import KnownJob, find_job, find_jobs, known_jobs
-from physlab.service.jobs.manage import cancel_jobs, fetch_jobs, follow_log, job_statuses
+from physlab.service.jobs.manage import cancel_jobs, fetch_jobs, follow_log, job_statuses, list_jobs
 
 __all__ = [
     "KnownJob",
@@ -14,4 +14,5 @@ __all__ = [
     "job_statuses",
     "job_submit",
     "known_jobs",
+    "list_jobs",
 ]

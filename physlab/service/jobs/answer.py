@@ -71,7 +71,7 @@ def _answer_one(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say | 
             return {"script": "\n".join(scripts(cluster, [asked])), "folder": str(cluster.root)}
         started = time.monotonic()
         job, status = submit_one(lab, cluster, asked), SAID
-        if params.get("wait", True):
+        if params.get("wait", True) and asked.request.pod.schedule is None:
             [(job, status)] = persist(lab, cluster, [asked], [job], policy, params["timeout_sec"], say)
         meta = measured(cluster, job, status) | {"duration_ms": (time.monotonic() - started) * 1e3}
         return result(cluster, job, status) | {"meta": meta}
@@ -83,6 +83,10 @@ def _answer_jobs(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: Say |
         if params.get("dry_run"):
             shown = scripts(cluster, asked, throttle=params.get("throttle"))
             return {"script": "\n".join(shown), "folder": str(cluster.root)}
+        if params.get("throttle") and cluster.longest_array(asked=False) < len(asked):
+            raise ValidationError(
+                f"throttle: {cluster.kind} has no arrays.", hint="Set a ResourceQuota, or leave it out."
+            )
         started = time.monotonic()
         jobs = submit_many(lab, cluster, asked, throttle=params.get("throttle"))
         told = [(job, SAID) for job in jobs]
@@ -132,6 +136,11 @@ def _answer_workflow(lab: Lab, params: Mapping[str, Any], base_dir: Path, say: S
     steps, policy = read_workflow(params["workflow"], base_dir, shared, params["backend"]), _policy(params)
     with open_cluster(lab, params["backend"], params.get("site")) as cluster:
         chain = Chain(lab, cluster, steps, policy)
+        if not (cluster.holds_back or params.get("wait", True) or params.get("dry_run")):
+            raise ValidationError(
+                f"workflow: on {cluster.kind} somebody has to wait, and start each step when its turn has come.",
+                hint="Leave out wait=false, or say --wait.",
+            )
         if params.get("dry_run"):
             return {"script": chain.scripts(), "folder": str(cluster.root)}
         started = time.monotonic()

@@ -61,8 +61,8 @@ class Chain:
         for step in self._steps:
             request = self._cluster.complete(self._wired(step).request)
             self._cluster.check(request, self._folders[step.name])
-        self._submit(self._steps)
-        return [self._attempts[step.name].job for step in self._steps]
+        self._submit(self._ready(self._steps))
+        return [self._attempts[step.name].job for step in self._steps if step.name in self._attempts]
 
     def finish(self, timeout_s: float, say: Say | None) -> list[tuple[KnownJob, JobStatus]]:
         """Wait for the steps; those behind a failed one are cancelled, and run when it succeeds at another attempt.
@@ -80,14 +80,23 @@ class Chain:
                       attempt.status.state != "completed"]  # fmt: skip
             roots = [name for name in failed if not any(name in self._behind(other) for other in failed)]
             if not failed:
-                return self._told()
+                going = self._ready([step for step in self._steps if step.name not in self._attempts])
+                if not going:
+                    return self._told()
+                self._submit(going)
+                continue
             for name in roots:
                 if not is_worth_another(self._cluster, self._attempts[name], self._policy):
                     raise self._failure(name)
                 self._asked[name] = self._attempts[name].asked
-            going = [step for step in self._steps if step.name in failed]
+            going = self._ready([step for step in self._steps if step.name in failed])
             self._place(going)
             self._submit(going)
+
+    def _ready(self, steps: Sequence[Step]) -> list[Step]:
+        """Return the steps that can be submitted now: all that the cluster holds back itself, or those whose turn it is."""
+        later = {step.name for step in steps}
+        return [step for step in steps if self._cluster.holds_back or not later & set(step.after)]
 
     def _place(self, steps: Sequence[Step]) -> None:
         """Give steps new folders."""
@@ -129,7 +138,7 @@ class Chain:
         return found
 
     def _cancel_behind(self, job: KnownJob) -> None:
-        self._cluster.cancel([self._attempts[name].job for name in self._behind(job.name)])
+        self._cluster.cancel([self._attempts[name].job for name in self._behind(job.name) if name in self._attempts])
 
     def _told(self) -> list[tuple[KnownJob, JobStatus]]:
         attempts = [self._attempts[step.name] for step in self._steps]

@@ -39,6 +39,10 @@ class Cluster(Protocol):
     def copies(self) -> bool:
         """Whether what jobs write is elsewhere, and is copied to `here`."""
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether a job can be submitted that starts when others have succeeded."""
+
     def mirror(self, folder: Path) -> Path:
         """Return where the files of a job's folder are on this machine."""
 
@@ -111,6 +115,9 @@ class Cluster(Protocol):
         Raises:
             ResourceError: It cannot be brought.
         """
+
+    def runs(self, job: KnownJob) -> list[KnownJob]:
+        """Return what a job that is a schedule has begun so far."""
 
     def settle(self, jobs: Iterable[KnownJob]) -> None:
         """Clean up on the cluster after jobs whose ends, logs and files are kept."""

@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -51,6 +51,7 @@ class KubernetesJobs:
     blobs: Blobs
     here: Path
     copies: ClassVar[bool] = True
+    holds_back: ClassVar[bool] = False
 
     @classmethod
     def sites(cls, lab: Lab) -> Iterable[str]:
@@ -102,22 +103,24 @@ class KubernetesJobs:
         return request.model_copy(update={"pod": request.pod.model_copy(update={"service_account": account})})
 
     def check(self, request: JobRequest, folder: Path) -> None:
-        """Say what this cluster cannot do, for want of a store; the API says the rest when it is asked.
+        """Say what is missing: access to the cluster, or an image for a store; the API says the rest when it is asked.
 
         Raises:
-            ConfigurationError: The job has files, and there is no store, or no image that can reach it.
+            ConfigurationError: Something is.
         """
-        self.spell([request], [folder])
+        self.client.connect()
+        self._manifest(request, folder.name, ".")
 
     def spell(self, requests: Sequence[JobRequest], folders: Sequence[Path], throttle: int | None = None) -> str:
         """Return the manifest of a job as YAML."""
         from ruamel.yaml import YAML
         from ruamel.yaml.compat import StringIO
 
-        stream, yaml = StringIO(), YAML(typ="safe")
+        stream, yaml = StringIO(), YAML(typ="safe", pure=True)
         yaml.default_flow_style = False
         yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
         yaml.width = 1000
+        yaml.representer.ignore_aliases = lambda item: True
         bodies = [self._manifest(request, folder.name, ".") for request, folder in zip(requests, folders, strict=True)]
         yaml.dump_all(bodies, stream)
         return f"---\n{stream.getvalue()}"
@@ -204,6 +207,19 @@ class KubernetesJobs:
         """Bring what jobs made from the store, each file checked against its SHA-256."""
         return [self._bring(job) for job in jobs]
 
+    def runs(self, job: KnownJob) -> list[KnownJob]:
+        """Return the runs that a schedule has begun, as jobs of their own."""
+        if job.request.pod.schedule is None:
+            return []
+        once = job.request.pod.model_copy(update={"schedule": None})
+        found = []
+        for job_id, began in self.client.runs(job.job_id).items():
+            name = job_id.rpartition("/")[2]
+            request = job.request.model_copy(update={"pod": once, "token": name})
+            run = replace(job, job_id=job_id, request=request, folder=self.here / name, submitted_at=began)
+            found.append(replace(run, process={}))
+        return found
+
     def settle(self, jobs: Iterable[KnownJob]) -> None:
         """Delete the Jobs, unless they are to be kept, and their lists in the store."""
         jobs = [job for job in jobs if job.job_id and not job.request.pod.keep]
@@ -237,7 +253,7 @@ class KubernetesJobs:
         """Bring inputs to the store unless they are there, and last of all the list of them."""
         exchange = self._exchange()
         if exchange is None:
-            if files or job.request.makes or job.wanted != ".":
+            if files or job.request.makes or job.request.takes or job.wanted != ".":
                 what = "inputs" if files else "files to keep"
                 raise ConfigurationError(
                     f"The job has {what}, and the cluster '{self.name}' has no store.",
@@ -245,9 +261,10 @@ class KubernetesJobs:
                 )
             return
         listed: dict[str, dict[str, Any]] = {}
-        for path in files:
+        made = {name: Path(path) for name, path in job.request.takes.items()}  # brought here by now
+        for name, path in {**{path.name: path for path in files}, **made}.items():
             digest, _ = self.blobs.put(path)
-            listed[path.name] = {"sha256": digest, "executable": os.access(path, os.X_OK)}
+            listed[name] = {"sha256": digest, "executable": os.access(path, os.X_OK)}
         if job.request.script is not None:
             script = job.request.script.replace("\r\n", "\n")
             digest, _ = self.blobs.put((script if script.startswith("#!") else f"#!/bin/sh\n{script}").encode())
@@ -309,8 +326,9 @@ class KubernetesJobs:
         """Delete the Jobs whose ends are in the ledger: whoever wrote that down died before deleting them."""
         over = [job for job in known if job.backend == self.kind and job.site == self.name and not job.is_open]
         with contextlib.suppress(PhyslabError):
-            there = self.client.present()
-            self.settle(job for job in over if job.job_id in there)
+            for namespace in {job.request.pod.namespace for job in over}:
+                there = self.client.present(namespace)
+                self.settle(job for job in over if job.job_id in there)
 
 
 def _find(lab: Lab, name: str | None, *, again: bool) -> tuple[str, KubernetesSiteSettings]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from physlab.errors import PhyslabError, ResourceError
+from physlab.errors import PhyslabError, ResourceError, ValidationError
 from physlab.lab import Lab
 from physlab.model.job import JobStatus
 from physlab.service.jobs.cluster import Cluster, by_cluster, open_again
 from physlab.service.jobs.finish import LOG, finish, result
-from physlab.service.jobs.ledger import KnownJob, ended, write_down
+from physlab.service.jobs.ledger import KnownJob, ended, known_jobs, write_down
 from physlab.service.jobs.reconcile import reconcile, submitting
 from physlab.service.jobs.watch import POLL_S, STREAM_S, LogTail
 
@@ -36,9 +36,33 @@ def job_statuses(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
 
 def _asked(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> Known:
     jobs = reconcile(lab, cluster, jobs)
+    _adopt(lab, cluster, jobs)
     told = cluster.look([job for job in jobs if job.job_id and job.is_open])
     unsure = submitting(jobs)
     return [(job, job.status or unsure.get(job.folder) or told[job.job_id]) for job in jobs]
+
+
+def list_jobs(lab: Lab, limit: int) -> Known:
+    """Return the latest jobs with what became of them; the runs of schedules are jobs of their own."""
+    told = job_statuses(lab, known_jobs(lab)[:limit])
+    if any(job.is_open and job.request.pod.schedule for job, _ in told):  # their runs are known now
+        told = job_statuses(lab, known_jobs(lab)[:limit])
+    return told
+
+
+def _adopt(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> None:
+    """Write down the runs that schedules have begun, so that each is watched, fetched and removed as any job."""
+    scheduled = [job for job in jobs if job.job_id and job.is_open and job.request.pod.schedule]
+    if scheduled:
+        known = {job.folder for job in known_jobs(lab)}
+        write_down(lab, [run for job in scheduled for run in cluster.runs(job) if run.folder not in known])
+
+
+def _refuse_schedule(job: KnownJob) -> None:
+    if job.request.pod.schedule is not None and job.is_open:
+        raise ValidationError(
+            f"Job {job.job_id} is a schedule: it is never over.", hint="Name one of its runs: physlab job list."
+        )
 
 
 def _nothing(job: KnownJob) -> JobStatus:
@@ -86,6 +110,8 @@ def fetch_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> list[dict[str, Any]]:
         ResourceError: One has not ended, or its files cannot be fetched.
         ComputationError: One did not make what was to be kept.
     """
+    for job in jobs:
+        _refuse_schedule(job)
     told = job_statuses(lab, jobs)
     for job, status in told:
         if not status.ended:
@@ -108,7 +134,12 @@ def fetch_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> list[dict[str, Any]]:
 
 
 def follow_log(lab: Lab, job: KnownJob, *, follow: bool) -> Iterator[str]:
-    """Yield what a job wrote, piece by piece; with `follow` until it has ended, to the last byte."""
+    """Yield what a job wrote, piece by piece; with `follow` until it has ended, to the last byte.
+
+    Raises:
+        ValidationError: The job is a schedule.
+    """
+    _refuse_schedule(job)
     with open_again(lab, job.backend, job.site) as cluster:
         kept = cluster.mirror(job.folder) / LOG
         if not job.is_open and kept.is_file():

@@ -41,6 +41,7 @@ class SlurmJobs:
     """
 
     kind: ClassVar[str] = "slurm"
+    holds_back: ClassVar[bool] = True
     name: str
     settings: SlurmSiteSettings
     client: SlurmClient
@@ -180,6 +181,10 @@ class SlurmJobs:
         given = {job.folder: frozenset((*OWN_FILES, *job.staged, *job.request.takes)) for job in jobs}
         wishes = [Wish(job.folder, job.wanted, given[job.folder], self.mirror(job.folder)) for job in jobs]
         return self.files.bring(wishes)
+
+    def runs(self, job: KnownJob) -> list[KnownJob]:
+        """Return none: nothing is scheduled here."""
+        return []
 
     def settle(self, jobs: Iterable[KnownJob]) -> None:
         """Leave it to Slurm, which forgets by itself; the folders belong to people."""

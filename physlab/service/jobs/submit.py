@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from physlab.errors import PhyslabError, ValidationError
+from physlab.errors import ConfigurationError, PhyslabError, ValidationError
 from physlab.lab import Lab
 from physlab.model.job import JobRequest, JobStatus
 from physlab.service.jobs.cluster import Cluster
 from physlab.service.jobs.ledger import KnownJob, accepted, ended, intend, write_down
 
+FORBIDDEN = 403
 SCRIPT_BYTES = 2_000_000  # half of what Slurm takes unless it is told otherwise
 
 
@@ -152,11 +153,16 @@ def _cleaned(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> Iterator[N
     """Leave nothing of jobs that were refused; what is not certain is found out later."""
     try:
         yield
-    except ValidationError as error:
+    except PhyslabError as error:
+        if not _is_refusal(error):
+            write_down(lab, [replace(job, process={}) for job in jobs])  # nobody will write down what became of them
+            raise
         cluster.discard(jobs)
         refused = JobStatus(job_id="", state="rejected", reason=error.message[:500])
         write_down(lab, [ended(job, refused) for job in jobs])
         raise
-    except PhyslabError:
-        write_down(lab, [replace(job, process={}) for job in jobs])  # nobody will write down what became of them
-        raise
+
+
+def _is_refusal(error: PhyslabError) -> bool:
+    """Say whether it is certain that the cluster accepted nothing."""
+    return isinstance(error, ValidationError | ConfigurationError) or error.details.get("status") == FORBIDDEN

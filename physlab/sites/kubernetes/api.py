@@ -14,7 +14,7 @@ from urllib.parse import quote
 from physlab.errors import ConfigurationError, MissingExtraError, PhyslabError, ResourceError, ValidationError
 from physlab.settings import child_environment
 
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 ANSWER_S = 30.0
 PAUSE_S = (0.5, 20.0)
 AGAIN = (429, 500, 502, 503, 504)
@@ -62,8 +62,11 @@ class KubeApi:
             ) from error
         made = client.Configuration()
         given = str(kubeconfig or child_environment({}).get("KUBECONFIG", "")) or "~/.kube/config"
+        files = [Path(part).expanduser() for part in given.split(":") if part]
         try:
-            if kubeconfig is None and _IN_POD.is_file() and not Path(given).expanduser().is_file():
+            if not any(file.is_file() for file in files) and (kubeconfig is not None or not _IN_POD.is_file()):
+                raise FileNotFoundError("there is no such file")
+            if not any(file.is_file() for file in files):
                 config.load_incluster_config(client_configuration=made)  # type: ignore[no-untyped-call]
                 found = _IN_POD.read_text(encoding="utf-8").strip()
             else:

@@ -58,6 +58,14 @@ class KubernetesClient:
         self._thread.join()
         self._loop.close()
 
+    def connect(self) -> None:
+        """Read how to reach the cluster.
+
+        Raises:
+            ConfigurationError: There is no way.
+        """
+        self._run(self._opened())
+
     def submit(self, body: Object) -> str:
         """Make a Job or CronJob and return what it is called: `namespace/name`.
 
@@ -82,8 +90,8 @@ class KubernetesClient:
         """Delete Jobs with their pods; those that are not there need no deletion."""
         self._run(self._remove(list(jobs), cron))
 
-    def runs(self, job: str) -> dict[str, JobStatus]:
-        """Return the runs that a CronJob has begun, oldest first."""
+    def runs(self, job: str) -> dict[str, str]:
+        """Return the runs that a CronJob has begun, with their times."""
         return self._run(self._runs(job))
 
     def present(self, namespace: str | None = None) -> dict[str, str]:
@@ -185,13 +193,11 @@ class KubernetesClient:
         last = (there.get("status") or {}).get("lastScheduleTime", "never")
         return JobStatus(job_id=job, state="running", reason=f"{there['spec']['schedule']}; last begun: {last}")
 
-    async def _runs(self, job: str) -> dict[str, JobStatus]:
+    async def _runs(self, job: str) -> dict[str, str]:
         namespace, _, token = job.partition("/")
-        listener = await self._listener(namespace)
-        mine = [item for item in listener.jobs.values() if item["metadata"]["labels"].get(LABEL) == token]
-        mine.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]))
-        names = [item["metadata"]["name"] for item in mine]
-        return await self._poll([f"{namespace}/{name}" for name in names if name != token], frozenset())
+        heads = [item["metadata"] for item in (await self._listener(namespace)).jobs.values()]
+        mine = [head for head in heads if head["labels"].get(LABEL) == token and head["name"] != token]
+        return {f"{namespace}/{head['name']}": head["creationTimestamp"].replace("Z", "+00:00") for head in mine}
 
     async def _present(self, namespace: str | None) -> dict[str, str]:
         namespace = namespace or (await self._opened()).namespace

@@ -22,6 +22,7 @@ SCRIPT = "script"
 STAGE = ("python", "-m", "physlab.sites.kubernetes.stage")
 BACKSTOP_S = 14 * 86_400
 """A finished Job that nobody came back for is removed by the cluster after so long [s]."""
+HISTORY = {"successfulJobsHistoryLimit": 100, "failedJobsHistoryLimit": 100}  # until physlab has kept them
 INLINE = {"sh": "-c", "bash": "-c", "dash": "-c", "ash": "-c", "zsh": "-c", "ksh": "-c", "python": "-c",
           "python3": "-c", "perl": "-e", "ruby": "-e", "Rscript": "-e", "node": "-e"}  # fmt: skip
 INLINE_BYTES = 100_000
@@ -85,7 +86,7 @@ def manifest(
         "kind": "CronJob",
         "metadata": head,
         "spec": {
-            "schedule": pod.schedule, **zone, "concurrencyPolicy": "Forbid",
+            "schedule": pod.schedule, **zone, "concurrencyPolicy": "Forbid", **HISTORY,
             "jobTemplate": {"metadata": {"labels": labels}, "spec": spec},
         },
     }  # fmt: skip
@@ -101,7 +102,7 @@ def refuse(request: JobRequest) -> None:
         raise ValidationError("A job needs either a command or a script.", hint="Give one of the two.")
     asked = request.resources
     unfit = [name for name in ("partition", "account", "qos", "constraint", "gres") if getattr(asked, name) is not None]
-    unfit += [name for name in ("after", "prologue", "takes") if getattr(request, name)]
+    unfit += [name for name in ("after", "prologue") if getattr(request, name)]
     if unfit:
         raise ValidationError(
             f"{' and '.join(unfit)}: Kubernetes has no such thing.",
@@ -228,17 +229,18 @@ def _security(user: int) -> Object:
 
 
 def _volumes(given: tuple[Mount, ...]) -> tuple[list[Object], list[Object]]:
-    volumes, mounts = [], []
+    volumes: list[Object] = []
+    mounts: list[Object] = []
     for number, mount in enumerate(given):
         kind, _, rest = mount.source.rpartition(":")
         name, _, below = rest.partition("/")
-        source = {
+        sources: dict[str, Object] = {
             "": {"hostPath": {"path": mount.source, "type": "Directory"}},
             "claim": {"persistentVolumeClaim": {"claimName": name, "readOnly": mount.readonly}},
             "secret": {"secret": {"secretName": name}},
             "configmap": {"configMap": {"name": name}},
-        }[kind]
-        volumes.append({"name": f"mount-{number}", **source})
+        }
+        volumes.append({"name": f"mount-{number}", **sources[kind]})
         seen: Object = {"name": f"mount-{number}", "mountPath": mount.target, "readOnly": mount.readonly}
         mounts.append({**seen, "subPath": below} if kind and below else seen)
     return volumes, mounts
