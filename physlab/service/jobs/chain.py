@@ -71,7 +71,8 @@ class Chain:
             ComputationError: A step failed; with the end of its log, and which steps were not run.
             TimeLimitError: They did not end in time; they go on.
         """
-        deadline, going = time.monotonic() + timeout_s, list(self._steps)
+        deadline = time.monotonic() + timeout_s
+        going = [step for step in self._steps if step.name in self._attempts]
         while True:
             attempts = [self._attempts[step.name] for step in going]
             left_s = deadline - time.monotonic()
@@ -94,7 +95,7 @@ class Chain:
             self._submit(going)
 
     def _ready(self, steps: Sequence[Step]) -> list[Step]:
-        """Return the steps that can be submitted now: all that the cluster holds back itself, or those whose turn it is."""
+        """Return the steps to submit now: all, where the cluster holds them back, else those whose turn it is."""
         later = {step.name for step in steps}
         return [step for step in steps if self._cluster.holds_back or not later & set(step.after)]
 
@@ -102,7 +103,7 @@ class Chain:
         """Give steps new folders."""
         token = self._cluster.new_token(self._asked[steps[0].name].request.model_copy(update={"name": "workflow"}))
         for number, step in enumerate(steps, 1):
-            self._folders[step.name] = self._cluster.root / f"{token}.{number}"
+            self._folders[step.name] = self._cluster.root / f"{token}-{number}"
 
     def _wired(self, step: Step) -> Asked:
         """Return a step's job with what it takes from the folders of others, and what it must make for them."""

@@ -1,0 +1,285 @@
+"""Kubernetes without a cluster: manifests, what became of jobs, logs and watches that break."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from ruamel.yaml import YAML
+
+from physlab.errors import ConfigurationError, PhyslabError, ResourceError, ValidationError
+from physlab.model.job import JobRequest, JobResources, Mount, PodWishes, Toleration
+from physlab.settings import KubernetesSiteSettings
+from physlab.sites.kubernetes import api, logs
+from physlab.sites.kubernetes.manifest import Stage, manifest, program, refuse
+from physlab.sites.kubernetes.reasons import advice, judge
+from physlab.sites.kubernetes.watch import Watch
+
+KEYS = "keys"
+SITE = KubernetesSiteSettings(image="lab/physlab:1", store="s3://b/lab", store_secret=KEYS, node_selector={"a": "b"})
+TOLERATION = Toleration(key="gpu", operator="Exists")
+
+
+def spec(request: JobRequest, stage: Stage | None = None) -> dict[str, Any]:
+    made: dict[str, Any] = manifest(request, "x-1", "ns", SITE, stage)["spec"]
+    return made
+
+
+def test_a_job_asks_for_what_it_is_given() -> None:
+    request = JobRequest(
+        command=("python3", "a b.py", "$(HOME) $$ $x"), image="python:3.12", environment={"A": "$(id)"},
+        resources=JobResources(cpus=3, memory_mb=4096, gpus=1, nodes=4, walltime_s=90.5, exclude=("n7",)),
+        mounts=(
+            Mount(source="/data", target="/data", readonly=True), Mount(source="claim:big/run 1", target="/big"),
+        ),
+        pod=PodWishes(
+            service_account="sa", node_selector={"gpu": "a100"}, tolerations=(TOLERATION,),
+            priority_class="high", image_pull_secrets=("reg",),
+        ),
+    )  # fmt: skip
+    made = spec(request)
+    assert (made["completions"], made["parallelism"], made["completionMode"]) == (4, 4, "Indexed")
+    assert made["activeDeadlineSeconds"] == 91 and made["backoffLimit"] == 0
+    pod = made["template"]["spec"]
+    [work] = pod["containers"]
+    assert work["command"] == ["python3", "a b.py", "$$(HOME) $$$$ $$x"], "the kubelet makes of it what was written"
+    assert {"name": "A", "value": "$$(id)"} in work["env"]
+    assert work["resources"]["limits"] == {"cpu": "3", "memory": "4096Mi", "nvidia.com/gpu": "1"}
+    assert work["volumeMounts"][0] == {"name": "mount-0", "mountPath": "/data", "readOnly": True}
+    assert work["volumeMounts"][1] == {"name": "mount-1", "mountPath": "/big", "readOnly": False, "subPath": "run 1"}
+    assert pod["volumes"][0]["hostPath"]["path"] == "/data"
+    assert pod["volumes"][1]["persistentVolumeClaim"]["claimName"] == "big"
+    assert pod["nodeSelector"] == {"a": "b", "gpu": "a100"} and pod["serviceAccountName"] == "sa"
+    assert pod["tolerations"] == [{"key": "gpu", "operator": "Exists"}] and pod["priorityClassName"] == "high"
+    assert pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+
+
+def test_nothing_is_asked_for_that_was_not_said() -> None:
+    pod = spec(JobRequest(command=("true",)))["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"] == {"cpu": "1"}, "no GPU, no memory"
+    assert "serviceAccountName" not in pod and pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True and pod["securityContext"]["runAsUser"] == 1000
+    assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    root = spec(JobRequest(command=("true",), pod=PodWishes(run_as_user=0)))["template"]["spec"]
+    assert root["securityContext"]["runAsUser"] == 0 and "runAsNonRoot" not in root["securityContext"]
+
+
+def test_the_user_s_container_sees_no_key_of_the_store() -> None:
+    request = JobRequest(script="#!/usr/bin/env python3\nprint(1)\n", makes=("a $(b)",))
+    pod = spec(request, Stage("tok", "results"))["template"]["spec"]
+    fetch, work = pod["initContainers"]
+    [keep] = pod["containers"]
+    assert [fetch["name"], work["name"], keep["name"]] == ["fetch", "job", "keep"]
+    assert work["command"] == ["./script"] and "envFrom" not in work
+    assert fetch["envFrom"] == keep["envFrom"] == [{"secretRef": {"name": "keys"}}]
+    assert "--makes=a $$(b)" in keep["command"] and "--job=$(JOB_NAME)" in keep["command"]
+
+
+def test_a_schedule_is_a_cron_job() -> None:
+    made = manifest(JobRequest(command=("true",), pod=PodWishes(schedule="0 3 * * 1-5", time_zone="Europe/Berlin")),
+                    "x", None, SITE, None)  # fmt: skip
+    assert made["kind"] == "CronJob" and made["spec"]["schedule"] == "0 3 * * 1-5"
+    assert made["spec"]["timeZone"] == "Europe/Berlin" and made["spec"]["concurrencyPolicy"] == "Forbid"
+    assert made["spec"]["jobTemplate"]["metadata"]["labels"]["physlab.io/job"] == "x"
+
+
+def test_a_script_without_a_store_is_one_word() -> None:
+    hostile = "#!/bin/bash\necho '$(id)' \"`id`\"\n"
+    assert program(JobRequest(script=hostile), None) == ["/bin/bash", "-c", hostile]
+    assert program(JobRequest(script="#!/usr/bin/env -S python3 -u\nx"), None)[:3] == ["python3", "-u", "-c"]
+    assert program(JobRequest(script="echo 1"), None) == ["/bin/sh", "-c", "echo 1"]
+    with pytest.raises(ValidationError, match="has no store"):
+        program(JobRequest(script="#!/usr/bin/awk -f\n{}"), None)
+
+
+@pytest.mark.parametrize(("request_", "said"), [
+    (JobRequest(), "either a command or a script"),
+    (JobRequest(command=("a",), resources=JobResources(partition="main", gres="gpu:2")), "partition and gres"),
+    (JobRequest(command=("a",), after=("7",)), "after: Kubernetes has no such thing"),
+    (JobRequest(command=("a",), mounts=(Mount(source="/a", target="/physlab/job"),)), "nothing can be mounted"),
+])  # fmt: skip
+def test_what_kubernetes_cannot_do_is_refused(request_: JobRequest, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        refuse(request_)
+
+
+def pod_with(state: dict[str, Any] | None = None, *, name: str = "job", **status: Any) -> dict[str, Any]:
+    own = [] if state is None else [{"name": name, "state": state}]
+    return {"metadata": {"name": "p"}, "spec": {"nodeName": "n1"}, "status": {"containerStatuses": own, **status}}
+
+
+def failed(code: int, reason: str = "Error", **more: Any) -> dict[str, Any]:
+    return {"terminated": {"exitCode": code, "reason": reason, **more}}
+
+
+def job_with(kind: str = "", reason: str = "", message: str = "") -> dict[str, Any]:
+    conditions = [{"type": kind, "status": "True", "reason": reason, "message": message}] if kind else []
+    return {"metadata": {"name": "j"}, "spec": {}, "status": {"conditions": conditions}}
+
+
+FAILED = ("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+DISRUPTED = [{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "taint"}]
+UNSCHEDULABLE = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes fit"}]
+
+
+@pytest.mark.parametrize(("job", "pods", "state", "said", "advised"), [
+    (job_with("Complete"), [], "completed", "Complete", ""),
+    (job_with(*FAILED), [pod_with(failed(3))], "failed", "Error", ""),
+    (job_with(*FAILED), [pod_with(failed(137, "OOMKilled"))], "out_of_memory", "OOMKilled", "memory"),
+    (job_with(*FAILED), [pod_with(failed(139))], "failed", "Error", ""),
+    (job_with(*FAILED), [pod_with(failed(128, "StartError", message="no such file"))], "failed", "no such file",
+     "first word of the command"),
+    (job_with(*FAILED), [pod_with(failed(1, message="no key"), name="fetch")], "failed", "inputs could not be", ""),
+    (job_with(*FAILED), [pod_with(failed(75, message="without making a"), name="keep")], "failed", "making a", ""),
+    (job_with(*FAILED), [pod_with(reason="Evicted", message="low on memory")], "preempted", "low on memory", ""),
+    (job_with(*FAILED), [pod_with(failed(143), conditions=DISRUPTED)], "node_fail", "TaintManager", ""),
+    (job_with(*FAILED), [], "failed", "backoff limit", ""),
+    (job_with("Failed", "DeadlineExceeded", "longer"), [pod_with(failed(143))], "timeout", "Deadline", "time_limit"),
+    (job_with("FailureTarget"), [pod_with(failed(3))], "running", "Running", ""),
+    (job_with(), [pod_with({"running": {}})], "running", "Running", ""),
+    (job_with(), [pod_with({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})], "pending",
+     "ImagePullBackOff: no such image", "image's name"),
+    (job_with(), [pod_with(conditions=UNSCHEDULABLE)], "pending", "0/3 nodes fit", "Ask for less"),
+    (job_with(), [pod_with({"waiting": {"reason": "ContainerCreating"}})], "pending", "Pending", ""),
+])  # fmt: skip
+def test_every_end_has_a_name(job: Any, pods: Any, state: str, said: str, advised: str) -> None:
+    status = judge(job, pods, "ns/j")
+    assert (status.state, status.ended) == (state, state not in ("pending", "running"))
+    assert said in status.reason and advised in advice(status.reason)
+
+
+def test_of_many_pods_the_first_to_fail_is_blamed() -> None:
+    late = pod_with(failed(143, finishedAt="2026-01-01T00:00:09Z"))
+    early = pod_with(failed(5, finishedAt="2026-01-01T00:00:01Z"))
+    assert judge(job_with(*FAILED), [late, early], "ns/j").exit_code == 5
+
+
+class Replay:
+    """An API whose log is cut off at given places, as if streams broke, and that knows whole seconds only."""
+
+    def __init__(self, lines: list[tuple[str, str]], cuts: list[int]) -> None:
+        self._all = [f"{at} {text}\n".encode() for at, text in lines]
+        self._cuts, self.asked = cuts, 0
+
+    def path(self, *words: str) -> str:
+        return "/".join(words)
+
+    async def lines(self, path: str, query: dict[str, str], *, silence_s: float) -> AsyncIterator[bytes]:
+        self.asked += 1
+        end = self._cuts.pop(0) if self._cuts else None
+        since = query.get("sinceTime", "")[:19]
+        data = b"".join(self._all)[:end]
+        for line in data.splitlines(keepends=True):
+            if line[:19].decode() >= since:
+                yield line
+        if end is not None:
+            raise ResourceError("broken")
+
+
+def test_a_log_comes_whole_and_once_however_often_it_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "PAUSE_S", (0.0, 0.0))
+    # several lines a second, equal texts, two streams a little out of step, and breaks in the middle of lines
+    times = [f"2026-01-01T00:00:{n // 7:02d}.{(n * 37) % 1000:09d}Z" for n in range(200)]
+    said = [(at, f"line {n % 3}") for n, at in enumerate(times)]
+    whole = sum(len(f"{at} {text}\n") for at, text in said)
+    cuts = [1, 40, 1000, 1001, 3333, 3333, 5000, whole - 1]
+    replay = Replay(said, list(cuts))
+    stream = logs.LogStream(replay, "ns", "pod", "job", lambda: replay.asked > len(cuts))  # type: ignore[arg-type]
+
+    async def hear() -> list[bytes]:
+        return [line async for line in stream.lines()]
+
+    assert asyncio.run(hear()) == [f"{text}\n".encode() for _, text in said]
+    assert replay.asked > len(cuts), "it broke each time"
+
+
+class Changing:
+    """An API that forgets its past once, and loses and changes objects meanwhile."""
+
+    def __init__(self) -> None:
+        self.listed, self.watched = 0, 0
+
+    def path(self, kind: str, namespace: str) -> str:
+        return kind
+
+    async def list(self, kind: str, namespace: str, *, labels: str) -> tuple[list[dict[str, Any]], str]:
+        self.listed += 1
+        names = ("a", "b") if self.listed == 1 else ("b", "c")
+        return [{"metadata": {"name": name, "resourceVersion": "5"}} for name in names], str(self.listed)
+
+    async def lines(self, path: str, query: dict[str, str], *, silence_s: float) -> AsyncIterator[bytes]:
+        self.watched += 1
+        if self.watched == 1:
+            yield b'{"type": "ADDED", "object": {"metadata": {"name": "x", "resourceVersion": "6"}}}\n'
+            yield b'{"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}\n'
+        assert query["resourceVersion"] in ("1", "2")
+        await asyncio.sleep(3600)
+
+
+def test_a_watch_that_the_server_forgot_lists_again() -> None:
+    async def follow() -> tuple[set[str], set[str]]:
+        changing = Changing()
+        watch = Watch(changing, "ns", "l", ("jobs",))  # type: ignore[arg-type]
+        await watch.ready(5)
+        while changing.watched < 2:
+            await asyncio.sleep(0)
+        await watch.close()
+        return set(watch.present["jobs"]), set(watch.gone["jobs"])
+
+    assert asyncio.run(follow()) == ({"b", "c"}, {"a", "x"})
+
+
+class Server:
+    """A real HTTP server that answers as it is told, one answer after another."""
+
+    def __init__(self, *answers: tuple[int, dict[str, Any], dict[str, str]]) -> None:
+        self.answers, self.asked = list(answers), 0
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        status, body, headers = self.answers.pop(0)
+        return web.json_response(body, status=status, headers=headers)
+
+    async def ask(self, method: str, kind: str, patience_s: float = 10) -> Any:
+        from kubernetes_asyncio import client
+
+        runner = web.AppRunner(app := web.Application())
+        app.router.add_route("*", "/{path:.*}", self.handle)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        made = client.Configuration()
+        made.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            async with api.KubeApi(client.ApiClient(made), "lab") as asked:
+                return await asked.ask(method, asked.path(kind), patience_s=patience_s)
+        finally:
+            await runner.cleanup()
+
+
+def test_a_busy_api_is_asked_again_when_it_says() -> None:
+    busy = (429, {"kind": "Status", "message": "slow down"}, {"Retry-After": "0"})
+    server = Server(busy, (503, {}, {"Retry-After": "0"}), (200, {"items": []}, {}))
+    assert asyncio.run(server.ask("GET", "jobs")) == {"items": []} and server.asked == 3
+    with pytest.raises(ResourceError, match=r"answers 429.*slow down"):
+        asyncio.run(Server(*[busy] * 50).ask("GET", "jobs", patience_s=-1))
+
+
+@pytest.mark.parametrize(("status", "message", "kind", "said"), [
+    (403, 'jobs.batch is forbidden: User "eve" cannot create resource', ConfigurationError, "pods/log"),
+    (403, "jobs.batch is forbidden: exceeded quota: small, requested: count/jobs=1", ResourceError, "Ask for less"),
+    (401, "Unauthorized", ConfigurationError, "Log in again"),
+    (422, 'Job.batch "x" is invalid: spec.foo', ValidationError, "spec.foo"),
+])  # fmt: skip
+def test_a_refusal_says_what_to_do(status: int, message: str, kind: type[PhyslabError], said: str) -> None:
+    with pytest.raises(kind) as caught:
+        asyncio.run(Server((status, {"kind": "Status", "message": message}, {})).ask("POST", "jobs"))
+    assert said in str(caught.value)
+    if said == "pods/log":
+        role = YAML(typ="safe").load(caught.value.hint.partition("\n")[2])
+        assert role["metadata"]["namespace"] == "lab" and len(role["rules"]) == 3, "it can be pasted"
+    assert json.dumps(caught.value.as_reply())
