@@ -27,6 +27,7 @@ INLINE = {"sh": "-c", "bash": "-c", "dash": "-c", "ash": "-c", "zsh": "-c", "ksh
           "python3": "-c", "perl": "-e", "ruby": "-e", "Rscript": "-e", "node": "-e"}  # fmt: skip
 INLINE_BYTES = 100_000
 GPU = "nvidia.com/gpu"
+"""What a GPU is called where the settings say nothing else."""
 
 Object = dict[str, Any]
 
@@ -143,7 +144,7 @@ def _pod(request: JobRequest, site: KubernetesSiteSettings, stage: Stage | None)
     volumes, mounts = _volumes(request.mounts)
     volumes.append({"name": "physlab-job", "emptyDir": {}})
     mounts.append({"name": "physlab-job", "mountPath": FOLDER})
-    work = _work(request, stage, mounts)
+    work = _work(request, site, stage, mounts)
     spec: Object = {
         "restartPolicy": "Never",
         "enableServiceLinks": False,
@@ -170,7 +171,7 @@ def _pod(request: JobRequest, site: KubernetesSiteSettings, stage: Stage | None)
     return {key: value for key, value in spec.items() if value not in (None, {}, [])}
 
 
-def _work(request: JobRequest, stage: Stage | None, mounts: list[Object]) -> Object:
+def _work(request: JobRequest, site: KubernetesSiteSettings, stage: Stage | None, mounts: list[Object]) -> Object:
     environment = {"HOME": SCRATCH, **request.environment}
     return {
         "name": WORK,
@@ -178,7 +179,7 @@ def _work(request: JobRequest, stage: Stage | None, mounts: list[Object]) -> Obj
         "command": [_literal(word) for word in program(request, stage)],
         "workingDir": FOLDER,
         "env": [{"name": key, "value": _literal(value)} for key, value in sorted(environment.items())],
-        "resources": _resources(request),
+        "resources": _resources(request, site),
         "securityContext": _security(request.pod.run_as_user),
         "volumeMounts": mounts,
     }
@@ -209,13 +210,13 @@ def _stage(name: str, site: KubernetesSiteSettings, stage: Stage, request: JobRe
     return made
 
 
-def _resources(request: JobRequest) -> Object:
+def _resources(request: JobRequest, site: KubernetesSiteSettings) -> Object:
     asked = request.resources
     amounts: dict[str, str] = {"cpu": str(asked.cpus)}
     if asked.memory_mb is not None:
         amounts["memory"] = f"{asked.memory_mb}Mi"
     if asked.gpus:
-        amounts[GPU] = str(asked.gpus)
+        amounts[site.gpu_resource or GPU] = str(asked.gpus)
     return {"requests": amounts, "limits": dict(amounts)}
 
 

@@ -1,0 +1,62 @@
+"""What tests of jobs on Kubernetes share: a cluster, and a lab beside it with a store that both reach."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from physlab.lab import Lab
+from physlab.settings import load_settings
+from physlab.testing.kubernetes import ClusterPlan, KubernetesCluster, NodePlan
+from tests.system.commandline import CommandLine
+
+IMAGES = {"physlab": {"env": {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}}}
+PLAN = ClusterPlan(nodes=(NodePlan(), NodePlan("node-2")), images=IMAGES, namespaces=("lab",), job_backoff_s=1)
+LabMaker = Callable[..., Lab]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[KubernetesCluster]:
+    with KubernetesCluster.start(PLAN) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def store(cluster: KubernetesCluster) -> Path:
+    """The folder that is a volume for pods; this machine sees it where they do."""
+    place = cluster.base / "claims" / "lab" / "exchange"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def site_of(cluster: KubernetesCluster, store: Path | None, **more: Any) -> dict[str, Any]:
+    """Return the settings of the cluster; pods reach the store as a folder of the machine."""
+    place = {} if store is None else {"store": str(store), "volume_claim": "exchange", "image": "physlab"}
+    return {"kubeconfig": str(cluster.kubeconfig), "namespace": "lab", **place, **more}
+
+
+@pytest.fixture
+def make_lab(cluster: KubernetesCluster, store: Path, tmp_path: Path) -> Iterator[LabMaker]:
+    made: list[Lab] = []
+
+    def make(*, with_store: bool = True, **site: Any) -> Lab:
+        sites = {"sites": {"kubernetes": {"k": site_of(cluster, store if with_store else None, **site)}}}
+        settings = {"home": str(tmp_path / "home"), "results": str(tmp_path / "results"), **sites}
+        made.append(Lab(load_settings(tmp_path, overrides=settings, environ={})))
+        return made[-1]
+
+    yield make
+    for lab in made:
+        lab.close()
+
+
+@pytest.fixture
+def line(cluster: KubernetesCluster, store: Path, tmp_path: Path) -> CommandLine:
+    """The command line, in a folder whose settings name the cluster."""
+    words = "\n".join(f'{key} = "{value}"' for key, value in site_of(cluster, store).items())
+    (tmp_path / "physlab.toml").write_text(f"[sites.kubernetes.k]\n{words}\n")
+    return CommandLine(tmp_path, cluster.environment)

@@ -1,0 +1,408 @@
+"""Jobs on Kubernetes, from the laptop's words to files that are hashed and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from physlab import service
+from physlab.errors import ComputationError, ConfigurationError, PhyslabError, ResourceError, ValidationError
+from physlab.lab import Lab
+from physlab.testing.kubernetes import KubernetesCluster, missing_parts
+from tests.system.commandline import CommandLine
+from tests.system.conftest import call
+from tests.system.kube import LabMaker, cluster, line, make_lab, store
+
+pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
+__all__ = ["cluster", "line", "make_lab", "store"]
+
+
+@pytest.fixture
+def lab(make_lab: LabMaker) -> Lab:
+    return make_lab()
+
+
+@pytest.fixture(autouse=True)
+def well(cluster: KubernetesCluster) -> Iterator[None]:
+    cluster.audit()
+    yield
+    cluster.heal()
+
+
+def jobs_there(cluster: KubernetesCluster) -> list[str]:
+    return cluster.run("get", "jobs,cronjobs", "-n", "lab", "-o", "name").split()
+
+
+def submit(lab: Lab, folder: Path, *command: str, **more: Any) -> dict[str, Any]:
+    return call(
+        lab,
+        folder,
+        tool="job_submit",
+        backend="k8s",
+        job_spec={"command": list(command), **more.pop("spec", {})},
+        **more,
+    )
+
+
+def test_a_job_from_its_inputs_to_its_outputs(lab: Lab, cluster: KubernetesCluster, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("1\n2\n3\n")
+    nasty = [
+        "a b",
+        "$(touch /tmp/owned)",
+        "`id`",
+        "'",
+        '"',
+        "\\",
+        "$(HOME)",
+        "$$",
+        "*",
+        "${HOME}",
+        ";id",
+        "ü",
+        "x\ny",
+        "",
+    ]
+    say = (
+        "import json, os, sys; print('working'); json.dump([sys.argv[1:], os.environ['V'], "
+        "sum(map(int, open('in.csv')))], open('results/seen.json', 'w'))"
+    )
+    spec = {"env": {"V": "$(V) $$x"}, "resources": {"memory": "100MB", "time_limit": "0:05:00"}}
+    body = call(
+        lab, tmp_path, tool="distributed_collaboration", method="job_submit", job_type="kubernetes", name="Our_Job.1",
+        artifacts=["in.csv"], artifacts_path="results",
+        job_spec={**spec, "command": ["sh", "-c", 'mkdir results; exec "$0" "$@"', sys.executable, "-c", say, *nasty]},
+    )  # fmt: skip
+    assert (body["state"], body["exit_code"], body["meta"]["backend"]) == ("completed", 0, "k8s")
+    assert body["job_id"].startswith("lab/our-job-1-") and body["meta"]["machines"][0] in cluster.nodes
+    [kept] = body["artifacts"]
+    data = Path(kept["path"]).read_bytes()
+    assert json.loads(data) == [nasty, "$(V) $$x", 6]
+    assert kept["sha256"] == f"sha256:{hashlib.sha256(data).hexdigest()}" and kept["size"] == len(data)
+    assert Path(body["log_stream_path"]).read_text() == "working\n"
+    assert jobs_there(cluster) == [], "it is removed when all is kept"
+
+
+def test_what_seed_payloads_say_works(lab: Lab, cluster: KubernetesCluster, tmp_path: Path) -> None:
+    script = "#!/bin/bash\n#SBATCH --nodes=1\nawk '{s += $1} END {print s}' in.csv >sum.txt\nrm in.csv\n"
+    (tmp_path / "in.csv").write_text("1\n2\n")
+    params = {"action": "job_submit", "job_type": "kubernetes", "script": script, "artifacts": ["in.csv"],
+              "resources": {"nodes": 2, "cpus_per_node": 1, "memory": "64MB", "time": "0:02:00"}}  # fmt: skip
+    body = call(lab, tmp_path, tool="distributed_collaboration", params=params)
+    assert [Path(path).parts[-2:] for path in body["returned_artifacts"]] == [("0", "sum.txt"), ("1", "sum.txt")]
+
+
+def test_nodes_are_indices_and_their_lines_say_which(
+    lab: Lab, cluster: KubernetesCluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "physlab.job")
+    body = submit(lab, tmp_path, "sh", "-c", "for n in 1 2; do echo $JOB_COMPLETION_INDEX:$n; done",
+                  spec={"resources": {"nodes": 3}})  # fmt: skip
+    said = Path(body["log_stream_path"]).read_text().splitlines()
+    assert sorted(said) == [f"[{index}] {index}:{n}" for index in range(3) for n in (1, 2)]
+    assert [record.getMessage() for record in caplog.records if record.name == "physlab.job"] == said
+
+
+def test_without_a_store_scripts_run_and_files_are_refused(
+    make_lab: LabMaker, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    lab = make_lab(with_store=False)
+    body = call(lab, tmp_path, tool="job_submit", backend="k8s", script="#!/bin/bash\necho \"$0 '$(echo a b)'\"\n")
+    assert Path(body["log_stream_path"]).read_text() == "/bin/bash 'a b'\n" and body["artifacts"] == []
+    (tmp_path / "in.csv").touch()
+    with pytest.raises(ConfigurationError, match="no store"):
+        submit(lab, tmp_path, "true", artifacts=["in.csv"])
+    assert jobs_there(cluster) == [] and len(list((tmp_path / "home" / "jobs" / "k").iterdir())) == 1
+
+
+def test_a_dry_run_prints_a_manifest_that_the_api_takes(
+    line: CommandLine, lab: Lab, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    jobs = [
+        {"name": "a", "command": ["echo", "x: 1\n- y"], "schedule": "0 3 * * *"},
+        {"name": "b", "command": ["true"]},
+    ]
+    (tmp_path / "jobs.json").write_text(json.dumps({"jobs": jobs, "backend": "k8s"}))
+    shown = line.run("job", "batch", "jobs.json", "--dry-run").stdout
+    assert cluster.audit() == [] and not (tmp_path / "home" / "jobs").exists(), "nothing was asked or made"
+    said = cluster.run("apply", "--dry-run=server", "-f", "-", stdin=shown)
+    assert "cronjob.batch/a-" in said and "job.batch/b-" in said
+
+
+def test_the_stream_breaks_and_nothing_is_lost_or_doubled(
+    lab: Lab, cluster: KubernetesCluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "physlab.job")
+    count = 400
+    done = submit(lab, tmp_path, "sh", "-c", f"for n in $(seq {count}); do echo line $((n % 7)) $n; sleep 0.01; done",
+                  wait=False)  # fmt: skip
+    [job] = service.find_jobs(lab, done["job_id"])
+    pod = cluster.wait("its pod runs", lambda: running_pod(cluster, done["job_id"]))
+    heard, cuts = "", 0
+    for piece in service.follow_log(lab, job, follow=True):
+        heard += piece
+        if cuts < 3:
+            cluster.cut_log(pod, "lab")
+            cluster.cut_watches()
+            cuts += 1
+    assert heard.splitlines() == [f"line {n % 7} {n}" for n in range(1, count + 1)] and cuts == 3
+    [kept] = service.fetch_jobs(lab, [job])
+    assert Path(kept["log_stream_path"]).read_text() == heard and jobs_there(cluster) == []
+
+
+def running_pod(cluster: KubernetesCluster, job_id: str) -> str:
+    """Return a job's pod once what the user asked for runs in it."""
+    name = job_id.partition("/")[2]
+    found = json.loads(cluster.run("get", "pods", "-n", "lab", "-l", f"job-name={name}", "-o", "json"))["items"]
+    for pod in found:
+        status = pod["status"]
+        states = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+        if any(state["name"] == "job" and "running" in state["state"] for state in states):
+            return str(pod["metadata"]["name"])
+    return ""
+
+
+def test_one_watch_serves_all_jobs(lab: Lab, cluster: KubernetesCluster, tmp_path: Path) -> None:
+    jobs = [{"name": f"j{n}", "command": ["sh", "-c", f"sleep 1; echo {n} >n"]} for n in range(6)]
+    cluster.audit()
+    body = call(lab, tmp_path, tool="job_submit", backend="k8s", jobs=jobs, stream_logs=False)
+    assert [Path(job["returned_artifacts"][0]).read_text() for job in body["jobs"]] == [f"{n}\n" for n in range(6)]
+    asked = [(item["verb"], item["resource"]) for item in cluster.audit() if "physlab" not in item["user"]]
+    counts = {what: asked.count(what) for what in set(asked) if what[1] in ("jobs", "pods")}
+    assert counts[("watch", "jobs")] <= 2 and counts[("watch", "pods")] <= 2 and counts[("list", "jobs")] == 1
+    assert counts[("create", "jobs")] == 6 and ("get", "jobs") not in counts
+
+
+def test_a_workflow_hands_files_on(lab: Lab, cluster: KubernetesCluster, tmp_path: Path) -> None:
+    steps = [
+        {"step": "prepare", "command": ["sh", "-c", "echo 1 >clean.csv; echo 2 >>clean.csv"], "outputs": ["clean.csv"]},
+        {"step": "analyse", "command": ["sh", "-c", "wc -l <clean.csv >n"], "dependencies": ["clean.csv"]},
+    ]
+    body = call(lab, tmp_path, tool="job_submit", backend="k8s", workflow=steps)
+    assert [Path(path).name for path in body["returned_artifacts"]] == ["clean.csv", "n"]
+    assert Path(body["returned_artifacts"][1]).read_text().strip() == "2" and jobs_there(cluster) == []
+    steps[0]["command"] = ["sh", "-c", "exit 3"]
+    with pytest.raises(ComputationError, match="The step 'prepare' failed.*exit code 3") as caught:
+        call(lab, tmp_path, tool="job_submit", backend="k8s", workflow=steps)
+    assert caught.value.details["not_run"] == ["analyse"]
+
+
+# --- what goes wrong ------------------------------------------------------------------------------------------------
+
+
+def test_failures_have_their_names(make_lab: LabMaker, cluster: KubernetesCluster, tmp_path: Path) -> None:
+    lab = make_lab(pending_s=5)
+    with pytest.raises(ComputationError, match="exit code 3.*diverged at step 7") as failed:
+        submit(lab, tmp_path, "sh", "-c", "echo diverged at step 7; exit 3")
+    assert failed.value.details["job"]["exit_code"] == 3
+    with pytest.raises(ComputationError, match="ended without making answer.txt"):
+        call(lab, tmp_path, tool="job_submit", backend="k8s", workflow=[
+            {"step": "a", "command": ["true"], "outputs": ["answer.txt"]}])  # fmt: skip
+    with pytest.raises(ResourceError, match="timeout.*DeadlineExceeded") as late:
+        submit(lab, tmp_path, "sh", "-c", "echo began; sleep 60", spec={"resources": {"time_limit": "0:00:02"}})
+    assert "began" in late.value.message and "time_limit" in late.value.hint
+    with pytest.raises(ComputationError, match="nosuchprogram") as absent:
+        submit(lab, tmp_path, "nosuchprogram")
+    assert "first word" in absent.value.hint
+    assert jobs_there(cluster) == []
+
+
+def test_what_never_begins_is_given_up_with_the_reason(
+    make_lab: LabMaker, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    lab = make_lab(pending_s=5)
+    cluster.lose_image("gone:1")
+    jobs = [
+        {"name": "image", "command": ["true"], "image": "gone:1"},
+        {"name": "node", "command": ["true"], "resources": {"gpu": 8}},
+    ]
+    with pytest.raises(PhyslabError, match="2 of 2 jobs did not succeed") as caught:
+        call(lab, tmp_path, tool="job_submit", backend="k8s", jobs=jobs, retries=3)
+    reasons = {
+        status["job_id"].partition("/")[2][:4]: status["reason"] for status in caught.value.details["jobs"].values()
+    }
+    assert "gone:1" in reasons["imag"] and "pending_s = 5 s" in reasons["imag"]
+    assert "Unschedulable" in reasons["node"] and "nvidia.com/gpu" in reasons["node"]
+    assert len(service.known_jobs(lab)) == 2, "neither was tried again"
+    assert jobs_there(cluster) == []
+
+
+def test_losses_are_free_and_memory_grows(lab: Lab, cluster: KubernetesCluster, tmp_path: Path) -> None:
+    def attempt(n: int, name: str) -> tuple[str, str]:
+        def found() -> tuple[str, str] | None:
+            jobs = [job for job in json.loads(cluster.run("get", "jobs", "-n", "lab", "-o", "json"))["items"]
+                    if job["metadata"]["name"].startswith(name)]  # fmt: skip
+            pods = [(running_pod(cluster, f"lab/{job['metadata']['name']}"), job) for job in jobs]
+            memory = "spec.template.spec.initContainers"
+            assert memory
+            return next(((pod, json.dumps(job["spec"])) for pod, job in pods if pod and pod not in seen), None)
+
+        pod, spec = cluster.wait(f"attempt {n}", found)
+        seen.add(pod)
+        return pod, spec
+
+    seen: set[str] = set()
+    go = tmp_path / "go"
+    words = ["-m", "physlab", "call", "distributed_collaboration.job_submit"]
+    assert words and go
+    import threading
+
+    result: list[Any] = []
+    spec = {"resources": {"memory": "64Mi"}}
+    wait = f"until [ -e {go} ]; do sleep 0.05; done; echo 42 >a"
+    thread = threading.Thread(target=lambda: result.append(
+        submit(lab, tmp_path, "sh", "-c", wait, name="again", spec=spec, retries=1)))  # fmt: skip
+    thread.start()
+    pod, _ = attempt(1, "again")
+    cluster.evict(pod, "lab")
+    pod, _ = attempt(2, "again")
+    cluster.end_container(pod, "OOMKilled", 137, "job", "lab")
+    _, asked = attempt(3, "again")
+    assert '"memory": "123Mi"' in asked or '"memory": "191Mi"' in asked, asked
+    go.touch()
+    thread.join(60)
+    assert result and result[0]["meta"]["attempts"] == 3 and result[0]["state"] == "completed"
+    assert jobs_there(cluster) == []
+
+
+def test_what_is_forbidden_says_which_role_it_needs(
+    make_lab: LabMaker, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    cluster.run("create", "serviceaccount", "eve", "-n", "lab")
+    lab = make_lab(kubeconfig=str(cluster.kubeconfig_for("lab", "eve")))
+    with pytest.raises(ConfigurationError, match="forbidden") as caught:
+        submit(lab, tmp_path, "true")
+    role = caught.value.hint.partition("\n")[2]
+    assert "kind: Role" in role and "namespace: lab" in role
+    assert [job.status and job.status.state for job in service.known_jobs(lab)] == ["rejected"]
+    cluster.run("apply", "-f", "-", stdin=role)
+    cluster.run("create", "rolebinding", "eve", "-n", "lab", "--role=physlab", "--serviceaccount=lab:eve")
+    assert submit(lab, tmp_path, "true")["state"] == "completed", "the Role is enough, from end to end"
+
+
+def test_a_quota_says_so(make_lab: LabMaker, cluster: KubernetesCluster, tmp_path: Path) -> None:
+    cluster.run("create", "namespace", "poor")
+    cluster.run("create", "quota", "small", "-n", "poor", "--hard=pods=0")
+    lab = make_lab(pending_s=5)
+    with pytest.raises(PhyslabError, match="exceeded quota"):
+        submit(lab, tmp_path, "true", spec={"namespace": "poor"})
+
+
+def test_the_api_goes_down_while_a_job_runs(lab: Lab, cluster: KubernetesCluster, tmp_path: Path) -> None:
+    accepted = submit(lab, tmp_path, "sh", "-c", "for n in 1 2 3 4 5; do echo $n; sleep 0.5; done", wait=False)
+    [job] = service.find_jobs(lab, accepted["job_id"])
+    cluster.wait("its pod runs", lambda: running_pod(cluster, accepted["job_id"]))
+    heard = ""
+    for number, piece in enumerate(service.follow_log(lab, job, follow=True)):
+        heard += piece
+        if number == 0:
+            cluster.go_down(1.5)
+    assert heard == "1\n2\n3\n4\n5\n"
+    cluster.refuse(429, times=3, retry_after_s=0.2)
+    [kept] = service.fetch_jobs(lab, [job])
+    assert kept["state"] == "completed" and jobs_there(cluster) == []
+
+
+# --- afterwards, and by others --------------------------------------------------------------------------------------
+
+
+def test_listed_followed_cancelled_by_the_command_line(
+    line: CommandLine, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    script = 'trap "echo stopped; exit 0" TERM; echo begun; while :; do sleep 0.1; done'
+    words = ("distributed_collaboration.job_submit", f"job_spec={json.dumps({'command': ['bash', '-c', script]})}")
+    accepted = line.json("call", *words, "wait=false", "name=long", "backend=k8s")
+    cluster.wait("it runs", lambda: running_pod(cluster, accepted["job_id"]))
+    [listed] = line.json("job", "list", "--json")["jobs"]
+    assert (listed["name"], listed["state"], listed["job_id"]) == ("long", "running", accepted["job_id"])
+    assert "has not ended" in line.run("job", "fetch", "latest", code=1).stderr
+    assert "is cancelled" in line.run("job", "cancel", accepted["job_id"]).stdout
+    assert jobs_there(cluster) == []
+    assert line.run("job", "logs", "latest").stdout.startswith("begun\n")
+    assert line.json("job", "status", "latest", "--json", code=1)["state"] == "cancelled"
+
+
+def test_the_client_dies_and_nothing_is_lost(
+    line: CommandLine, lab: Lab, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    command = ["sh", "-c", "echo a log; sleep 2; echo 42 >answer.txt"]
+    words = (
+        "call",
+        "distributed_collaboration.job_submit",
+        f"job_spec={json.dumps({'command': command})}",
+        "backend=k8s",
+    )
+    process = line.start(*words)
+    cluster.wait("it is accepted", lambda: jobs_there(cluster))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    [job] = line.json("job", "list", "--json")["jobs"]
+    assert job["job_id"].startswith("lab/physlab-") and job["state"] in ("pending", "running")
+    assert line.run("job", "logs", "latest", "--follow").stdout == "a log\n"
+    [artifact] = line.json("job", "fetch", "latest", "--json")["artifacts"]
+    assert Path(artifact["path"]).read_text() == "42\n" and jobs_there(cluster) == []
+
+
+def test_a_job_that_was_kept_but_not_removed_is_removed_by_the_next(
+    lab: Lab, cluster: KubernetesCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from physlab.service.jobs.kubernetes import KubernetesJobs
+
+    with monkeypatch.context() as dying:
+        dying.setattr(KubernetesJobs, "settle", lambda self, jobs: None)
+        submit(lab, tmp_path, "true")
+    submit(lab, tmp_path, "true", keep=True, name="kept")
+    assert len(jobs_there(cluster)) == 2
+    later = submit(lab, tmp_path, "sleep", "0", wait=False, name="later")
+    service.job_statuses(lab, service.known_jobs(lab))
+    left = [name.partition("/")[2] for name in jobs_there(cluster)]
+    assert sorted(name[:4] for name in left) == ["kept", "late"], "only what is to be kept, and what is not fetched"
+    cluster.run("delete", "job", "-n", "lab", *[name for name in left if name.startswith("kept")])
+    cluster.wait("it ended", lambda: service.job_statuses(lab, service.find_jobs(lab, later["job_id"]))[0][1].ended)
+    service.fetch_jobs(lab, service.find_jobs(lab, later["job_id"]))
+
+
+def test_killed_before_the_api_was_asked(
+    line: CommandLine, lab: Lab, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    cluster.slow(5, path=".*/jobs$", verb="create")
+    process = line.start("call", "distributed_collaboration.job_submit", 'job_spec={"command":["true"]}', "backend=k8s")
+    cluster.wait("the intent is written", lambda: service.known_jobs(lab))
+    process.kill()
+    process.communicate()
+    cluster.heal()
+    [job] = service.known_jobs(lab)
+    [(_, status)] = service.job_statuses(lab, [job])
+    assert status.state in ("pending", "rejected", "completed", "running")
+    time.sleep(0)
+    assert subprocess is not None
+
+
+def test_a_schedule_begins_runs_that_are_jobs(
+    line: CommandLine, lab: Lab, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    body = submit(lab, tmp_path, "sh", "-c", "echo nightly; echo 7 >n", name="nightly", spec={"schedule": "0 3 * * *"})
+    name = body["job_id"].partition("/")[2]
+    assert cluster.due(name, "lab")
+    cluster.wait("it ran", lambda: "Complete" in cluster.run("get", "jobs", "-n", "lab", "-o", "json"))
+    listed = line.json("job", "list", "--json")["jobs"]
+    states = {job["job_id"] == body["job_id"]: job["state"] for job in listed}
+    assert len(listed) == 2 and states[True] == "running"
+    [run] = [job["job_id"] for job in listed if job["job_id"] != body["job_id"]]
+    line.run("job", "logs", run, "--follow")
+    fetched = line.json("job", "fetch", run, "--json")
+    assert Path(fetched["returned_artifacts"][0]).read_text() == "7\n"
+    assert Path(fetched["log_stream_path"]).read_text() == "nightly\n"
+    with pytest.raises(ValidationError, match="is a schedule"):
+        service.fetch_jobs(lab, service.find_jobs(lab, body["job_id"]))
+    assert "is cancelled" in line.run("job", "cancel", body["job_id"]).stdout
+    assert jobs_there(cluster) == []
