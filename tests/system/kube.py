@@ -16,12 +16,15 @@ from tests.system.commandline import CommandLine
 
 IMAGES = {"physlab": {"env": {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}}}
 PLAN = ClusterPlan(nodes=(NodePlan(), NodePlan("node-2")), images=IMAGES, namespaces=("lab",), job_backoff_s=1)
+CLAIM = """{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "exchange", "namespace": "lab"},
+"spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}}"""
 LabMaker = Callable[..., Lab]
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[KubernetesCluster]:
     with KubernetesCluster.start(PLAN) as cluster:
+        cluster.run("apply", "-f", "-", stdin=CLAIM)
         yield cluster
 
 

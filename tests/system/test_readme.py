@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from physlab.testing.kubernetes import KubernetesCluster
+from physlab.testing.kubernetes import missing_parts as kubernetes_lacks
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
 from tests.system.transcript import play, read
 
@@ -23,6 +25,7 @@ PAGES = [
 ]
 NEEDS = {"own-programs": "gfortran"}
 CLUSTER = ("laptop-to-cluster", "slurm-jobs", "slurm-worker")
+KUBERNETES = ("kubernetes-jobs",)
 
 
 @pytest.fixture
@@ -54,6 +57,10 @@ def test_a_page_runs(page: Path, environment: dict[str, str], tmp_path: Path) ->
 @contextmanager
 def cluster_for(page: Path, environment: dict[str, str]) -> Iterator[None]:
     """Start a cluster for a page that is about one."""
+    if page.stem in KUBERNETES:
+        with kubernetes(environment):
+            yield
+        return
     if page.stem not in CLUSTER:
         yield
         return
@@ -63,6 +70,15 @@ def cluster_for(page: Path, environment: dict[str, str]) -> Iterator[None]:
         found = cluster.environment
         environment |= {"SLURM_CONF": found["SLURM_CONF"], "PATH": f"{environment['PATH']}:{found['PATH']}"}
         environment |= {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+        yield
+
+
+@contextmanager
+def kubernetes(environment: dict[str, str]) -> Iterator[None]:
+    if missing := kubernetes_lacks():
+        pytest.skip(missing)
+    with KubernetesCluster.start() as cluster:
+        environment["KUBECONFIG"] = str(cluster.kubeconfig)
         yield
 
 

@@ -154,6 +154,8 @@ def _container_failure(name: str, ended: Object, code: int, job_id: str) -> JobS
     message = ended.get("message", "")
     if name != WORK:
         what = {FETCH: "its inputs could not be fetched", KEEP: "what it made could not be kept"}[name]
+        if code == UNMADE:
+            what = "it ended without making a file that had to be there"
         return JobStatus(job_id=job_id, state="failed", reason=_join(what, message)[:500], exit_code=code)
     if ended.get("reason") == "OOMKilled":
         return JobStatus(job_id=job_id, state="out_of_memory", reason=_join("OOMKilled", message), signal=9)

@@ -22,11 +22,9 @@ class NotConfigured(Exception):  # noqa: N818 - a state of the container, no fau
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:
-    """Return a text with `$(NAME)` replaced by variables that there are; `$$(NAME)` stays `$(NAME)`."""
+    """Return a text with `$(NAME)` replaced by variables that there are, and one dollar for every two."""
     return re.sub(
-        r"\$(\$\(\w[\w.-]*\))|\$\((\w[\w.-]*)\)",
-        lambda match: match[1] or env.get(match[2], match[0]),
-        text,
+        r"\$(\$)|\$\(([^)]*)\)", lambda match: match[1] or env.get(match[2], match[0]), text
     )
 
 
