@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -13,23 +12,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from physlab.errors import ComputationError, ConfigurationError, PhyslabError, ResourceError, ValidationError, nearest
+from physlab.errors import ConfigurationError, PhyslabError, ResourceError, ValidationError, nearest
 from physlab.lab import Lab, new_run_id
 from physlab.model.job import JobRequest, JobResources, JobStatus
 from physlab.service.jobs.ledger import KnownJob, known_jobs
+from physlab.service.jobs.staged import StagedFiles
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.files import PIECE, Brought
 from physlab.sites.kubernetes.client import KubernetesClient
 from physlab.sites.kubernetes.exchange import Exchange
-from physlab.sites.kubernetes.manifest import SCRIPT, Stage, manifest, refuse
+from physlab.sites.kubernetes.manifest import Stage, manifest, refuse
 from physlab.sites.kubernetes.reasons import advice
-from physlab.sites.kubernetes.stage import inputs_name, made_name
-from physlab.store.blobs import Blobs
 
 AT_HAND = "kubernetes"
 """What the cluster of the present kubeconfig is called without any settings."""
 LOG = "log.txt"
-NO_STORE = "Set store under [sites.kubernetes.{name}] in physlab.toml: s3://bucket/prefix, or a folder of a claim."
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class KubernetesJobs:
         name: What the lab calls it.
         settings: Its section of the settings.
         client: Its Jobs and pods.
-        blobs: The lab's files.
+        files: How files come there and back.
         here: The folder of this machine that holds what is brought from there.
     """
 
@@ -48,7 +45,7 @@ class KubernetesJobs:
     name: str
     settings: KubernetesSiteSettings
     client: KubernetesClient
-    blobs: Blobs
+    files: StagedFiles
     here: Path
     copies: ClassVar[bool] = True
     holds_back: ClassVar[bool] = False
@@ -78,7 +75,8 @@ class KubernetesJobs:
         name, settings = _find(lab, name, again=again)
         here = (lab.settings.home / "jobs" / name).absolute()
         with tempfile.TemporaryDirectory() as scratch, KubernetesClient(settings, Path(scratch)) as client:
-            cluster = cls(name, settings, client, lab.store.blobs, here)
+            exchange = None if settings.store is None else Exchange(settings.store, settings.store_endpoint)
+            cluster = cls(name, settings, client, StagedFiles(name, exchange, lab.store.blobs), here)
             if again:
                 cluster._tidy(known_jobs(lab))
             yield cluster
@@ -139,7 +137,7 @@ class KubernetesJobs:
         """Bring the inputs to the store, and make the Jobs."""
         made = []
         for job, files in zip(jobs, inputs, strict=True):
-            self._stage(job, files)
+            self.files.stage(job, files)
             made.append(self.client.submit(self._manifest(job.request, job.token, job.wanted)))
         return made
 
@@ -147,7 +145,7 @@ class KubernetesJobs:
         """Remove their lists from the store, and their folders here."""
         for job in jobs:
             with contextlib.suppress(PhyslabError):
-                self._forget(job)
+                self.files.forget(job)
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def look(self, jobs: Iterable[KnownJob]) -> dict[str, JobStatus]:
@@ -155,7 +153,7 @@ class KubernetesJobs:
         known = {job.job_id: job for job in jobs}
         told = self.client.poll(known, cron=_cron(known.values()))
         for job_id, status in told.items():
-            if status.forgotten and self._made(known[job_id]) is not None:
+            if status.forgotten and self.files.made(known[job_id]) is not None:
                 done = {"state": "completed", "reason": "what it made is in the store", "exit_code": 0}
                 told[job_id] = status.model_copy(update={**done, "forgotten": False})
         return told
@@ -181,7 +179,7 @@ class KubernetesJobs:
         self.bring_logs(batch)
         for job in jobs:
             with contextlib.suppress(PhyslabError):
-                self._forget(job)
+                self.files.forget(job)
 
     def read_log(self, job: KnownJob, start: int = 0) -> bytes:
         """Return a piece of what is heard of a job, all of it once the job has ended."""
@@ -205,7 +203,7 @@ class KubernetesJobs:
 
     def bring(self, jobs: Sequence[KnownJob]) -> list[Brought]:
         """Bring what jobs made from the store, each file checked against its SHA-256."""
-        return [self._bring(job) for job in jobs]
+        return [self.files.bring(job) for job in jobs]
 
     def runs(self, job: KnownJob) -> list[KnownJob]:
         """Return the runs that a schedule has begun, as jobs of their own."""
@@ -225,7 +223,7 @@ class KubernetesJobs:
         jobs = [job for job in jobs if job.job_id and not job.request.pod.keep]
         self.client.remove([job.job_id for job in jobs], cron=_cron(jobs))
         for job in jobs:
-            self._forget(job)
+            self.files.forget(job)
 
     def most_memory_gb(self, asked: JobResources) -> float | None:
         """Return the site's limit, or eight times what was asked for at first."""
@@ -245,82 +243,6 @@ class KubernetesJobs:
                 hint=f'Set image = "registry/physlab:tag" under [sites.kubernetes.{self.name}] in physlab.toml.',
             )
         return manifest(request, name, request.pod.namespace or self.settings.namespace, self.settings, stage)
-
-    def _exchange(self) -> Exchange | None:
-        return None if self.settings.store is None else Exchange(self.settings.store, self.settings.store_endpoint)
-
-    def _stage(self, job: KnownJob, files: Sequence[Path]) -> None:
-        """Bring inputs to the store unless they are there, and last of all the list of them."""
-        exchange = self._exchange()
-        if exchange is None:
-            if files or job.request.makes or job.request.takes or job.wanted != ".":
-                what = "inputs" if files else "files to keep"
-                raise ConfigurationError(
-                    f"The job has {what}, and the cluster '{self.name}' has no store.",
-                    hint=NO_STORE.format(name=self.name),
-                )
-            return
-        listed: dict[str, dict[str, Any]] = {}
-        made = {name: Path(path) for name, path in job.request.takes.items()}  # brought here by now
-        for name, path in {**{path.name: path for path in files}, **made}.items():
-            digest, _ = self.blobs.put(path)
-            listed[name] = {"sha256": digest, "executable": os.access(path, os.X_OK)}
-        if job.request.script is not None:
-            script = job.request.script.replace("\r\n", "\n")
-            digest, _ = self.blobs.put((script if script.startswith("#!") else f"#!/bin/sh\n{script}").encode())
-            listed[SCRIPT] = {"sha256": digest, "executable": True}
-        for item in listed.values():
-            exchange.put(self.blobs, item["sha256"], again=True)
-        exchange.write(inputs_name(job.token), json.dumps(listed).encode())
-
-    def _made(self, job: KnownJob) -> dict[str, Any] | None:
-        """Return the list of what a job made; None as long as there is none."""
-        exchange, nodes = self._exchange(), job.request.resources.nodes
-        if exchange is None:
-            return None
-        found: dict[str, Any] = {}
-        for index in range(nodes) if nodes > 1 else [None]:
-            text = exchange.read(made_name(_job_name(job), index))
-            if text is None:
-                return None
-            record = json.loads(text)
-            if "error" in record:
-                return dict(record)
-            found |= {name if index is None else f"{index}/{name}": item for name, item in record["files"].items()}
-        return found
-
-    def _bring(self, job: KnownJob) -> Brought:
-        exchange = self._exchange()
-        if exchange is None:
-            return {}
-        made = self._made(job)
-        if made is None:
-            raise ResourceError(
-                f"The list of what job {job.job_id} made is not in {exchange.url}.",
-                hint="Did somebody empty it?",
-            )
-        if "error" in made:
-            return ComputationError(made["error"]["message"], hint=made["error"]["hint"])
-        brought = {}
-        for name, item in made.items():
-            if not exchange.get(self.blobs, item["sha256"]):
-                raise ResourceError(f"'{name}' of job {job.job_id} is not in {exchange.url}.", hint="Run it again.")
-            target = job.folder / name
-            if not target.resolve().is_relative_to(job.folder.resolve()):
-                raise ResourceError(f"'{name}' of job {job.job_id} leads out of its folder.", hint="Rename it there.")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.blobs.path(item["sha256"]), target)
-            brought[name] = target
-        return brought
-
-    def _forget(self, job: KnownJob) -> None:
-        """Remove a job's lists from the store; the files stay, named by their content, for whoever needs them next."""
-        exchange, nodes = self._exchange(), job.request.resources.nodes
-        if exchange is None:
-            return
-        exchange.remove(inputs_name(job.token))
-        for index in range(nodes) if nodes > 1 else [None]:
-            exchange.remove(made_name(_job_name(job), index))
 
     def _tidy(self, known: Iterable[KnownJob]) -> None:
         """Delete the Jobs whose ends are in the ledger: whoever wrote that down died before deleting them."""
@@ -343,10 +265,6 @@ def _find(lab: Lab, name: str | None, *, again: bool) -> tuple[str, KubernetesSi
 
 def _cron(jobs: Iterable[KnownJob]) -> frozenset[str]:
     return frozenset(job.job_id for job in jobs if job.request.pod.schedule is not None)
-
-
-def _job_name(job: KnownJob) -> str:
-    return job.job_id.rpartition("/")[2] or job.token
 
 
 def _piece(path: Path, start: int) -> bytes:

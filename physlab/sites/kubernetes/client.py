@@ -25,6 +25,7 @@ DELETED = "its Job was deleted"
 LISTED_S = 60.0
 EVENTS_S = 5.0
 GRACE_S = 45.0
+CLOSING_S = 0.05
 T = TypeVar("T")
 
 
@@ -119,6 +120,7 @@ class KubernetesClient:
             await listener.close()
         if self._api is not None:
             await self._api.close()
+            await asyncio.sleep(CLOSING_S)  # connections with TLS end a little later
 
     async def _opened(self) -> KubeApi:
         if self._api is None:
