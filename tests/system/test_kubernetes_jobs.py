@@ -217,7 +217,14 @@ def test_failures_have_their_names(make_lab: LabMaker, cluster: KubernetesCluste
         call(lab, tmp_path, tool="job_submit", backend="k8s", workflow=[
             {"step": "a", "command": ["true"], "outputs": ["answer.txt"]}])  # fmt: skip
     with pytest.raises(ResourceError, match=r"timeout.*DeadlineExceeded") as late:
-        submit(lab, tmp_path, "sh", "-c", "echo began; sleep 60", spec={"resources": {"time_limit": "0:00:02"}})
+        submit(
+            lab,
+            tmp_path,
+            "sh",
+            "-c",
+            "trap 'exit 1' TERM; echo began; sleep 60 & wait",
+            spec={"resources": {"time_limit": "0:00:02"}},
+        )
     assert "began" in late.value.message and "time_limit" in late.value.hint
     with pytest.raises(ComputationError, match="nosuchprogram") as absent:
         submit(lab, tmp_path, "nosuchprogram")
