@@ -7,6 +7,7 @@ file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are under
 
 from physlab.settings.model import Settings, SlurmSiteSettings
 from physlab.settings.sources import (
+    cache_folder,
     child_environment,
     decline_tracking,
     forget,
@@ -15,11 +16,13 @@ from physlab.settings.sources import (
     origins,
     own_variables,
     shown,
+    toml_lines,
 )
 
 __all__ = [
     "Settings",
     "SlurmSiteSettings",
+    "cache_folder",
     "child_environment",
     "decline_tracking",
     "forget",
@@ -28,4 +31,5 @@ __all__ = [
     "origins",
     "own_variables",
     "shown",
+    "toml_lines",
 ]

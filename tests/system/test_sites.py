@@ -42,7 +42,8 @@ def test_a_cluster_that_works(cluster: SlurmCluster, tmp_path: Path, monkeypatch
     monkeypatch.setenv("PATH", cluster.environment["PATH"])
     cli = lab(tmp_path)
     reply = cli.json("site", "check", "hpc", "--json")
-    assert [check["name"] for check in reply["checks"]] == ["commands", "partitions", "folder", "python", "round trip"]
+    looks = ["commands", "policy", "partitions", "folder", "python", "round trip"]
+    assert [check["name"] for check in reply["checks"]] == looks
     assert reply["ok"] and "it reads the lab's store" in reply["checks"][-1]["found"]
     cluster.wait("an empty queue", lambda: not cluster.queue())
     wrong = lab(tmp_path, 'partition = "nosuch"\n').json("site", "check", "hpc", "--json", code=1)

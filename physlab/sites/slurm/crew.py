@@ -19,6 +19,8 @@ from distributed import Client, Security
 from physlab.errors import CancelledError, ResourceError
 from physlab.model.job import JobResources
 from physlab.settings import SlurmSiteSettings
+from physlab.sites.slurm import policy
+from physlab.sites.slurm.gate import gate_here, gate_to
 from physlab.sites.slurm.link import Link
 from physlab.sites.slurm.pools import pilots_for
 from physlab.sites.ssh import SshRun
@@ -165,14 +167,16 @@ class Crew:
     def _command(self) -> list[str]:
         """Return what starts the foreman: here, behind ssh, or in a job of its own."""
         site = self.settings
-        words = [site.python or ("python3" if site.host else sys.executable), "-P", "-m", FOREMAN]
+        python = site.python or ("python3" if site.host else sys.executable)
+        words = [python, "-P", "-m", FOREMAN]
         if site.scheduler == "job":
             asked = {"partition": site.partition, "account": site.account, "qos": site.qos}
             words = [
                 "srun", "--quiet", "--ntasks=1", "--cpus-per-task=1", f"--mem={FOREMAN_MB}M", "--no-kill",
-                f"--job-name=physlab-foreman-{self._token}",
+                f"--job-name=physlab-foreman-{self._token}", f"--comment={self._comment}",
                 *(f"--{name}={value}" for name, value in asked.items() if value), *words,
             ]  # fmt: skip
+            (gate_to(self._ssh) if self._ssh is not None else gate_here()).admit(words[1 : words.index(python)])
         return self._ssh.line(words) if self._ssh is not None else words
 
     def _reach(self, address: str) -> str:
@@ -188,6 +192,7 @@ class Crew:
             "token": self._token, "folder": str(self._folder / "pilots"), "certificate": self._certificate,
             "key": self._key, "python": site.python, "prologue": site.prologue, "interface": site.interface,
             "idle_s": site.idle_s, "max_pilots": site.max_pilots, "comment": self._comment,
+            "in_job": site.scheduler == "job", "policy": str(policy.PATH),
         }  # fmt: skip
 
     def _security(self) -> Security:

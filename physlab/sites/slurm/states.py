@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from physlab.model.job import JobStatus, State
+from physlab.model.job import ENDED, JobStatus, State
 
 STATES: Mapping[str, State] = {
     "PENDING": "pending",
@@ -34,8 +34,12 @@ STATES: Mapping[str, State] = {
     "PREEMPTED": "preempted",
 }
 MANY = 4_000_001  # Slurm's own limit on the elements of an array; a longer range is a mistake
-SQUEUE = "%i|%T|%r|%N|%M"  # id, state, reason, machines, elapsed
+SQUEUE = "%i|%T|%r|%N|%M|%Z|%k"  # id, state, reason, machines, elapsed, folder, comment
+QUEUE = ("squeue", "-h", "-r", "--me", "-t", "all", "-o", SQUEUE)
+"""The one question about the queue: whoever asks it, the answer serves all."""
 SACCT = "JobID,State,ExitCode,NodeList,ElapsedRaw,TotalCPU,MaxRSS"
+OURS = "physlab"
+"""The word in the comment of each job of ours."""
 
 
 def state_of(word: str) -> State:
@@ -54,9 +58,9 @@ def job_ids(text: str) -> tuple[str, ...]:
 def read_squeue(text: str) -> Iterator[JobStatus]:
     """Yield what `squeue -h -r -o SQUEUE` says of the jobs that wait or run; lines that are none are passed over."""
     for line in text.splitlines():
-        parts = line.split("|")
-        if len(parts) == 5:
-            listed, word, reason, machines, elapsed = parts
+        parts = line.split("|", 5)
+        if len(parts) >= 5:
+            listed, word, reason, machines, elapsed = parts[:5]
             for job_id in job_ids(listed):
                 yield JobStatus(
                     job_id=job_id,
@@ -65,6 +69,20 @@ def read_squeue(text: str) -> Iterator[JobStatus]:
                     machines=names(machines),
                     elapsed_s=seconds(elapsed),
                 )
+
+
+def place_of(line: str) -> str:
+    """Return `id|folder|comment` of a line of an answer to `QUEUE`."""
+    return "|".join(part for index, part in enumerate(line.split("|", 6)) if index in (0, 5, 6))
+
+
+def own_jobs(text: str) -> int:
+    """Return how many jobs of ours wait or run, in an answer to `QUEUE`."""
+    rows = [line.split("|", 6) for line in text.splitlines()]
+    return sum(
+        len(job_ids(row[0])) for row in rows
+        if len(row) == 7 and state_of(row[1]) not in ENDED and OURS in row[6].split()
+    )  # fmt: skip
 
 
 def read_sacct(text: str) -> dict[str, JobStatus]:
