@@ -78,6 +78,21 @@ def test_jobs_keep_to_the_policy(rules: Path, lab: Lab, tmp_path: Path, near: Sl
         submit()
 
 
+def test_the_queue_names_the_run_and_the_job(bench: Callable[..., Bench], lab: Lab, tmp_path: Path) -> None:
+    """A site serves several runs: a pilot names the one that it was started for, a job its name after its token."""
+    runs = bench(idle_s=1)
+    wave = runs.run([shell("one", "echo 1")], title="Wäve $(run) | 'x'")
+    runs.cluster.wait("no pilots", lambda: not runs.cluster.queue(), 20)
+    other = runs.run([shell("two", "echo 2")], title="Other")
+    spec = {"command": ["true"]}
+    asked = {"tool": "distributed_collaboration", "method": "job_submit", "job_spec": spec, "name": "seven"}
+    service.answer(lab, read_call(asked, lab.vocabulary), tmp_path)
+    told = runs.cluster.run("squeue", "-h", "-t", "all", "-o", "%k").splitlines()
+    assert f"physlab {wave.run_id} Wave run x" in told and f"physlab {other.run_id} Other" in told
+    [job] = known_jobs(lab)
+    assert f"{job.token} physlab seven" in told
+
+
 CONDUCTOR = """
 import sys, time
 from pathlib import Path

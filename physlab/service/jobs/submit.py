@@ -139,7 +139,7 @@ def _submit_array(lab: Lab, cluster: Cluster, asked: Sequence[Asked], throttle: 
 
 
 def _shape(request: JobRequest) -> tuple[str, ...]:
-    return tuple(word for word in directives(request) if not word.startswith("--job-name"))
+    return tuple(word for word in directives(request) if not word.startswith(("--job-name", "--comment")))
 
 
 def _parts(group: _Group, longest: int) -> Iterator[_Group]:

@@ -23,6 +23,7 @@ from physlab.sites.slurm import policy
 from physlab.sites.slurm.gate import gate_here, gate_to
 from physlab.sites.slurm.link import Link
 from physlab.sites.slurm.pools import pilots_for
+from physlab.sites.slurm.script import comment_words
 from physlab.sites.ssh import SshRun
 
 FOREMAN = "physlab.sites.slurm.foreman"
@@ -35,13 +36,14 @@ SETTLE_S = 0.05
 
 @dataclass
 class Pool:
-    """One kind of pilot: its number, what it asks of Slurm, the way to its scheduler, and its script for people."""
+    """One kind of pilot: what it asks of Slurm, the way to its scheduler, its script, and what the foreman was told."""
 
     number: int
     kind: JobResources
     client: Client
     script: str
     told: int = 0
+    comment: str = ""
 
 
 class Crew:
@@ -70,6 +72,7 @@ class Crew:
         self._guard = threading.RLock()
         self._pools: dict[JobResources, Pool] = {}
         self._expected: Counter[JobResources] = Counter()  # cores that ready nodes want
+        self._causes: dict[JobResources, str] = {}  # the run that called for a kind last
         self._excluded: set[str] = set()
         self._link: Link | None = None
         self._ssh = SshRun(settings.host) if settings.host else None
@@ -97,10 +100,11 @@ class Crew:
                 self._tell()
             return self._pools[kind]
 
-    def expect(self, kind: JobResources, cores: int) -> None:
-        """Learn that nodes that want so many cores more (or fewer) are ready for a kind of pilot."""
+    def expect(self, kind: JobResources, cores: int, cause: str = "") -> None:
+        """Learn that nodes that want so many cores more (or fewer) are ready for a kind of pilot, and of which run."""
         with self._guard:
             self._expected[kind] += cores
+            self._causes[kind] = cause or self._causes.get(kind, "")
             if kind in self._pools and self._teller is None and not self.closed:
                 self._teller = threading.Timer(SETTLE_S, self._tell)
                 self._teller.daemon = True
@@ -145,10 +149,12 @@ class Crew:
                 return
             for kind, pool in self._pools.items():
                 wanted = pilots_for(max(0, self._expected[kind]), kind, self.settings.max_pilots)
-                if wanted != pool.told:
-                    pool.told = wanted
+                comment = comment_words(f"{self._comment} {self._causes.get(kind, '')}")
+                if (wanted, comment) != (pool.told, pool.comment):
+                    pool.told, pool.comment = wanted, comment
+                    asked = {"pilots": wanted, "exclude": sorted(self._excluded), "comment": comment}
                     with contextlib.suppress(ResourceError):  # its end is noticed elsewhere
-                        link.tell("want", number=pool.number, pilots=wanted, exclude=sorted(self._excluded))
+                        link.tell("want", number=pool.number, **asked)
 
     def _foreman(self) -> Link:
         if self.closed:

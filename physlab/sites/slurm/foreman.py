@@ -143,11 +143,11 @@ class Foreman:
         self.pools[number] = Pool(cluster)
         return {"address": cluster.scheduler.address, "script": cluster.shown_script()}
 
-    async def want(self, number: int, pilots: int, exclude: list[str]) -> dict[str, Any]:
-        """Learn how many pilots a pool shall have, and which machines have failed."""
+    async def want(self, number: int, pilots: int, exclude: list[str], comment: str) -> dict[str, Any]:
+        """Learn how many pilots a pool shall have, which machines have failed, and what further pilots are for."""
         pool = self.pools[number]
         pool.wanted = pilots
-        pool.cluster.exclude(exclude)
+        pool.cluster.direct(exclude, comment)
         await self._scale(pool)
         return {}
 

@@ -29,7 +29,7 @@ AGE_S = 0.8
 """An answer of the queue or the accounts serves all who ask so long after it was taken [s]."""
 KEEP_S = 60.0
 """So long a policy that was read is relied on [s]."""
-ABSENT = "No such file"
+CAT, ABSENT = "/bin/cat", "No such file"  # whatever a user's PATH says
 POLICY = "policy.json"
 
 
@@ -41,11 +41,19 @@ class Gate:
         room: Where processes share answers and turns; without one nothing is shared, and no policy asked for.
         machine: Where the commands run.
         path: The policy's file there; another than the usual one only for tests.
+        is_here: That is this machine.
     """
 
-    def __init__(self, run: Run, room: SharedRoom | None = None, machine: str = "", path: Path | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        room: SharedRoom | None = None,
+        machine: str = "",
+        path: Path | None = None,
+        is_here: bool = False,
+    ) -> None:
         self._run, self.room, self._machine = run, room, machine
-        self._path = path or policies.PATH
+        self._path, self._is_here = path or policies.PATH, is_here
         self._policy: tuple[float, Policy | None] | None = None
         self._answers = Answers(run, room)
         self._turn = threading.Lock()
@@ -80,15 +88,27 @@ class Gate:
             return None
         if self._policy is None or time.monotonic() - self._policy[0] > KEEP_S:
             place = f"{self._path} on {self._machine}"
-            done = self._run(("cat", "--", str(self._path)), "")
-            if done.returncode and ABSENT not in done.stderr:
-                raise ConfigurationError(
-                    f"The cluster's policy cannot be read: {place}: {' '.join(done.stderr.split())[:300]}.",
-                    hint="Nothing is submitted until its administrators mend it.",
-                )
-            self._policy = time.monotonic(), None if done.returncode else read_policy(done.stdout, place)
+            text = self._read(self._path)
+            self._policy = time.monotonic(), read_policy(text, place) if text is not None else None
             self._remember(self._policy[1])
         return self._policy[1]
+
+    def _read(self, path: Path) -> str | None:
+        """Return the text of a file where the commands run, None where there is none."""
+        try:
+            if self._is_here:
+                return path.read_text(encoding="utf-8")
+            done = self._run((CAT, "--", str(path)), "")
+            if done.returncode and ABSENT not in done.stderr:
+                raise OSError(" ".join(done.stderr.split())[:300])
+            return done.stdout if not done.returncode else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"The cluster's policy cannot be read: {path} on {self._machine}: {error}.",
+                hint="Nothing is submitted until its administrators mend it.",
+            ) from error
 
     def _remember(self, policy: Policy | None) -> None:
         """Leave the policy's words for `last_policy`."""
@@ -239,7 +259,7 @@ def gate_here(path: Path | None = None) -> Gate:
     given = child_environment({})
     machine = socket.gethostname()
     room = SharedRoom(("here", machine, *(given.get(name, "") for name in ("SLURM_CONF", "SLURM_CLUSTERS"))))
-    return Gate(run_here(), room, machine, path)
+    return Gate(run_here(), room, machine, path, is_here=True)
 
 
 def gate_to(run: SshRun) -> Gate:

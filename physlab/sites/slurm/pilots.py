@@ -20,6 +20,7 @@ from physlab.errors import CrowdedError, PhyslabError, ValidationError
 from physlab.model.job import JobResources
 from physlab.sites.slurm.gate import Gate
 from physlab.sites.slurm.script import spell_time
+from physlab.sites.slurm.states import OURS
 
 if TYPE_CHECKING:
     from physlab.sites.slurm.foreman import Hello
@@ -135,12 +136,12 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
     def _job_name(self) -> str:
         return f"physlab-pilot-{self.hello.token}"
 
-    def _directives(self, exclude: tuple[str, ...] = ()) -> list[str]:
+    def _directives(self, exclude: tuple[str, ...] = (), comment: str = "") -> list[str]:
         kind = self.kind
         words = [f"--nodes={kind.nodes}", "--ntasks-per-node=1", "--no-requeue", "--open-mode=append"]
         words += [f"--gres=gpu:{kind.gpus}"] if kind.gpus else []
         words += [f"--{name}={shlex.quote(value)}" for name in ("qos", "constraint") if (value := getattr(kind, name))]
-        words += [f"--comment={shlex.quote(self.hello.comment)}"] if self.hello.comment else []
+        words.append(f"--comment={shlex.quote(comment or self.hello.comment or OURS)}")
         excluded = sorted({*kind.exclude, *exclude})
         return words + ([f"--exclude={','.join(excluded)}"] if excluded else [])
 
@@ -198,9 +199,9 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
         """True while pilots wait for sbatch."""
         return any(name not in self.workers for name in self.worker_spec)
 
-    def exclude(self, machines: list[str]) -> None:
-        """Let later pilots avoid machines."""
-        self._job_kwargs["job_extra_directives"] = self._directives(tuple(machines))
+    def direct(self, exclude: list[str], comment: str) -> None:
+        """Let later pilots avoid machines, and say what they are for."""
+        self._job_kwargs["job_extra_directives"] = self._directives(tuple(exclude), comment)
 
     def add(self, count: int) -> None:
         """Submit so many pilots more."""
