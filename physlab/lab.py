@@ -116,17 +116,20 @@ class Lab:
             known = self._clusters.get(each)
             if known is None or known.closed:
                 _, settings = self.cluster(each)
-                folder = settings.folder or self.settings.home / "sites" / each
                 self._clusters[each] = SlurmSite(
                     each,
                     settings,
                     self.store.root,
-                    folder.absolute(),
+                    self.pilot_folder(each, settings),
                     comment="physlab",
                     tools=self.settings.tools,
                     share=settings.share_store,
                 )
         return [self._clusters[each] for each in named]
+
+    def pilot_folder(self, name: str, settings: SlurmSiteSettings) -> Path:
+        """Return the folder on a cluster that its pilots work from."""
+        return (settings.folder or self.settings.home / "sites" / name).absolute()
 
     def cluster(self, name: str | None = None) -> tuple[str, SlurmSiteSettings]:
         """Return a Slurm cluster by name; the first one that is configured, or the one at hand here, for None.

@@ -27,6 +27,7 @@ from physlab.errors import PhyslabError, ValidationError
 from physlab.model import Model
 from physlab.model.job import JobResources, JobStatus
 from physlab.sites.slurm.client import SlurmClient
+from physlab.sites.slurm.ends import IDLE, RELEASED, note_ends
 from physlab.sites.slurm.gate import gate_here
 from physlab.sites.slurm.pilots import PilotCluster, Submissions
 from physlab.sites.slurm.policy import PATH
@@ -251,9 +252,9 @@ class Foreman:
             for other in self.pools.values() if missing > room else ():
                 spare = [name for name in other.live() if name in other.idle] if other is not pool else []
                 left = len(other.live()) - other.wanted
-                other.cluster.retire(spare[: max(0, min(missing - room, left))])
+                other.cluster.retire(spare[: max(0, min(missing - room, left))], IDLE)
             pool.cluster.add(max(0, min(room, missing, turns)))
-        pool.cluster.retire(list(self._surplus(pool, live)))
+        pool.cluster.retire(list(self._surplus(pool, live)), IDLE)
 
     def _room(self, pool: Pool) -> tuple[int, int]:
         """Return how many pilots there may be more, and how many of them can be submitted without long waiting."""
@@ -303,7 +304,9 @@ class Foreman:
         ended = {status.job_id for pool in self.pools.values() for status in pool.ended.values()}
         try:
             accepted = await asyncio.to_thread(self.submissions.end)
-            await asyncio.to_thread(self.client.cancel, [job for job in accepted if job not in ended])
+            left = [job for job in accepted if job not in ended]
+            note_ends(self.hello.folder, left, RELEASED)
+            await asyncio.to_thread(self.client.cancel, left)
         finally:
             for pool in self.pools.values():
                 await pool.cluster.dissolve()

@@ -18,6 +18,7 @@ from distributed.deploy import Cluster, ProcessInterface
 
 from physlab.errors import CrowdedError, PhyslabError, ValidationError
 from physlab.model.job import JobResources
+from physlab.sites.slurm.ends import note_ends
 from physlab.sites.slurm.gate import Gate
 from physlab.sites.slurm.script import spell_time
 from physlab.sites.slurm.states import OURS
@@ -209,8 +210,10 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
             self.worker_spec.update(self.new_worker_spec())
         self._settle()
 
-    def retire(self, names: list[str]) -> None:
-        """End pilots."""
+    def retire(self, names: list[str], why: str = "") -> None:
+        """End pilots, and leave a note why: for Slurm they are cancelled, whoever did it."""
+        if why:
+            note_ends(self.hello.folder, [job.job_id for name in names if (job := self.workers.get(name))], why)
         for name in names:
             self.worker_spec.pop(name, None)
         if names:

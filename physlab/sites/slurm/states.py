@@ -37,7 +37,7 @@ MANY = 4_000_001  # Slurm's own limit on the elements of an array; a longer rang
 SQUEUE = "%i|%T|%r|%N|%M|%Z|%k"  # id, state, reason, machines, elapsed, folder, comment
 QUEUE = ("squeue", "-h", "-r", "--me", "-t", "all", "-o", SQUEUE)
 """The one question about the queue: whoever asks it, the answer serves all."""
-SACCT = "JobID,State,ExitCode,NodeList,ElapsedRaw,TotalCPU,MaxRSS"
+SACCT = "JobID,State,ExitCode,NodeList,ElapsedRaw,TotalCPU,MaxRSS,AllocTRES,TRESUsageInTot"
 OURS = "physlab"
 """The word in the comment of each job of ours."""
 
@@ -86,23 +86,33 @@ def own_jobs(text: str) -> int:
 
 
 def read_sacct(text: str) -> dict[str, JobStatus]:
-    """Return what `sacct -n -P -D -o SACCT` says: of each job its latest start, with the memory of its steps."""
+    """Return what `sacct -n -P -D -o SACCT` says: of each job its latest start, with what its steps used."""
     found: dict[str, JobStatus] = {}
     for line in text.splitlines():
         parts = line.split("|")
-        if len(parts) != 7:
+        if len(parts) < 7:
             continue
+        parts += ["", ""]  # the last two are not told everywhere
         job, _, step = parts[0].partition(".")
         if not step:
             found.update({job_id: _accounted(job_id, parts, found.get(job_id)) for job_id in job_ids(job)})
-        elif job in found and (used := megabytes(parts[6])) is not None:
-            most = max(used, found[job].memory_mb or 0.0)
-            found[job] = found[job].model_copy(update={"memory_mb": most})
+        elif job in found:
+            used = {"memory_mb": megabytes(parts[6]), "gpu_percent": _tres(parts[8]).get("gres/gpuutil")}
+            most = {
+                name: max(value, getattr(found[job], name) or 0.0) for name, value in used.items() if value is not None
+            }
+            found[job] = found[job].model_copy(update=most)
     return found
 
 
+def _tres(text: str) -> dict[str, float]:
+    """Return the plain numbers of a list such as `cpu=2,gres/gpu=1,mem=500M`."""
+    pairs = (item.partition("=")[::2] for item in text.split(","))
+    return {name: float(value) for name, value in pairs if re.fullmatch(r"\d+(\.\d+)?", value)}
+
+
 def _accounted(job_id: str, parts: Sequence[str], before: JobStatus | None) -> JobStatus:
-    _, word, ended, machines, elapsed, cpu, _ = parts
+    _, word, ended, machines, elapsed, cpu, _, allocated = parts[:8]
     state = state_of(word)
     code, signal = (int(part) for part in (ended if re.fullmatch(r"\d+:\d+", ended) else "0:0").split(":"))
     return JobStatus(
@@ -115,6 +125,7 @@ def _accounted(job_id: str, parts: Sequence[str], before: JobStatus | None) -> J
         restarts=before.restarts + 1 if before is not None else 0,
         elapsed_s=float(elapsed) if elapsed.isdigit() else None,
         cpu_s=seconds(cpu),
+        gpus=int(_tres(allocated).get("gres/gpu", 0)),
     )
 
 
