@@ -23,7 +23,7 @@ from physlab.settings import SlurmSiteSettings, child_environment
 from physlab.sites.slurm import SlurmClient
 from physlab.sites.slurm.asked import Asked, read_script
 from physlab.sites.slurm.gate import Gate
-from physlab.sites.slurm.policy import read_policy
+from physlab.sites.slurm.policy import Caps, JobCaps, read_policy
 from physlab.sites.slurm.script import batch_script
 from physlab.sites.slurm.sharedroom import SharedRoom, free_turns, take_turn
 from physlab.sites.slurm.states import QUEUE
@@ -103,6 +103,12 @@ def test_a_malformed_policy_is_an_error_that_names_the_line(text: str, said: str
     assert login.asked("sbatch") == 0
 
 
+def test_the_page_for_administrators_names_every_limit() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "administrators.md").read_text(encoding="utf-8")
+    limits = read_policy(page.partition("```toml\n")[2].partition("```")[0], PLACE).caps.words()
+    assert set(limits) == {*Caps.model_fields} - {"job"} | {f"job.{name}" for name in JobCaps.model_fields}
+
+
 def test_what_is_too_large_is_refused_before_sbatch() -> None:
     login = Login('partitions = ["main"]\n[job]\ncpus = 8\nmemory_gb = 4\nwalltime_s = 3600\n')
     with pytest.raises(ValidationError) as told:
@@ -150,11 +156,13 @@ def test_who_waits_can_leave() -> None:
     login = Login("submissions_per_minute = 1\n")
     gate = login.gate()
     script = batch_script(JobRequest(command=("true",)), "/jobs/x")
+    gate(("sbatch", "--version"), "")
+    gate(("sbatch", "--test-only"), script)  # neither of them is a submission
     gate(("sbatch",), script)
     threading.Timer(0.1, gate.leave).start()
     with pytest.raises(CancelledError):
         gate(("sbatch",), script)
-    assert login.asked("sbatch") == 1
+    assert login.asked("sbatch") == 3
 
 
 def test_a_lock_ends_with_its_holder() -> None:
