@@ -15,10 +15,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from physlab import device, graph
-from physlab.errors import ResourceError, ValidationError, nearest
-from physlab.model import Dag, RunRecord
+from physlab import graph
+from physlab.errors import ValidationError, nearest
+from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Checked, Plan, check, make_plan
+from physlab.planning.devices import Devices
 from physlab.plugins import all_tools
 from physlab.settings import Settings, SlurmSiteSettings
 from physlab.sites import LocalSite, Site
@@ -29,7 +30,7 @@ from physlab.spelling import Vocabulary, read_dag
 from physlab.store import Store, open_store, schema
 from physlab.store.index import dag_face
 from physlab.store.lease import has_ended
-from physlab.tools import Method, Registry, Tool
+from physlab.tools import Registry, Tool
 from physlab.tools.fingerprint import code_digest
 
 CALL = "call "
@@ -121,6 +122,7 @@ class Lab:
                     settings,
                     self.store.root,
                     self.pilot_folder(each, settings),
+                    self.settings.home / "sites" / each,
                     comment="physlab",
                     tools=self.settings.tools,
                     share=settings.share_store,
@@ -249,8 +251,13 @@ class Lab:
         with _no_collection():
             return check(named.dag, self.registry, base_dir=named.base_dir, caps=self.settings.caps, cores=cores)
 
-    def plan(self, checked: Checked, refresh: Any = False) -> Plan:
+    def plan(self, checked: Checked, refresh: Any = False, request: RunRequest | None = None) -> Plan:
         """Plan a run of a right graph.
+
+        Args:
+            checked: The graph.
+            refresh: True or node ids: compute although a result is there.
+            request: How it will be run; where decides on which device.
 
         Raises:
             ValidationError: `refresh` names a node that is not there.
@@ -261,22 +268,14 @@ class Lab:
             hint = nearest(unknown[0], checked.nodes)
             raise ValidationError(f"refresh names '{unknown[0]}', which is not a node.", hint=hint)
         self.store.refresh()
-        mode, found = self.settings.device.mode, {"cpu", *device.accelerators()}
-        present = [kind for kind in self.settings.device.preference if kind in found] if mode != "cpu" else []
-
-        def device_of(method: Method, wish: str) -> tuple[str, str | None]:
-            insists = mode == "gpu" and wish != "cpu" and len(method.devices) > 1
-            kind, fallback = device.resolve("gpu" if insists and wish == "auto" else wish, method.devices, present)
-            if insists and kind == "cpu":
-                able = " or ".join(method.devices)
-                raise ResourceError(
-                    f"device.mode is 'gpu', and {method.full_name} could use {able}: {fallback}.",
-                    hint="Set device.mode to 'auto', or device: cpu on the node.",
-                )
-            return kind, fallback
-
+        asked = request or RunRequest()
+        clusters = self.clusters(asked.site)
+        sites = [*self.sites(asked.parallelism), *clusters] if clusters else []
+        devices = Devices(self.settings.device, sites, asked.offload_policy, self.mean_durations)
         with _no_collection():
-            return make_plan(checked.nodes, self.store, code_of=code_digest, device_of=device_of, refresh=refresh)
+            return make_plan(
+                checked.nodes, self.store, code_of=code_digest, device_of=devices.device_of, refresh=refresh
+            )
 
     def mean_durations(self) -> dict[tuple[str, str | None], float]:
         """Return how long each method took on average [ms]."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,10 +10,8 @@ from physlab.errors import ValidationError, nearest
 from physlab.lab import Lab, NamedDag
 from physlab.model import NodeRecord, RunRequest
 from physlab.planning import Plan, PlannedNode, explain_miss
-from physlab.planning.placement import place
 from physlab.run.inputs import Inputs
 from physlab.run.posts import Posts
-from physlab.sites import Site
 from physlab.store import Entry, schema
 from physlab.tools.fingerprint import code_identity
 
@@ -39,7 +36,8 @@ def preview(lab: Lab, named: NamedDag, request: RunRequest, *, limit: int | None
     sites = [*lab.sites(), *lab.clusters(request.site)]
     means = lab.mean_durations()
     order = sorted(plan.nodes.values(), key=lambda node: node.state == "hit")
-    described = [_describe(lab, plan, node, sites, request, means) for node in order[:limit]]
+    posts = Posts(sites, None, request, means)
+    described = [_describe(lab, plan, node, posts, means) for node in order[:limit]]
     return {
         "dag_id": named.dag_id,
         "title": named.dag.title,
@@ -60,7 +58,7 @@ def make_plan(lab: Lab, named: NamedDag, request: RunRequest) -> Plan:
     """
     checked = lab.check(named)
     checked.require()
-    return lab.plan(checked, request.refresh)
+    return lab.plan(checked, request.refresh, request)
 
 
 def scripts(lab: Lab, named: NamedDag, request: RunRequest) -> dict[str, str]:
@@ -113,13 +111,12 @@ def _describe(
     lab: Lab,
     plan: Plan,
     node: PlannedNode,
-    sites: Sequence[Site],
-    request: RunRequest,
+    posts: Posts,
     means: dict[tuple[str, str | None], float],
 ) -> dict[str, Any]:
     mean = means.get(_method(node))
-    site, reason = place(node.checked.node, sites, request.offload_policy, mean / 1e3 if mean is not None else None)
     runs = node.state != "hit"
+    post = posts.give(node) if runs else None
     entry = _latest(lab, node) if runs else node.entry
     return {
         "id": node.id,
@@ -128,8 +125,8 @@ def _describe(
         "why": explain(lab, plan, node),
         "device": node.device,
         "fallback": node.fallback,
-        "site": site.name if runs else None,
-        "placement": reason if runs else "",
+        "site": post.site.name if post else None,
+        "placement": post.reason if post else "",
         "expected_ms": (entry.duration_ms if entry else mean) if runs else 0.0,
     }
 

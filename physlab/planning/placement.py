@@ -13,7 +13,11 @@ HEAVY_S = 60.0
 
 
 def place(
-    node: Node, sites: Sequence[Site], policy: OffloadPolicy, expected_s: float | None = None
+    node: Node,
+    sites: Sequence[Site],
+    policy: OffloadPolicy,
+    expected_s: float | None = None,
+    able: Sequence[str] = (),
 ) -> tuple[Site, str]:
     """Choose a site for a node.
 
@@ -21,8 +25,10 @@ def place(
         node: The node.
         sites: The sites of the lab; the first is this machine.
         policy: `local_first` leaves this machine only for what does not fit, `remote_first` comes here only when
-            nothing else fits, `auto` takes the best fit and spares this machine what takes long.
+            nothing else fits, `auto` takes the best fit and spares this machine what takes long, unless the queue is
+            longer still.
         expected_s: How long the node will take, as far as earlier runs tell [s].
+        able: Kinds of accelerator that the node can use: it goes where there is one.
 
     Returns:
         The site and the reason, for people.
@@ -31,6 +37,8 @@ def place(
     if not remote:
         fit = local.affinity(node)
         return local, fit.reason if policy != "remote_first" else f"{fit.reason}; no other site is configured"
+    if able and (found := _accelerated(node, sites, policy, able)):
+        return found
     scored = [(site, site.affinity(node)) for site in sites]
     best, fit = max(scored, key=lambda item: item[1].score)
     here = scored[0][1]
@@ -43,8 +51,31 @@ def place(
     if policy == "auto" and best is local and expected_s is not None and expected_s > HEAVY_S:
         away, away_fit = max(scored[1:], key=lambda item: item[1].score)
         if away_fit.score > 0:
-            return away, f"it took {_spelled(expected_s)} before: {away.name} spares this machine that"
+            return _spare(local, away, node, expected_s)
     return best, fit.reason
+
+
+def _accelerated(
+    node: Node, sites: Sequence[Site], policy: OffloadPolicy, able: Sequence[str]
+) -> tuple[Site, str] | None:
+    """Return a site with an accelerator for a node that can use one which this machine has not."""
+    local, *remote = sites
+    stays = node.device == "cpu" or (node.device == "auto" and policy == "local_first")
+    if stays or set(able) & set(local.capacity().accelerators):
+        return None
+    for site in remote:
+        there = [kind for kind in able if kind in site.capacity().accelerators]
+        if there and site.affinity(node).score > 0:
+            return site, f"it can use {there[0]}, which {site.name} has and this machine has not"
+    return None
+
+
+def _spare(local: Site, away: Site, node: Node, expected_s: float) -> tuple[Site, str]:
+    """Send a node away that takes long here, unless it would wait for longer still."""
+    took, wait_s = f"it took {_spelled(expected_s)} before", away.wait_s(node)
+    if wait_s > expected_s:
+        return local, f"{took}, but on {away.name} it would wait for {_spelled(wait_s)}"
+    return away, f"{took}: {away.name} spares this machine that"
 
 
 def _spelled(seconds: float) -> str:

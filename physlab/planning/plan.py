@@ -30,6 +30,15 @@ class Memory(Protocol):
 
 
 @dataclass(slots=True)
+class Device:
+    """The device kind of a node, why it is not the one asked for, and the site that has it, with the reason."""
+
+    kind: str
+    fallback: str | None = None
+    place: tuple[str, str] | None = None
+
+
+@dataclass(slots=True)
 class PlannedNode:
     """One node of the plan.
 
@@ -38,6 +47,7 @@ class PlannedNode:
         params: The parameters as they enter the key (files by digest).
         device: Device kind it will run on.
         fallback: Why that is not the one asked for.
+        place: Site that has the device, and why it was chosen; None: the site is chosen when the node begins.
         base: Identity without its inputs.
         recipe: Identity over the recipes of its inputs.
         key: Content key; None while an input is not computed yet.
@@ -56,6 +66,7 @@ class PlannedNode:
     state: State = "pending"
     entry: Entry | None = None
     waits_for: tuple[str, ...] = ()
+    place: tuple[str, str] | None = None
 
     @property
     def id(self) -> str:
@@ -70,10 +81,12 @@ class Plan:
     Attributes:
         nodes: By id, each after what it needs.
         refreshed: Ids that run although a result may be there.
+        frame_of: Gives the part of a node's identity beside its parameters and seed, on a kind of device.
     """
 
     nodes: dict[str, PlannedNode]
-    refreshed: frozenset[str] = frozenset()
+    refreshed: frozenset[str]
+    frame_of: Callable[[CheckedNode, str], str]
 
     def count(self, state: State) -> int:
         """Return how many nodes are in a state."""
@@ -85,13 +98,24 @@ class Plan:
 
     def key_of(self, node: PlannedNode) -> str | None:
         """Return a node's content key if all its inputs are known."""
+        contents = self._contents(node)
+        return None if contents is None else node_key(node.base, contents)
+
+    def _contents(self, node: PlannedNode) -> list[str] | None:
         contents = []
         for item in node.checked.prepared.inputs:
             entry = self.nodes[item.reference.node].entry
             if entry is None:
                 return None
             contents.append(content_digest(entry, item))
-        return node_key(node.base, contents)
+        return contents
+
+    def identity_on(self, node: PlannedNode, device: str) -> tuple[str, str]:
+        """Return recipe and key of a node that ran on a device, perhaps another one than was planned."""
+        if device == node.device:
+            return node.recipe, str(node.key)
+        base = node_base(self.frame_of(node.checked, device), node.checked.node.seed, canonical(node.params))
+        return node_key(base, _recipes(node.checked, self.nodes)), node_key(base, self._contents(node) or [])
 
 
 def content_digest(entry: Entry, item: Input) -> str:
@@ -115,7 +139,7 @@ def make_plan(
     memory: Memory,
     *,
     code_of: Callable[[Method], str],
-    device_of: Callable[[Method, str], tuple[str, str | None]],
+    device_of: Callable[[CheckedNode], Device],
     refresh: bool | Collection[str] = False,
 ) -> Plan:
     """Plan a run.
@@ -124,15 +148,25 @@ def make_plan(
         nodes: The checked nodes, each after what it needs.
         memory: Where results are looked up.
         code_of: Gives the code digest of a method.
-        device_of: Gives, for a method and a wish, the device kind and why it is not the one wished for.
+        device_of: Gives the device of a node; alike for nodes of one method, wish and resources.
         refresh: True or node ids: compute although a result is there.
     """
-    planned = _identify(nodes, memory, code_of, device_of)
+    codes: dict[Method, str] = {}
+
+    def frame_of(item: CheckedNode, device: str) -> str:
+        if item.method not in codes:
+            codes[item.method] = code_of(item.method)
+        visuals = [what for what, wanted in item.prepared.visuals if wanted]
+        return node_frame(
+            tool=item.node.tool, method=item.method.name, visuals=visuals, code=codes[item.method], device=device
+        )
+
+    planned = _identify(nodes, memory, frame_of, device_of)
     if refresh is True:
         again = frozenset(planned)
     else:
         again = frozenset(refresh or ()) | {name for name, item in nodes.items() if not item.lasting}
-    plan = Plan(planned, again)
+    plan = Plan(planned, again, frame_of)
     known = memory.hits_by_recipe([node.recipe for node in planned.values() if node.id not in again])
     fresh = _resolve(plan, planned.values(), known)
     readers: dict[str, list[PlannedNode]] = {}
@@ -161,37 +195,36 @@ def make_plan(
 def _identify(
     nodes: Mapping[str, CheckedNode],
     memory: Memory,
-    code_of: Callable[[Method], str],
-    device_of: Callable[[Method, str], tuple[str, str | None]],
+    frame_of: Callable[[CheckedNode, str], str],
+    device_of: Callable[[CheckedNode], Device],
 ) -> dict[str, PlannedNode]:
     paths = {Path(path) for item in nodes.values() for path in item.prepared.files}
     files = {str(path): found for path, found in memory.digest_files(paths).items()} if paths else {}
-    codes: dict[Method, str] = {}
     texts: dict[int, bytes] = {}  # nodes of one shape share their parameters; all of them live as long as `planned`
-    frames: dict[tuple[Any, ...], tuple[str, str, str | None]] = {}
+    frames: dict[tuple[Any, ...], tuple[str, Device]] = {}
     planned: dict[str, PlannedNode] = {}
     for name, item in nodes.items():
         method, node, prepared = item.method, item.node, item.prepared
-        kind = (id(method), node.device, id(prepared.visuals))
+        kind = (id(method), node.device, id(prepared.visuals), node.resources if len(method.devices) > 1 else None)
         if kind not in frames:
-            if method not in codes:
-                codes[method] = code_of(method)
-            device, fallback = device_of(method, node.device)
-            visuals = [what for what, wanted in prepared.visuals if wanted]
-            frame = node_frame(tool=node.tool, method=method.name, visuals=visuals, code=codes[method], device=device)
-            frames[kind] = (frame, device, fallback)
-        frame, device, fallback = frames[kind]
+            device = device_of(item)
+            frames[kind] = (frame_of(item, device.kind), device)
+        frame, device = frames[kind]
         params = _with_digests(prepared.params, files) if prepared.files else prepared.params
         text = texts.get(id(params))
         if text is None:
             text = texts[id(params)] = canonical(params)
         base = node_base(frame, node.seed, text)
-        inputs = [
-            _taken(planned[entry.reference.node].recipe, entry.reference.path, entry.factor)
-            for entry in prepared.inputs
-        ]
-        planned[name] = PlannedNode(item, params, device, fallback, base, node_key(base, inputs))
+        recipe = node_key(base, _recipes(item, planned))
+        planned[name] = PlannedNode(item, params, device.kind, device.fallback, base, recipe, place=device.place)
     return planned
+
+
+def _recipes(item: CheckedNode, planned: Mapping[str, PlannedNode]) -> list[str]:
+    return [
+        _taken(planned[entry.reference.node].recipe, entry.reference.path, entry.factor)
+        for entry in item.prepared.inputs
+    ]
 
 
 def _with_digests(value: Any, files: Mapping[str, str]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from physlab.device import ACCELERATORS
 from physlab.errors import PhyslabError
 from physlab.model import Resources, RunRequest, Work, WorkResult
 from physlab.planning.again import FREE, SLICES, Tries
@@ -106,11 +107,19 @@ class Posts:
         limit_s = time_limit_s(checked.method, checked.prepared, asked.walltime_s)
         if checked.method.asks_lab and self._office is not None:
             return Post(self._office, "it asks the lab itself", Tries(asked, checked.node.retries), limit_s)
-        mean = self._means.get((checked.node.tool, checked.method.name))
-        expected_s = mean / 1e3 if mean is not None else None
-        site, reason = place(checked.node, self._sites, self._request.offload_policy, expected_s)
+        site, reason = self._place(node)
+        if node.device in ACCELERATORS and site.at_once is not None and not asked.gpu:
+            asked = asked.model_copy(update={"gpu": 1})
         if site.longest_s is not None and asked.walltime_s is None:
             limit_s = min(limit_s, site.longest_s)
         tries = Tries(asked, checked.node.retries, site.most_memory_gb)
         saves = bool(checked.node.params.get("checkpoint"))
         return Post(site, reason, tries, limit_s, saves=saves, cause=self._cause)
+
+    def _place(self, node: PlannedNode) -> tuple[Site, str]:
+        if node.place is not None:
+            name, reason = node.place
+            return next(site for site in self._sites if site.name == name), reason
+        mean = self._means.get((node.checked.node.tool, node.checked.method.name))
+        expected_s = mean / 1e3 if mean is not None else None
+        return place(node.checked.node, self._sites, self._request.offload_policy, expected_s)

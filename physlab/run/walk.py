@@ -94,6 +94,7 @@ class _Walk:
         self.downstream: dict[str, list[str]] = {}
         self.done: queue.SimpleQueue[tuple[str, PhyslabError | None]] = queue.SimpleQueue()
         self.groups: dict[str, list[str]] = {}  # the nodes of a key that is being computed, the one that does it first
+        self.group_of: dict[str, str] = {}  # the key for which a node was started
         self.by_key: dict[str, Entry] = {}
         self.stop = threading.Event()
         self.in_flight = 0
@@ -149,10 +150,8 @@ class _Walk:
 
     def _followers(self, name: str) -> list[str]:
         """Return the nodes that were waiting for this one because they have its key."""
-        key = str(self.plan.nodes[name].key)
-        if self.groups.get(key, [""])[0] != name:
-            return []
-        return self.groups.pop(key)[1:]
+        key = self.group_of.pop(name, None)
+        return [] if key is None else self.groups.pop(key)[1:]
 
     def _settle(self, names: list[str], entry: Entry | None) -> None:
         nodes = [self.plan.nodes[name] for name in names]
@@ -191,6 +190,7 @@ class _Walk:
                     self.groups[key].append(node.id)
                 else:
                     self.groups[key] = [node.id]
+                    self.group_of[node.id] = key
                     self._start(node)
             self._finish_hits(late)
             nodes = self._ready(node.id for node in late)
@@ -262,9 +262,11 @@ class _Walk:
         checked = node.checked
         digests = {name: keys.digest(value) for name, value in result.fields.items()}
         entries = [(item, self.plan.nodes[item.reference.node].entry) for item in checked.prepared.inputs]
+        device = str(result.meta.get("device", node.device))
+        recipe, key = self.plan.identity_on(node, device)
         record = NodeRecord(
-            key=str(node.key),
-            recipe=node.recipe,
+            key=key,
+            recipe=recipe,
             tool=checked.node.tool,
             method=checked.method.name,
             params=node.params,
@@ -274,7 +276,7 @@ class _Walk:
             visuals=checked.prepared.visuals,
             code=self.run.code_of(checked.method),
             seed=checked.node.seed,
-            device=str(result.meta.get("device", node.device)),
+            device=device,
             device_requested=checked.node.device,
             fallback=node.fallback,
             fields=result.fields,

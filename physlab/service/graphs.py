@@ -127,7 +127,7 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
     checked = lab.check(named)
     checked.require()
     lab.remember(named)
-    plan = lab.plan(checked, request.refresh)
+    plan = lab.plan(checked, request.refresh, request)
     run_id = conductor.run_id or new_run_id()
     conductor.planned(run_id, plan)
     clusters = lab.clusters(request.site)

@@ -14,7 +14,7 @@ from typing import Any
 
 from physlab.errors import PhyslabError
 from physlab.lab import Lab
-from physlab.model import Resources, Visuals, Work
+from physlab.model import Resources, Visuals, Work, WorkResult
 from physlab.settings import SlurmSiteSettings
 from physlab.sites import Site
 from physlab.sites.slurm.commands import Run
@@ -23,6 +23,7 @@ from physlab.sites.slurm.policy import PATH
 from physlab.sites.ssh import SshRun
 
 ROUND_TRIP_S = 300.0
+_NO_PILOT, _LOOK = f"no pilot began within {ROUND_TRIP_S:g} s", "Look at squeue: is it full?"
 SINFO = "%P|%a|%l|%D|%c|%m|%G"
 """Partition, whether it is up, its time limit, machines, their cores, memory [MB] and generic resources."""
 
@@ -79,6 +80,8 @@ def check_site(lab: Lab, name: str) -> Iterator[Check]:
                 return
     if site is not None:
         yield _shielded("round trip", lambda: _round_trip(lab, site))
+        if settings.gpu_partition is not None:
+            yield _shielded("accelerators", lambda: _accelerators(lab, site))
 
 
 def _shielded(name: str, look: Callable[[], Check]) -> Check:
@@ -146,21 +149,38 @@ def _python(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
 
 
 def _round_trip(lab: Lab, site: Site) -> Check:
-    """Send a node there and take its result."""
-    work = Work(
-        key="check", label="check", tool="constants_get", method=None, params={"name": "c"}, visuals=Visuals(), seed=0,
-        device="cpu", time_limit_s=60.0, resources=Resources(), store=str(lab.store.root),
-    )  # fmt: skip
-    began = time.monotonic()
-    site.expect(work.resources, work.time_limit_s, 1)
-    try:
-        result = site.submit(work).result(ROUND_TRIP_S)
-    except LateError:
-        return Check("round trip", False, f"no pilot began within {ROUND_TRIP_S:g} s", "Look at squeue: is it full?")
-    finally:
-        site.expect(work.resources, work.time_limit_s, -1)
-    took = time.monotonic() - began
+    took, result = _there_and_back(lab, site, "constants_get", {"name": "c"}, Resources())
+    if result is None:
+        return Check("round trip", False, _NO_PILOT, _LOOK)
     right = result.fields.get("value") == 299792458.0
     shared = not (Path(lab.settings.home) / "sites" / site.name / "store").exists()
     how = "it reads the lab's store" if shared else "files travel by content"
     return Check("round trip", right, f"a node came back after {took:.1f} s; {how}")
+
+
+def _accelerators(lab: Lab, site: Site) -> Check:
+    _, result = _there_and_back(lab, site, "accel_caps", {}, Resources(gpu=1))
+    if result is None:
+        return Check("accelerators", False, _NO_PILOT, _LOOK)
+    found = ", ".join(result.fields["accelerators"])
+    do = "" if found else "gpu_partition names no machine with a driver that is known: CUDA, ROCm."
+    return Check("accelerators", bool(found), found or "none", do)
+
+
+def _there_and_back(
+    lab: Lab, site: Site, tool: str, params: dict[str, Any], asked: Resources
+) -> tuple[float, WorkResult | None]:
+    """Send a node there and take its result; None when no pilot began."""
+    work = Work(
+        key="check", label="check", tool=tool, method=None, params=params, visuals=Visuals(), seed=0,
+        device="cpu", time_limit_s=60.0, resources=asked, store=str(lab.store.root),
+    )  # fmt: skip
+    began = time.monotonic()
+    site.expect(asked, work.time_limit_s, 1)
+    try:
+        result = site.submit(work).result(ROUND_TRIP_S)
+        return time.monotonic() - began, result
+    except LateError:
+        return ROUND_TRIP_S, None
+    finally:
+        site.expect(asked, work.time_limit_s, -1)

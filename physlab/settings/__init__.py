@@ -5,7 +5,7 @@ directory, the environment (`PHYSLAB_RUN__PARALLELISM=4`), explicit overrides. A
 file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are understood too; ours win over them.
 """
 
-from physlab.settings.model import Settings, SlurmSiteSettings
+from physlab.settings.model import DeviceSettings, Settings, SlurmSiteSettings
 from physlab.settings.sources import (
     cache_folder,
     child_environment,
@@ -20,6 +20,7 @@ from physlab.settings.sources import (
 )
 
 __all__ = [
+    "DeviceSettings",
     "Settings",
     "SlurmSiteSettings",
     "cache_folder",

@@ -69,6 +69,9 @@ class Site(Protocol):
     def affinity(self, node: Node) -> Affinity:
         """Say how well a node fits."""
 
+    def wait_s(self, node: Node) -> float:
+        """Return how long a node would wait there before it begins, as far as a scheduler tells [s]; 0 if not known."""
+
     def jobs(self) -> dict[str, int]:
         """Return the jobs that a scheduler ran for it, as far as is known, and the cores that each held."""
 

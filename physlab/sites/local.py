@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -189,6 +191,12 @@ class LocalSite:
         if inner is not None:
             inner.cancel()  # type: ignore[no-untyped-call]
 
+    def warn(self) -> None:
+        """Let the programs that can save where they are do so: this machine is wanted back."""
+        for child in multiprocessing.active_children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid or 0, signal.SIGUSR1)
+
     def capacity(self) -> Capacity:
         """Return cores, memory and accelerators of this machine."""
         return self._capacity
@@ -209,6 +217,10 @@ class LocalSite:
         if asked.memory_gb and have.memory_gb and asked.memory_gb > have.memory_gb:
             return Affinity(0.1, f"asks for {asked.memory_gb:g} GB, this machine has {have.memory_gb:.0f} GB")
         return Affinity(0.9, "fits this machine")
+
+    def wait_s(self, node: Node) -> float:
+        """Return 0: it would wait for nobody else."""
+        return 0.0
 
     def jobs(self) -> dict[str, int]:
         """Return none: no scheduler has a hand in it."""

@@ -52,6 +52,10 @@ class OfficeSite:
         """Say that nodes come here by their method alone."""
         return Affinity(0.0, "the lab answers only what asks about graphs")
 
+    def wait_s(self, node: Node) -> float:
+        """Return 0: the lab answers at once."""
+        return 0.0
+
     def jobs(self) -> dict[str, int]:
         """Return none: no scheduler has a hand in it."""
         return {}

@@ -26,6 +26,7 @@ def start(threads: int, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR1, _warn)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a mere SIGTERM waits while C code runs
         if os.getppid() != parent:
@@ -49,6 +50,13 @@ def _leave(number: int, frame: FrameType | None) -> None:
     if _at_work:
         raise SystemExit(128 + number)
     os._exit(128 + number)
+
+
+def _warn(number: int, frame: FrameType | None) -> None:
+    """Pass on that the machine is wanted back."""
+    from physlab.tools.process import warn_programs
+
+    warn_programs()
 
 
 def run(work_json: str, cores: Sequence[int], memory_gb: float | None) -> str:

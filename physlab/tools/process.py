@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,22 @@ GRACE_S = 2.0
 # threads), adds no child that the program itself could wait for, and works on every POSIX system.
 _OWN_GUARDS: list[subprocess.Popen[bytes]] = []  # their pipes stay open as long as this process lives
 _GUARD = 'read -r group || exit 0; read -r _ || { kill -s KILL -- "-$group"; [ $# -eq 0 ] || "$@"; }'
+
+
+@dataclass
+class Warn:
+    """That a program is to save where it is.
+
+    Attributes:
+        before_s: So long before its limit, if it has not been told earlier [s].
+        given: It was told.
+    """
+
+    before_s: float
+    given: bool = False
+
+
+_WARNABLE: dict[int, Warn] = {}
 
 
 def search_path() -> str:
@@ -37,7 +54,7 @@ def run_process(
     log: Path,
     stdin: Path | None = None,
     limit_s: float,
-    warn_s: float = 0.0,
+    warning: Warn | None = None,
     cleanup: Sequence[str] = (),
     grace_s: float = GRACE_S,
 ) -> int:
@@ -53,7 +70,7 @@ def run_process(
         log: The file that gets its output.
         stdin: The file it reads; None for nothing.
         limit_s: Time limit [s].
-        warn_s: So long before the limit it gets SIGUSR1, so that it can save where it is; 0 warns it not [s].
+        warning: It gets SIGUSR1 so long before the limit, or when `warn_programs` is called; None warns it not.
         cleanup: A command that removes what outlives the process group (a container), run after a kill.
         grace_s: Time between SIGTERM and SIGKILL [s].
 
@@ -70,12 +87,9 @@ def run_process(
             with _undisturbed():  # who is stopped between the two would leave a program that nobody knows of
                 process = _begin(argv, cwd=cwd, env=env, stdin=source, stdout=sink, stderr=sink)
                 watch(process.pid)
-            if warn_s:
-                try:
-                    return process.wait(timeout=limit_s - warn_s)
-                except subprocess.TimeoutExpired:
-                    _signal(process.pid, signal.SIGUSR1)
-            return process.wait(timeout=warn_s or limit_s)
+            if warning is None:
+                return process.wait(timeout=limit_s)
+            return _wait_and_warn(process, limit_s, warning)
         except subprocess.TimeoutExpired as error:
             raise TimeLimitError(
                 f"'{Path(argv[0]).name}' ran longer than its time limit of {limit_s:g} s and was stopped.",
@@ -84,7 +98,26 @@ def run_process(
             ) from error
         finally:
             if process is not None:
+                _WARNABLE.pop(process.pid, None)
                 _stop(process, grace_s, cleanup)
+
+
+def _wait_and_warn(process: subprocess.Popen[bytes], limit_s: float, warning: Warn) -> int:
+    before_s = min(warning.before_s, limit_s)
+    _WARNABLE[process.pid] = warning
+    try:
+        return process.wait(timeout=limit_s - before_s)
+    except subprocess.TimeoutExpired:
+        warn_programs(only=process.pid)
+    return process.wait(timeout=before_s)
+
+
+def warn_programs(only: int | None = None) -> None:
+    """Tell the programs of this process that can save where they are, or one of them, to do so: SIGUSR1."""
+    for group, warning in list(_WARNABLE.items()):
+        if only in (None, group) and not warning.given:
+            warning.given = True
+            _signal(group, signal.SIGUSR1)
 
 
 def _begin(argv: Sequence[str], **given: Any) -> subprocess.Popen[bytes]:

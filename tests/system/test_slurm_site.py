@@ -12,7 +12,7 @@ import pytest
 
 from physlab import service
 from physlab.lab import Lab
-from physlab.model import RunRequest
+from physlab.model import Node, RunRequest
 from physlab.service.efficiency import efficiency
 from physlab.testing import sshd
 from physlab.testing.slurm import SlurmCluster, missing_parts
@@ -200,3 +200,40 @@ def test_nodes_go_to_a_cluster_behind_ssh(
         finally:
             lab.lab.close()
         lab.cluster.wait("an empty queue", lambda: not lab.cluster.queue(), 20)
+
+
+def test_what_can_use_an_accelerator_goes_to_its_partition(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    driver = tmp_path / "drivers" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.touch(mode=0o755)
+    prologue = f'[ "$CUDA_VISIBLE_DEVICES" != 0 ] || export PATH={driver.parent}:$PATH'
+    lab = bench(gpu_partition="gpu", prologue=(prologue,))
+    nodes = [{"id": "caps", "tool": "accel_caps"}, {"id": "light", "tool": "constants_get", "params": {"name": "c"}}]
+    record = lab.run(nodes, offload_policy="auto")
+    caps = one(record, "caps")
+    assert (caps.site, caps.placement) == ("hpc", "it can use cuda, which hpc has and this machine has not")
+    made = lab.made(record, "caps")
+    assert made.fields["accelerators"] == ["cuda"] and made.device == "cuda"
+    assert one(record, "light").site == "local"
+    job = str(next(iter(record.meta["jobs"]["hpc"])))
+    asked = lab.cluster.run("squeue", "-h", "-t", "all", "-j", job, "-o", "%P|%b")
+    assert asked.startswith("gpu|") and asked.strip().endswith("gpu:1")
+
+
+def test_a_partition_without_accelerators_is_found_out_once(bench: Callable[..., Bench]) -> None:
+    lab = bench(gpu_partition="gpu")
+    nodes = [{"id": "caps", "tool": "accel_caps"}]
+    assert lab.run(nodes, offload_policy="auto").nodes[0].site == "hpc"
+    assert lab.site.capacity().accelerators == ()
+    second = lab.run(nodes, offload_policy="auto").nodes[0]
+    assert second.site == "local"
+
+
+def test_the_queue_says_how_long_a_node_would_wait(bench: Callable[..., Bench]) -> None:
+    lab = bench(constraint="fast")
+    node = Node(id="n", tool="shell")
+    assert lab.site.wait_s(node) < 5
+    lab.cluster.run("sbatch", "-C", "fast", "-n4", "-t", "5", "-o", "/dev/null", "--wrap", "sleep 60")
+    lab.cluster.wait("a busy machine", lambda: bool(lab.pilots()), 10)
+    busy = bench("busy", constraint="fast")
+    assert 250 < busy.site.wait_s(node) <= 300

@@ -9,21 +9,31 @@ import pytest
 from physlab.model import Node
 from physlab.model.record import OffloadPolicy
 from physlab.planning.placement import place
-from physlab.sites import Affinity, Site
+from physlab.sites import Affinity, Capacity, Site
 
 NODE = Node(id="n", tool="t")
 
 
 class Stub:
-    def __init__(self, name: str, score: float) -> None:
-        self.name, self.score = name, score
+    def __init__(self, name: str, score: float, wait_s: float = 0.0, *accelerators: str) -> None:
+        self.name, self.score, self.wait, self.accelerators = name, score, wait_s, accelerators
 
     def affinity(self, node: Node) -> Affinity:
         return Affinity(self.score, f"{self.name} fits {self.score}")
 
+    def wait_s(self, node: Node) -> float:
+        return self.wait
+
+    def capacity(self) -> Capacity:
+        return Capacity(1, None, self.accelerators)
+
+
+def among(*stubs: Stub) -> list[Site]:
+    return cast(list[Any], stubs)
+
 
 def sites(*scores: float) -> list[Site]:
-    return cast(list[Any], [Stub(f"s{i}", score) for i, score in enumerate(scores)])
+    return among(*(Stub(f"s{i}", score) for i, score in enumerate(scores)))
 
 
 @pytest.mark.parametrize(
@@ -59,3 +69,36 @@ def test_what_takes_long_goes_away(expected_s: float | None, policy: OffloadPoli
     site, said = place(NODE, sites(0.9, 0.3), policy, expected_s)
     assert (site.name, said) == (name, reason)
     assert place(NODE, sites(0.9, 0.0), policy, expected_s)[0].name == "s0", "where it cannot go it stays"
+
+
+def test_what_would_wait_for_longer_than_it_takes_stays() -> None:
+    for wait_s, name, said in [
+        (500.0, "s1", "it took 10 min before: s1 spares this machine that"),
+        (700.0, "s0", "it took 10 min before, but on s1 it would wait for 12 min"),
+    ]:
+        site, reason = place(NODE, among(Stub("s0", 0.9), Stub("s1", 0.3, wait_s)), "auto", 600.0)
+        assert (site.name, reason) == (name, said)
+
+
+GPU = "it can use cuda, which s1 has and this machine has not"
+
+
+@pytest.mark.parametrize(
+    ("device", "able", "here", "policy", "name", "reason"),
+    [
+        ("auto", ["cuda"], (), "auto", "s1", GPU),
+        ("auto", ["cuda"], ("cuda",), "auto", "s0", "s0 fits 0.9"),
+        ("auto", ["hip"], (), "auto", "s0", "s0 fits 0.9"),
+        ("auto", [], (), "auto", "s0", "s0 fits 0.9"),
+        ("cpu", ["cuda"], (), "auto", "s0", "s0 fits 0.9"),
+        ("auto", ["cuda"], (), "local_first", "s0", "local_first: s0 fits 0.9"),
+        ("gpu", ["cuda"], (), "local_first", "s1", GPU),
+    ],
+)
+def test_what_can_use_an_accelerator_goes_where_one_is(
+    device: Any, able: list[str], here: tuple[str, ...], policy: OffloadPolicy, name: str, reason: str
+) -> None:
+    both = among(Stub("s0", 0.9, 0.0, *here), Stub("s1", 0.3, 0.0, "cuda"))
+    assert [place(NODE.model_copy(update={"device": device}), both, policy, None, able)[part] for part in (0, 1)] == [
+        both[int(name[1])], reason
+    ]  # fmt: skip

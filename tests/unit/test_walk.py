@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from physlab import service
+from physlab import device, service
 from physlab.errors import CancelledError, ComputationError, StoreError, ValidationError, WorkerLostError
 from physlab.model import Work, WorkResult
 from physlab.run import inputs as inputs_module
@@ -262,3 +262,16 @@ def test_two_labs_compute_each_key_once(bench: Bench, tmp_path: Path) -> None:
     }  # fmt: skip
     with open_store(tmp_path / "home" / "store") as store:
         assert list(store.verify()) == []
+
+
+def test_what_fell_back_is_kept_under_the_device_that_it_ran_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [node("a", "drop", value=3), node("twin", "drop", value=3), node("b", "give", value="from:a.value")]
+    monkeypatch.setattr(device, "accelerators", lambda: ("cuda",))
+    fallen = bench.run(nodes)
+    assert {name: fallen[name].status for name in ("a", "twin", "b")} == dict.fromkeys(("a", "b"), "completed") | {
+        "twin": "cached"
+    }
+    monkeypatch.setattr(device, "accelerators", lambda: ())
+    assert bench.states(nodes) == {"a": "hit", "twin": "hit", "b": "hit"}, "it was computed on the CPU"
+    monkeypatch.setattr(device, "accelerators", lambda: ("cuda",))
+    assert bench.states(nodes)["a"] == "miss", "nothing was computed on the accelerator"

@@ -61,6 +61,12 @@ def lift(params: Value, context: Context) -> dict[str, Any]:
     return {"value": params.value}
 
 
+def drop(params: Value, context: Context) -> dict[str, Any]:
+    """Return the value; the accelerator turns out to be too small."""
+    context.meta["device"] = "cpu"
+    return {"value": params.value}
+
+
 def add(params: Two, context: Context) -> dict[str, Any]:
     """Add two numbers."""
     return {"sum": params.a + params.b}
@@ -130,6 +136,7 @@ def register(registry: Registry) -> None:
     ):
         caps = {"n": "samples"} if name == "array" else {}
         registry.method("toy", name, params=params, returns=returns, inline=True, caps=caps)(function)
+    registry.method("toy", "drop", params=Value, returns=(Port("value"),), inline=True, devices=("cuda", "cpu"))(drop)
     registry.method("toy", "lift", params=Value, returns=(Port("value"),), inline=True, devices=("cuda", "cpu"))(lift)
     can = Visuals(static=True, series=True, animation=False)
     chosen = Visuals(static=True, series=False, animation=False)

@@ -55,8 +55,8 @@ class Asked:
     uncounted: str = ""
 
 
-def read_script(script: str) -> Asked:
-    """Return what a batch script asks for.
+def read_script(script: str, options: Sequence[str] = ()) -> Asked:
+    """Return what a batch script asks for, and options of the command line, which count more.
 
     Raises:
         ValidationError: One of its directives cannot be read.
@@ -67,7 +67,7 @@ def read_script(script: str) -> Asked:
             words += shlex.split(line.removeprefix("#SBATCH"), comments=True)
         elif line.strip() and not line.startswith("#"):
             break  # Slurm reads no directive after the first command
-    return read_words(words)
+    return read_words([*words, *options])
 
 
 def read_words(words: Sequence[str]) -> Asked:

@@ -171,7 +171,7 @@ class SlurmClient:
             found = {status.job_id: status for status in states.read_squeue(text or "")}
         return found if text is not None else None
 
-    def poll(self, jobs: Mapping[str, Path], since: float | None = None) -> dict[str, JobStatus]:
+    def poll(self, jobs: Mapping[str, Path], ending: bool = False, since: float | None = None) -> dict[str, JobStatus]:
         """Return what is known of jobs, with three commands however many they are.
 
         The queue tells of those that wait or run, the accounts of those that ended; where there are no accounts, the
@@ -179,20 +179,24 @@ class SlurmClient:
 
         Args:
             jobs: Id → folder.
+            ending: Say already of a job that is just ending how it ends; its processes may still be there.
             since: As for `queue`.
         """
         if not jobs:
             return {}
         answered = self.queue(jobs, since)
         queued = answered or {}
-        over = [job_id for job_id in jobs if job_id not in queued or queued[job_id].ended]
+        over = [
+            job_id for job_id in jobs
+            if job_id not in queued or queued[job_id].ended or (ending and queued[job_id].reason == states.ENDING)
+        ]  # fmt: skip
         words = ("sacct", "-n", "-P", "-D", "-j", _listed(over), "-o", states.SACCT)
         accounted = states.read_sacct((self._try(*words, since=since) if over else "") or "")
         found, nobody = {}, SILENT if answered is None else FORGOTTEN
         for job_id in jobs:
             told = accounted.get(job_id) or queued.get(job_id) or _of_the_rest(job_id, queued)
-            if job_id in queued and not queued[job_id].ended:  # an earlier end of a job that was started again
-                told = queued[job_id]
+            if job_id not in over:
+                told = queued[job_id]  # what the accounts know is an earlier end of a job that was started again
             elif told is not None and not told.ended and queued.get(job_id) is not None:
                 told = queued[job_id]  # the accounts are late
             found[job_id] = told or JobStatus(job_id=job_id, state="unknown", reason=nobody)

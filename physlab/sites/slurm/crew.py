@@ -16,7 +16,7 @@ from typing import Any
 
 from distributed import Client, Security
 
-from physlab.errors import CancelledError, ResourceError
+from physlab.errors import CancelledError, ResourceError, WorkerLostError
 from physlab.model.job import JobResources
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.slurm import policy
@@ -69,7 +69,8 @@ class Crew:
         self._broken = broken
         own = Security.temporary()
         self._certificate, self._key = own.tls_client_cert, own.tls_client_key
-        self._guard = threading.RLock()
+        self._guard = threading.Lock()
+        self._opening = threading.Lock()  # held while the foreman answers; what he tells meanwhile needs the guard
         self._pools: dict[JobResources, Pool] = {}
         self._expected: Counter[JobResources] = Counter()  # cores that ready nodes want
         self._causes: dict[JobResources, str] = {}  # the run that called for a kind last
@@ -88,17 +89,26 @@ class Crew:
         Raises:
             ValidationError: Slurm would not take such a pilot; with its words.
             ResourceError: The foreman cannot be started.
+            WorkerLostError: It was lost in the middle of this.
         """
-        with self._guard:
-            if kind not in self._pools:
-                link = self._foreman()
-                self._numbers += 1
-                told = link.ask("open", number=self._numbers, kind=kind.model_dump(mode="json"))
-                client = Client(self._reach(told["address"]), security=self._security(), set_as_default=False,
-                                timeout=30, name="physlab")  # fmt: skip
-                self._pools[kind] = Pool(self._numbers, kind, client, told["script"])
-                self._tell()
-            return self._pools[kind]
+        with self._opening:
+            if (known := self._pools.get(kind)) is not None:
+                return known
+            link = self._foreman()
+            self._numbers += 1
+            told = link.ask("open", number=self._numbers, kind=kind.model_dump(mode="json"))
+            client = Client(self._reach(told["address"]), security=self._security(), set_as_default=False,
+                            timeout=30, name="physlab")  # fmt: skip
+            pool = Pool(self._numbers, kind, client, told["script"])
+            with self._guard:
+                gone = link is not self._link
+                if not gone:
+                    self._pools[kind] = pool
+        if gone:
+            _leave([pool])
+            raise WorkerLostError("The foreman beside the cluster was lost.", details={"ended": "worker_lost"})
+        self._tell()
+        return pool
 
     def expect(self, kind: JobResources, cores: int, cause: str = "") -> None:
         """Learn that nodes that want so many cores more (or fewer) are ready for a kind of pilot, and of which run."""
@@ -131,7 +141,7 @@ class Crew:
     def close(self) -> None:
         """Cancel all jobs and end the foreman."""
         self.closed = True
-        with self._guard:
+        with self._opening, self._guard:
             link, self._link = self._link, None
             pools, self._pools = list(self._pools.values()), {}
         _leave(pools)
@@ -167,7 +177,9 @@ class Crew:
             self._starts += 1
             for name in ("distributed", "distributed.client"):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what they have to say, we say
-            self._link = Link(self._command(), self._hello(), self._heard, self._lost)
+            link = Link(self._command(), self._hello(), self._heard, self._lost)
+            with self._guard:
+                self._link = link
         return self._link
 
     def _command(self) -> list[str]:

@@ -26,7 +26,7 @@ from physlab.errors import (
     WorkerLostError,
 )
 from physlab.model import Work, WorkResult
-from physlab.model.job import JobStatus
+from physlab.model.job import JobResources, JobStatus
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.slurm import parcel, pilot
 from physlab.sites.slurm.crew import Crew, new_token
@@ -53,12 +53,15 @@ class Dispatcher:
         comment: What the jobs are for, for the administrators.
         tools: The lab's own files of tools; their content goes to the pilots.
         share: False lets everything travel, even where the store can be reached.
+        found: Told once for each kind of pilot which kinds of accelerator it has.
     """
 
     def __init__(
         self, name: str, settings: SlurmSiteSettings, store: Path, folder: Path, *, comment: str = "",
         tools: Sequence[Path] = (), share: bool = True,
+        found: Callable[[JobResources, list[str]], None] = lambda kind, accelerators: None,
     ) -> None:  # fmt: skip
+        self._found, self._looked_at = found, set[int]()
         self.name, self.settings, self.store, self.folder = name, settings, store, folder
         self.crew = Crew(settings, folder, new_token(), comment, self._broken)
         self._tools = [(path.name, Blobs(store).put(path)[0]) for path in tools]
@@ -185,6 +188,10 @@ class Dispatcher:
             return
         for (pack, done), answer in zip(group, answers, strict=True):
             done.release()
+            pool = pack.errands[0].pool
+            if pool.number not in self._looked_at:
+                self._looked_at.add(pool.number)
+                self._found(pool.kind, answer["accelerators"])
             for errand, reply in zip(pack.errands, answer["replies"], strict=True):
                 reply |= {name: answer[name] for name in ("worker", "pilot", "store")}
                 if reply.get("need") or reply.get("kept") or "error" in reply:
@@ -284,13 +291,16 @@ class Dispatcher:
         status = JobStatus.model_validate(told)
         if status.state == "node_fail":
             self.crew.exclude(status.machines)
+        peak = status.memory_mb
+        if status.state == "out_of_memory":  # Slurm looks every few seconds only, but it was as much as there was
+            peak = max(peak or 0.0, errand.pool.kind.memory_mb or 0.0)
         place = f"{self.name}, job {status.job_id}" + (f" on {', '.join(status.machines)}" if status.machines else "")
         return WorkerLostError(
             f"{work.label}: its pilot ended as {status.state} ({status.reason}; {place}).",
             hint="It is run again where that may help; see the attempts in the record.",
             details={
                 "ended": "worker_lost" if status.state == "failed" else status.state, "reason": status.reason,
-                "job": status.job_id, "machines": list(status.machines), "memory_mb": status.memory_mb,
+                "job": status.job_id, "machines": list(status.machines), "memory_mb": peak,
                 "site": self.name,
             },
         )  # fmt: skip

@@ -17,27 +17,27 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dask
 from distributed.core import Status
 
 from physlab.errors import PhyslabError, ValidationError
-from physlab.model import Model
 from physlab.model.job import JobResources, JobStatus
 from physlab.sites.slurm.client import SlurmClient
 from physlab.sites.slurm.ends import IDLE, RELEASED, note_ends
 from physlab.sites.slurm.gate import gate_here
+from physlab.sites.slurm.hello import Hello
 from physlab.sites.slurm.pilots import PilotCluster, Submissions
-from physlab.sites.slurm.policy import PATH
-from physlab.sites.slurm.states import QUEUE
+from physlab.sites.slurm.states import ENDING, QUEUE
 
 TICK_S = 0.5
 CALM_S = 8.0
 """So often the queue is asked while nothing happens; while pilots start or are missed, at each tick."""
 NOTICE_S = 3.0
 """A worker is its job's only process: so long after its end Slurm must know [s], else the machine itself is gone."""
+ENDING_S = 30.0
+"""So long Slurm may take to say why a job is ending, once it says that it is [s]."""
 STILLBORN = 3
 """So many pilots of one kind that end without ever having reported mean that none ever will."""
 CROWDED_S = 5.0
@@ -57,38 +57,6 @@ DASK = {
     "distributed.admin.tick.limit": "60s",
     "distributed.scheduler.http.routes": [],
 }
-
-
-class Hello(Model):
-    """The first line: what the foreman needs to know.
-
-    Attributes:
-        token: Names this lab's process among the jobs of the queue.
-        folder: Folder of the pilots.
-        certificate: PEM of the connection's certificate, which is its own authority.
-        key: PEM of its key.
-        python: Python on the nodes.
-        prologue: Shell lines before a pilot begins.
-        interface: Network interface that nodes reach this side by.
-        idle_s: A pilot without work ends after so long [s].
-        max_pilots: Pilots at once.
-        comment: For the administrators.
-        in_job: The foreman is a job itself.
-        policy: The file of the administrators' policy: the usual one, but for tests.
-    """
-
-    token: str
-    folder: Path
-    certificate: str
-    key: str
-    python: str | None = None
-    prologue: tuple[str, ...] = ()
-    interface: str | None = None
-    idle_s: float = 30.0
-    max_pilots: int = 8
-    comment: str = ""
-    in_job: bool = False
-    policy: Path = PATH
 
 
 class Pool:
@@ -156,12 +124,15 @@ class Foreman:
         """Say what became of a pilot whose worker is gone; Slurm is given a moment to notice."""
         pool = self.pools[number]
         job = pool.jobs().get(pilot)
-        status = None
-        until = time.monotonic() + NOTICE_S
-        while pilot not in pool.ended and job is not None and time.monotonic() < until:
-            status = (await asyncio.to_thread(self.client.poll, {job: self.hello.folder}, time.time()))[job]
+        status, began = None, time.monotonic()
+        while pilot not in pool.ended and job is not None:
+            jobs = {job: self.hello.folder}
+            status = (await asyncio.to_thread(self.client.poll, jobs, True, time.time()))[job]
+            patience = ENDING_S if status.reason == ENDING else NOTICE_S
             if status.ended:
                 self._bury(pool, pilot, status)
+            elif time.monotonic() - began > patience:
+                break
             else:
                 await asyncio.sleep(TICK_S)
         if pilot not in pool.ended and job is not None:

@@ -147,7 +147,7 @@ class Gate:
         policy = self.policy() if "--version" not in words else None
         if policy is None:
             return self._run(words, stdin)
-        asked = self._require(policy, read_script(stdin))
+        asked = self._require(policy, read_script(stdin, words[1:]))
         plain = ["env", *(word for name in VARIABLES for word in ("-u", name)), *words]
         if "--test-only" in words:
             return self._run(plain, stdin)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
-from distributed import Reschedule, get_worker
+from distributed import Reschedule, Worker, get_worker
 from distributed.core import Status
 
+from physlab import device
 from physlab.errors import PhyslabError
 from physlab.model import Work
 from physlab.settings import forget, insist
@@ -28,8 +30,8 @@ from physlab.store.blobs import Blobs
 
 CLOSE_S = 20.0
 """A node must be over so long before the pilot's time is [s]."""
-
-
+SAVE_S = 25.0
+"""Slurm kills a job that it wants to end so long after its SIGTERM, or a little later (KillWait) [s]."""
 LEAVE_S = 1.0
 """So long after its last work is stopped the process itself ends [s]."""
 
@@ -47,8 +49,9 @@ class Pilot:
         self._ends = psutil.Process().create_time() + walltime_s
         self._sites: dict[Path, LocalSite] = {}
         self._stores: dict[tuple[str, str], tuple[Path, bool]] = {}
-        self._kills = memory.oom_kills()
+        self._kills, self._limited = memory.oom_kills(), memory.is_limited()
         self._guard = threading.Lock()
+        self._saving = 0
         self._closing = False
         self._knows_tools = False
 
@@ -62,7 +65,7 @@ class Pilot:
         Returns:
             `replies`, in the order of the works: each `result` with `blobs` (digest → bytes) and `kept` (digests to be
             fetched), or `need`, the digests that must be brought first, or `error`; and `worker`, the address to fetch
-            from, its `store`, and `pilot`.
+            from, its `store`, `pilot`, and the kinds of `accelerators` there.
         """
         works = [Work.model_validate_json(text) for text in order["works"]]
         if time.time() + max(work.time_limit_s for work in works) + CLOSE_S > self._ends:
@@ -71,7 +74,10 @@ class Pilot:
         root, shared = self._store(order["store"])
         missing = self._learn(order["tools"], root)
         replies = [{"need": missing} if missing else self._answer(work, root, shared) for work in works]
-        return {"replies": replies, "worker": get_worker().address, "pilot": str(get_worker().name), "store": str(root)}
+        return {
+            "replies": replies, "worker": get_worker().address, "pilot": str(get_worker().name), "store": str(root),
+            "accelerators": list(device.accelerators()),
+        }  # fmt: skip
 
     def _learn(self, tools: list[tuple[str, str]], root: Path) -> list[str]:
         """Make the lab's own tools known to this process and its workers; return the digests that are missing."""
@@ -94,17 +100,30 @@ class Pilot:
         missing = [] if shared else [digest for digest in given_digests(work) if not blobs.path(digest).exists()]
         if missing:
             return {"need": missing}
-        begun = time.perf_counter()
+        begun, saves = time.perf_counter(), bool(work.params.get("checkpoint"))
+        self._saving += saves
         try:
-            asked = work if shared else work.model_copy(update={"store": str(root)})
+            asked = self._as_here(work, root, shared)
             result = self._site(root).submit(asked).result()
         except PhyslabError as error:
             kills, self._kills = self._kills, memory.oom_kills()
             told = _told(error, self._kills > kills)
             kind = {"error": told, "kind": type(error).__name__}
             return {**kind, **_packed(left_digests(told["details"]), blobs, shared)}
+        finally:
+            self._saving -= saves
         return {"ms": (time.perf_counter() - begun) * 1e3, "result": result.model_dump_json(),
                 **_packed(made_digests(result), blobs, shared)}  # fmt: skip
+
+    def _as_here(self, work: Work, root: Path, shared: bool) -> Work:
+        """Return work as this machine does it: in its own store, and under the kernel's limit where there is one.
+
+        The kernel's verdict is plain; a program that is refused memory within its own limit just fails somehow.
+        """
+        asked = work if shared else work.model_copy(update={"store": str(root)})
+        if self._limited and work.resources.memory_gb is not None:
+            asked = asked.model_copy(update={"resources": work.resources.model_copy(update={"memory_gb": None})})
+        return asked
 
     def _store(self, named: dict[str, str]) -> tuple[Path, bool]:
         """Return the store to work with, and whether it is the lab's own."""
@@ -119,6 +138,17 @@ class Pilot:
                 own = len(usable_cores()) == self._cores  # else the others are somebody else's
                 self._sites[root] = LocalSite(root, self._cores, pin=own)
             return self._sites[root]
+
+    async def save(self, worker: Worker) -> None:
+        """Let the programs that can save where they are do so, and wait until what they saved was fetched."""
+        if not self._saving:
+            return
+        until = time.monotonic() + SAVE_S
+        worker.status = Status.paused
+        for site in self._sites.values():
+            site.warn()
+        while (self._saving or worker.data) and time.monotonic() < until:
+            await asyncio.sleep(0.05)
 
     def _end(self) -> None:
         """Take no more work, let what runs come to its end, then end the job."""
@@ -188,9 +218,24 @@ def perform(order: str) -> dict[str, Any]:
     return _pilot.perform(given)
 
 
-def dask_setup(worker: Any) -> None:
-    """Keep the connection's key, which Dask has read by now, from the programs that nodes run."""
+def dask_setup(worker: Worker) -> None:
+    """Keep the connection's key, which Dask has read by now, from the programs that nodes run; save before the end."""
     forget("DASK_DISTRIBUTED__COMM__")
+    theirs = signal.getsignal(signal.SIGTERM)
+
+    def wanted_back(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, theirs)
+        worker.loop.add_callback_from_signal(save_and_leave)
+
+    async def save_and_leave() -> None:
+        try:
+            if _pilot is not None:
+                await _pilot.save(worker)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, wanted_back)
 
 
 def dask_teardown(worker: Any) -> None:

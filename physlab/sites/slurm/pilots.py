@@ -9,7 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 from distributed import Security
@@ -20,11 +20,9 @@ from physlab.errors import CrowdedError, PhyslabError, ValidationError
 from physlab.model.job import JobResources
 from physlab.sites.slurm.ends import note_ends
 from physlab.sites.slurm.gate import Gate
+from physlab.sites.slurm.hello import Hello
 from physlab.sites.slurm.script import spell_time
 from physlab.sites.slurm.states import OURS
-
-if TYPE_CHECKING:
-    from physlab.sites.slurm.foreman import Hello
 
 AT_ONCE = 4  # calls of sbatch at the same time
 STAGGER_S = 20

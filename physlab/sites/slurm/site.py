@@ -14,6 +14,7 @@ from physlab.model import Node, Resources, Work, WorkResult
 from physlab.model.job import JobResources
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.base import Affinity, Capacity
+from physlab.sites.slurm.outlook import Outlook
 from physlab.sites.slurm.pools import MARGIN_S, pool_for
 
 if TYPE_CHECKING:
@@ -34,15 +35,17 @@ class SlurmSite:
         settings: `[sites.slurm.NAME]`.
         store: The lab's store.
         folder: Folder on the cluster.
+        notes: The lab's own folder about the site.
         comment: What the jobs are for, for the administrators.
         tools: The lab's own files of tools.
         share: False lets everything travel, even where the store can be reached.
     """
 
     def __init__(
-        self, name: str, settings: SlurmSiteSettings, store: Path, folder: Path, *, comment: str = "",
+        self, name: str, settings: SlurmSiteSettings, store: Path, folder: Path, notes: Path, *, comment: str = "",
         tools: Sequence[Path] = (), share: bool = True,
     ) -> None:  # fmt: skip
+        self._outlook = Outlook(settings, notes)
         self.name, self.settings = name, settings
         self.store, self.folder = store, folder
         self.comment, self.share, self.tools = comment, share, tuple(tools)
@@ -79,7 +82,7 @@ class SlurmSite:
     def capacity(self) -> Capacity:
         """Return what all pilots together offer."""
         site = self.settings
-        return Capacity(site.max_pilots * site.cpus, site.memory_gb, ("cuda",) if site.gpu_partition else ())
+        return Capacity(site.max_pilots * site.cpus, site.memory_gb, self._outlook.accelerators())
 
     @property
     def at_once(self) -> int:
@@ -104,6 +107,11 @@ class SlurmSite:
         if asked.gpu and not self.settings.gpu_partition:
             return Affinity(0.0, f"{self.name} has no gpu_partition")
         return Affinity(0.8, f"{self.name} gives {asked.nodes} × {asked.cpu} cores")
+
+    def wait_s(self, node: Node) -> float:
+        """Return how long a pilot for a node would wait, by the scheduler's own plan [s]; 0 if it does not tell."""
+        asked = node.resources or Resources()
+        return self._outlook.wait_s(pool_for(asked, asked.walltime_s or self.longest_s, self.settings))
 
     def jobs(self) -> dict[str, int]:
         """Return the jobs of all pilots so far, and the cores that each holds."""
@@ -135,7 +143,7 @@ class SlurmSite:
 
                 self._dispatcher = Dispatcher(
                     self.name, self.settings, self.store, self.folder, comment=self.comment, tools=self.tools,
-                    share=self.share,
+                    share=self.share, found=self._outlook.learn,
                 )  # fmt: skip
                 for kind, cores in self._expected.items():
                     self._dispatcher.crew.expect(kind, cores, self._cause)

@@ -33,6 +33,7 @@ STATES: Mapping[str, State] = {
     "OUT_OF_MEMORY": "out_of_memory",
     "PREEMPTED": "preempted",
 }
+ENDING = "COMPLETING"  # the queue's word for a job whose end has begun; the accounts know the reason already
 MANY = 4_000_001  # Slurm's own limit on the elements of an array; a longer range is a mistake
 SQUEUE = "%i|%T|%r|%N|%M|%Z|%k"  # id, state, reason, machines, elapsed, folder, comment
 QUEUE = ("squeue", "-h", "-r", "--me", "-t", "all", "-o", SQUEUE)

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from physlab.errors import ComputationError, ConfigurationError, TimeLimitError, ValidationError
 from physlab.tools.context import Context
-from physlab.tools.process import describe_exit, find_program, run_process, search_path
+from physlab.tools.process import Warn, describe_exit, find_program, run_process, search_path
 from physlab.tools.programs.commands import command_steps, script_steps
 from physlab.tools.programs.container import INSIDE, RUNTIMES, wrap
 from physlab.tools.registry import Port, registry
@@ -205,6 +205,7 @@ class _Job:
 
     def __init__(self, params: ShellParams, context: Context) -> None:
         self.params, self.context = params, context
+        self.warning = Warn(min(WARN_S, WARN_PART * context.time_limit_s)) if params.checkpoint else None
         root = context.workdir.resolve()
         self.folder, self.log, self.scratch = root / "work", root / "log" / "log.txt", root / "tmp"
         for folder in (self.folder, self.log.parent, self.scratch):
@@ -253,21 +254,19 @@ class _Job:
         for number, argv in enumerate(steps, start=1):
             left = max(0.0, self.context.time_limit_s - (time.monotonic() - started))
             last = number == len(steps)
-            code = self._run(argv, left, stdin=self.stdin if last else None, warn=last)
-            if code not in params.ok_exit_codes and last and time.monotonic() - started >= self._warned_at:
-                self._save()
+            code = self._run(argv, left, stdin=self.stdin if last else None, warning=self.warning if last else None)
+            if last and code not in params.ok_exit_codes and self.warning and self.warning.given:
+                self._save(time.monotonic() - started)
             if code not in (params.ok_exit_codes if last else (0,)):
                 what = f"'{self.label}'" if last else f"The build step '{argv[0]}' of '{self.label}'"
                 raise self._failure(what, code)
         return code
 
-    @property
-    def _warned_at(self) -> float:
-        """When the program gets SIGUSR1, after its start [s]."""
-        return self.context.time_limit_s - min(WARN_S, WARN_PART * self.context.time_limit_s)
-
-    def _save(self) -> None:
+    def _save(self, after_s: float) -> None:
         """End this attempt with what the program saved, for the next one to go on from.
+
+        Args:
+            after_s: How long it ran [s].
 
         Raises:
             TimeLimitError: It saved something.
@@ -276,26 +275,25 @@ class _Job:
                  for path in sorted(self.folder.glob(pattern)) if path.is_file() and not path.is_symlink()}  # fmt: skip
         if found:
             raise TimeLimitError(
-                f"'{self.label}' saved where it was after {self.context.time_limit_s:g} s ({', '.join(found)}).",
+                f"'{self.label}' saved where it was after {after_s:.0f} s ({', '.join(found)}).",
                 hint="It goes on from there.",
                 details={"ended": "checkpoint", "checkpoint_paths": found, "log_path": str(self.log)},
             )
 
-    def _run(self, argv: Sequence[str], limit_s: float, stdin: Path | None, warn: bool = False) -> int:
+    def _run(self, argv: Sequence[str], limit_s: float, stdin: Path | None, warning: Warn | None) -> int:
         cleanup: tuple[str, ...] = ()
         env: dict[str, str] | None = {**self._host_environment(), **self._environment()}
         if self.params.container is not None:
             launch = self._contained(self.params.container, argv)
             argv, cleanup, env = launch.argv, launch.cleanup, None  # the runtime needs the environment we live in
         try:
-            warn_s = self.context.time_limit_s - self._warned_at if warn and self.params.checkpoint else 0.0
             return run_process(
                 argv, cwd=self.folder, env=env, log=self.log, stdin=stdin, limit_s=limit_s, cleanup=cleanup,
-                warn_s=min(warn_s, limit_s),
+                warning=warning,
             )  # fmt: skip
         except TimeLimitError as error:
-            self._save()
             limit = self.context.time_limit_s
+            self._save(limit)
             words, details = self._last_words()
             raise TimeLimitError(
                 f"'{self.label}' ran longer than its time limit of {limit:g} s and was stopped.{words}",
