@@ -117,19 +117,22 @@ class Lab:
             known = self._clusters.get(each)
             if known is None or known.closed:
                 _, settings = self.cluster(each)
-                own = self.settings.home / "sites" / each
-                folder = settings.folder or own
                 self._clusters[each] = SlurmSite(
                     each,
                     settings,
                     self.store.root,
-                    folder.absolute(),
-                    own,
+                    self.site_folder(each),
+                    self.settings.home / "sites" / each,
                     comment="physlab",
                     tools=self.settings.tools,
                     share=settings.share_store,
                 )
         return [self._clusters[each] for each in named]
+
+    def site_folder(self, name: str) -> Path:
+        """Return the folder of a cluster where its pilots, and what they need, live; a path there."""
+        _, settings = self.cluster(name)
+        return (settings.folder or self.settings.home / "sites" / name).absolute()
 
     def cluster(self, name: str | None = None) -> tuple[str, SlurmSiteSettings]:
         """Return a Slurm cluster by name; the first one that is configured, or the one at hand here, for None.

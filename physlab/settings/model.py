@@ -107,7 +107,10 @@ class SlurmSiteSettings(Model):
     folder: Path | None = Field(
         None, description="Folder on the cluster that its nodes see under the same path; unset: jobs in the lab's home."
     )
-    python: str | None = Field(None, description="Python on the nodes that has physlab; unset: the one that runs here.")
+    python: str | None = Field(
+        None,
+        description="Python on the nodes that has physlab; unset: what `physlab site install` brought, else as here.",
+    )
     prologue: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (), description="Shell lines before a job begins, such as module load python."
     )

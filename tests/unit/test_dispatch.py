@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from physlab.errors import ComputationError, PhyslabError, WorkerLostError
 from physlab.model import Resources, Visuals, Work, WorkResult
 from physlab.model.job import JobResources
 from physlab.settings import SlurmSiteSettings
+from physlab.sites.slurm import crew
 from physlab.sites.slurm.crew import Pool
 from physlab.sites.slurm.dispatch import Dispatcher
 from physlab.sites.slurm.packing import Errand, Pack
@@ -84,6 +86,33 @@ def test_bytes_that_are_not_what_they_are_called_are_refused(dispatcher: Dispatc
     given = WorkResult(fields={}).model_dump_json()
     found = outcome(dispatcher, reply(result=given, ms=1.0, blobs={"0" * 64: b"else"}, kept={}))
     assert isinstance(found, PhyslabError) and "What came back as" in found.message
+
+
+def test_the_foreman_may_speak_while_he_is_asked(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """His answers and his news come over one line: who waits for an answer must not keep the news from being heard."""
+
+    class Line:
+        def __init__(self, command: Any, hello: Any, heard: Any, lost: Any, hint: str) -> None:
+            self.heard = heard
+
+        def ask(self, do: str, **given: Any) -> dict[str, Any]:
+            news = threading.Thread(target=self.heard, args=({"event": "job", "job": "7", "cores": 2},), daemon=True)
+            news.start()
+            news.join(5)
+            assert not news.is_alive(), "the answer would never be read"
+            return {"address": "tls://w", "script": ""}
+
+        def tell(self, do: str, **given: Any) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(crew, "Link", Line)
+    monkeypatch.setattr(crew, "Client", lambda *_, **__: SimpleNamespace(close=lambda timeout: None))
+    dispatcher.crew.pool(JobResources(cpus=2))
+    assert dispatcher.crew.jobs() == {"7": 2}
+    dispatcher.close()
 
 
 def dispatcher_blob(dispatcher: Dispatcher) -> str:

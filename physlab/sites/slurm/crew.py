@@ -6,8 +6,8 @@ import contextlib
 import logging
 import re
 import secrets
-import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,11 @@ from typing import Any
 
 from distributed import Client, Security
 
-from physlab.errors import CancelledError, ResourceError
+from physlab.errors import CancelledError, PhyslabError, ResourceError, WorkerLostError
 from physlab.model.job import JobResources
 from physlab.settings import SlurmSiteSettings
+from physlab.sites.environment import Chosen, choose_python
+from physlab.sites.slurm.client import run_here
 from physlab.sites.slurm.link import Link
 from physlab.sites.slurm.pools import pilots_for
 from physlab.sites.ssh import SshRun
@@ -27,6 +29,8 @@ FOREMAN = "physlab.sites.slurm.foreman"
 FOREMAN_MB = 1000
 STARTS = 3
 """So often a foreman that was lost is replaced in one run."""
+REFUSED_S = 5.0
+"""So long a site whose Python cannot be used is not asked again [s]."""
 SETTLE_S = 0.05
 """Changes of what is wanted are told to the foreman together, so long after the first [s]."""
 
@@ -46,6 +50,7 @@ class Crew:
     """Starts a foreman when the first pool is needed, and another one when he is lost.
 
     Args:
+        name: What the lab calls the site.
         settings: The site's.
         folder: Folder on the cluster.
         token: Names the lab's process among the jobs of the queue.
@@ -55,22 +60,27 @@ class Crew:
 
     def __init__(
         self,
+        name: str,
         settings: SlurmSiteSettings,
         folder: Path,
         token: str,
         comment: str,
         broken: Callable[[set[int], str, bool], None],
     ) -> None:
-        self.settings, self._folder, self._token, self._comment = settings, folder, token, comment
+        self.name, self.settings = name, settings
+        self._folder, self._token, self._comment = folder, token, comment
         self._broken = broken
         own = Security.temporary()
         self._certificate, self._key = own.tls_client_cert, own.tls_client_key
-        self._guard = threading.RLock()
+        self._guard = threading.Lock()
+        self._opening = threading.Lock()  # held while the foreman answers; what he tells meanwhile needs the guard
         self._pools: dict[JobResources, Pool] = {}
         self._expected: Counter[JobResources] = Counter()  # cores that ready nodes want
         self._excluded: set[str] = set()
         self._link: Link | None = None
         self._ssh = SshRun(settings.host) if settings.host else None
+        self._chosen: Chosen | None = None
+        self._refusal: tuple[float, PhyslabError] = (-REFUSED_S, ResourceError(""))
         self._starts = 0
         self._numbers = 0
         self._jobs: dict[str, int] = {}
@@ -83,17 +93,26 @@ class Crew:
         Raises:
             ValidationError: Slurm would not take such a pilot; with its words.
             ResourceError: The foreman cannot be started.
+            WorkerLostError: It was lost in the middle of this.
         """
-        with self._guard:
-            if kind not in self._pools:
-                link = self._foreman()
-                self._numbers += 1
-                told = link.ask("open", number=self._numbers, kind=kind.model_dump(mode="json"))
-                client = Client(self._reach(told["address"]), security=self._security(), set_as_default=False,
-                                timeout=30, name="physlab")  # fmt: skip
-                self._pools[kind] = Pool(self._numbers, kind, client, told["script"])
-                self._tell()
-            return self._pools[kind]
+        with self._opening:
+            if (known := self._pools.get(kind)) is not None:
+                return known
+            link = self._foreman()
+            self._numbers += 1
+            told = link.ask("open", number=self._numbers, kind=kind.model_dump(mode="json"))
+            client = Client(self._reach(told["address"]), security=self._security(), set_as_default=False,
+                            timeout=30, name="physlab")  # fmt: skip
+            pool = Pool(self._numbers, kind, client, told["script"])
+            with self._guard:
+                gone = link is not self._link
+                if not gone:
+                    self._pools[kind] = pool
+        if gone:
+            _leave([pool])
+            raise WorkerLostError("The foreman beside the cluster was lost.", details={"ended": "worker_lost"})
+        self._tell()
+        return pool
 
     def expect(self, kind: JobResources, cores: int) -> None:
         """Learn that nodes that want so many cores more (or fewer) are ready for a kind of pilot."""
@@ -125,7 +144,7 @@ class Crew:
     def close(self) -> None:
         """Cancel all jobs and end the foreman."""
         self.closed = True
-        with self._guard:
+        with self._opening, self._guard:
             link, self._link = self._link, None
             pools, self._pools = list(self._pools.values()), {}
         _leave(pools)
@@ -156,16 +175,33 @@ class Crew:
                 raise ResourceError(
                     f"The foreman beside the cluster was lost {STARTS} times.", hint="Look at its host."
                 )
+            chosen = self._python()
             self._starts += 1
             for name in ("distributed", "distributed.client"):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what they have to say, we say
-            self._link = Link(self._command(), self._hello(), self._heard, self._lost)
+            hint = f"has {chosen.python} there physlab? It comes by: physlab site install {self.name}"
+            link = Link(self._command(chosen), self._hello(chosen), self._heard, self._lost, hint)
+            with self._guard:
+                self._link = link
         return self._link
 
-    def _command(self) -> list[str]:
+    def _python(self) -> Chosen:
+        """Return the Python of the site, which is looked for once, and not at once again for each of many nodes."""
+        since, refusal = self._refusal
+        if self._chosen is None and time.monotonic() - since < REFUSED_S:
+            raise refusal
+        if self._chosen is None:
+            try:
+                self._chosen = choose_python(self.name, self.settings, self._folder, self._ssh or run_here())
+            except PhyslabError as error:
+                self._refusal = (time.monotonic(), error)
+                raise
+        return self._chosen
+
+    def _command(self, chosen: Chosen) -> list[str]:
         """Return what starts the foreman: here, behind ssh, or in a job of its own."""
         site = self.settings
-        words = [site.python or ("python3" if site.host else sys.executable), "-P", "-m", FOREMAN]
+        words = chosen.start(site, ("-P", "-m", FOREMAN))
         if site.scheduler == "job":
             asked = {"partition": site.partition, "account": site.account, "qos": site.qos}
             words = [
@@ -182,12 +218,13 @@ class Crew:
         protocol, host, port = re.fullmatch(r"(\w+)://\[?(.+?)\]?:(\d+)", address).groups()  # type: ignore[union-attr]
         return f"{protocol}://127.0.0.1:{self._ssh.forward(host, int(port))}"
 
-    def _hello(self) -> dict[str, Any]:
+    def _hello(self, chosen: Chosen) -> dict[str, Any]:
         site = self.settings
         return {
             "token": self._token, "folder": str(self._folder / "pilots"), "certificate": self._certificate,
-            "key": self._key, "python": site.python, "prologue": site.prologue, "interface": site.interface,
-            "idle_s": site.idle_s, "max_pilots": site.max_pilots, "comment": self._comment,
+            "key": self._key, "python": chosen.python if chosen.about else site.python,
+            "prologue": chosen.prologue(site), "interface": site.interface, "idle_s": site.idle_s,
+            "max_pilots": site.max_pilots, "comment": chosen.comment(self._comment),
         }  # fmt: skip
 
     def _security(self) -> Security:

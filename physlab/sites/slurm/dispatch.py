@@ -63,7 +63,7 @@ class Dispatcher:
     ) -> None:  # fmt: skip
         self._found, self._looked_at = found, set[int]()
         self.name, self.settings, self.store, self.folder = name, settings, store, folder
-        self.crew = Crew(settings, folder, new_token(), comment, self._broken)
+        self.crew = Crew(name, settings, folder, new_token(), comment, self._broken)
         self._tools = [(path.name, Blobs(store).put(path)[0]) for path in tools]
         self._mark = secrets.token_hex(16) if share else ""
         self._numbers = itertools.count(1)
@@ -291,13 +291,16 @@ class Dispatcher:
         status = JobStatus.model_validate(told)
         if status.state == "node_fail":
             self.crew.exclude(status.machines)
+        peak = status.memory_mb
+        if status.state == "out_of_memory":  # Slurm looks every few seconds only, but it was as much as there was
+            peak = max(peak or 0.0, errand.pool.kind.memory_mb or 0.0)
         place = f"{self.name}, job {status.job_id}" + (f" on {', '.join(status.machines)}" if status.machines else "")
         return WorkerLostError(
             f"{work.label}: its pilot ended as {status.state} ({status.reason}; {place}).",
             hint="It is run again where that may help; see the attempts in the record.",
             details={
                 "ended": "worker_lost" if status.state == "failed" else status.state, "reason": status.reason,
-                "job": status.job_id, "machines": list(status.machines), "memory_mb": status.memory_mb,
+                "job": status.job_id, "machines": list(status.machines), "memory_mb": peak,
                 "site": self.name,
             },
         )  # fmt: skip

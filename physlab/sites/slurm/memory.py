@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+UNLIMITED = 2**60  # the first kind of cgroups writes a number for none
 TABLE = Path("/proc/self/cgroup")
 
 
@@ -27,6 +28,17 @@ def peak_mb(table: Path = TABLE, root: Path = ROOT) -> float | None:
             if line.isdigit():
                 return int(line) / 2**20
     return None
+
+
+def is_limited(table: Path = TABLE, root: Path = ROOT) -> bool:
+    """Say whether the kernel limits the memory of this job, at any of the levels that a job has."""
+    folder = _folder(table, root)
+    while folder is not None:
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            if any(line.isdigit() and int(line) < UNLIMITED for line in _lines(folder / name)):
+                return True
+        folder = None if folder.name.startswith("job_") else folder.parent
+    return False
 
 
 def _folder(table: Path, root: Path) -> Path | None:

@@ -49,7 +49,7 @@ class Pilot:
         self._ends = psutil.Process().create_time() + walltime_s
         self._sites: dict[Path, LocalSite] = {}
         self._stores: dict[tuple[str, str], tuple[Path, bool]] = {}
-        self._kills = memory.oom_kills()
+        self._kills, self._limited = memory.oom_kills(), memory.is_limited()
         self._guard = threading.Lock()
         self._saving = 0
         self._closing = False
@@ -103,7 +103,7 @@ class Pilot:
         begun, saves = time.perf_counter(), bool(work.params.get("checkpoint"))
         self._saving += saves
         try:
-            asked = work if shared else work.model_copy(update={"store": str(root)})
+            asked = self._as_here(work, root, shared)
             result = self._site(root).submit(asked).result()
         except PhyslabError as error:
             kills, self._kills = self._kills, memory.oom_kills()
@@ -114,6 +114,16 @@ class Pilot:
             self._saving -= saves
         return {"ms": (time.perf_counter() - begun) * 1e3, "result": result.model_dump_json(),
                 **_packed(made_digests(result), blobs, shared)}  # fmt: skip
+
+    def _as_here(self, work: Work, root: Path, shared: bool) -> Work:
+        """Return work as this machine does it: in its own store, and under the kernel's limit where there is one.
+
+        The kernel's verdict is plain; a program that is refused memory within its own limit just fails somehow.
+        """
+        asked = work if shared else work.model_copy(update={"store": str(root)})
+        if self._limited and work.resources.memory_gb is not None:
+            asked = asked.model_copy(update={"resources": work.resources.model_copy(update={"memory_gb": None})})
+        return asked
 
     def _store(self, named: dict[str, str]) -> tuple[Path, bool]:
         """Return the store to work with, and whether it is the lab's own."""
