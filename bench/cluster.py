@@ -130,10 +130,12 @@ def physlab(n: int, folder: Path, server: int, database_url: str = "") -> None:
 
         run(10**6, 8)
         time.sleep(5)  # until all pilots are there
-        timed(n, server, lambda: on_prefect(run, n, database_url) if server else run(0, n))
+        if server:
+            on_prefect(run, 2 * 10**6, 8, database_url)  # as for prefect-dask: what is loaded once is no node's
+        timed(n, server, lambda: on_prefect(run, 0, n, database_url) if server else run(0, n))
 
 
-def on_prefect(run: Callable[..., Any], n: int, database_url: str) -> Any:
+def on_prefect(run: Callable[..., Any], start: int, n: int, database_url: str) -> Any:
     from prefect import flow
 
     from physlab.engine.submitter import PrefectSubmitter
@@ -141,7 +143,7 @@ def on_prefect(run: Callable[..., Any], n: int, database_url: str) -> Any:
 
     @flow(name="bench-physlab")
     def bench() -> Any:
-        return run(0, n, Conductor(submitter=PrefectSubmitter(database_url=database_url)))
+        return run(start, n, Conductor(submitter=PrefectSubmitter(database_url=database_url)))
 
     return bench()
 

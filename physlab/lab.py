@@ -121,7 +121,7 @@ class Lab:
                     each,
                     settings,
                     self.store.root,
-                    self.pilot_folder(each, settings),
+                    self.site_folder(each),
                     self.settings.home / "sites" / each,
                     comment="physlab",
                     tools=self.settings.tools,
@@ -129,8 +129,9 @@ class Lab:
                 )
         return [self._clusters[each] for each in named]
 
-    def pilot_folder(self, name: str, settings: SlurmSiteSettings) -> Path:
-        """Return the folder on a cluster that its pilots work from."""
+    def site_folder(self, name: str) -> Path:
+        """Return the folder of a cluster where its pilots, and what they need, live; a path there."""
+        _, settings = self.cluster(name)
         return (settings.folder or self.settings.home / "sites" / name).absolute()
 
     def cluster(self, name: str | None = None) -> tuple[str, SlurmSiteSettings]:

@@ -106,7 +106,8 @@ def _say_where(nodes: list[dict[str, Any]]) -> None:
 def _nodes(nodes: list[dict[str, Any]]) -> Table:
     rows = []
     for node in nodes:
-        reason = "; ".join(filter(None, (node["why"], node["fallback"] and f"on the CPU: {node['fallback']}")))
+        parts = f"in {node['parts']} parts" if (node["parts"] or 1) > 1 else ""
+        reason = "; ".join(filter(None, (node["why"], node["fallback"] and f"on the CPU: {node['fallback']}", parts)))
         runs = node["site"] is not None
         where, about = (f"{node['site']} · {node['device']}", duration(node["expected_ms"])) if runs else ("", "")
         rows.append([mark(node["state"]), node["id"], node["tool"], STATES[node["state"]], reason, where, about])

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from physlab.cli import environments
 from physlab.cli.options import Json
 from physlab.cli.output import mark, table, voice
 
@@ -62,3 +63,6 @@ def check(name: SiteName, json: Json = False) -> int:
     if ok:
         voice.next(f"physlab run examples/hydrogen_2p.yaml --site {name}")
     return 0 if ok else 1
+
+
+app.command("install")(environments.install)

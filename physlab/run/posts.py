@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 from physlab.device import ACCELERATORS
 from physlab.errors import PhyslabError
@@ -42,6 +43,11 @@ class Post:
         """How often it may be tried again at most, for its own faults and for those of machines."""
         away = FREE if self.site.at_once is not None else 0
         return self.tries.retries + away + (SLICES if self.saves else 0)
+
+    def beside(self) -> Post:
+        """Return the same place for a part of the node, with attempts of its own."""
+        tries = Tries(self.tries.resources, self.tries.retries, self.tries.most_memory_gb)
+        return Post(self.site, self.reason, tries, self.limit_s)
 
     def arrive(self) -> None:
         """Let the site know that it is to come."""
@@ -84,22 +90,32 @@ class Posts:
         self._means, self._cause = means, cause
         self.of: dict[str, Post] = {}
         self._sites, self._office, self._request = sites, office, request
-        self._threads: dict[str, ThreadPoolExecutor] = {}
+        self._guard = threading.Lock()
+        self._threads: dict[tuple[str, str], ThreadPoolExecutor] = {}
 
     def start(self, node: PlannedNode, body: Callable[[PlannedNode, Post], None]) -> None:
         """Give a node to the threads of its site: they wait for it, so each site has as many as it keeps busy."""
         post = self.of[node.id] = self.give(node)
-        threads = self._threads.get(post.site.name)
-        if threads is None:
-            count = max(self._request.parallelism, post.site.at_once or 0)
-            threads = self._threads[post.site.name] = ThreadPoolExecutor(count, thread_name_prefix="node")
         post.arrive()
-        threads.submit(body, node, post)
+        self.threads(post.site, "node").submit(body, node, post)
+
+    def threads(self, site: Site, what: Literal["node", "part"]) -> ThreadPoolExecutor:
+        """Return the threads that wait for a site; nodes that wait for their parts would keep them from beginning."""
+        with self._guard:
+            if (site.name, what) not in self._threads:
+                made = ThreadPoolExecutor(self.at_once(site), thread_name_prefix=what)
+                self._threads[site.name, what] = made
+            return self._threads[site.name, what]
+
+    def at_once(self, site: Site) -> int:
+        """Return how many pieces of work a site may have at the same time."""
+        return max(self._request.parallelism, site.at_once or 0)
 
     def close(self) -> None:
         """Wait for the threads; what has not begun does not begin."""
-        for threads in self._threads.values():
-            threads.shutdown(wait=True, cancel_futures=True)
+        for kind in ("node", "part"):  # nodes wait for their parts, which end at once in a run that is stopped
+            for threads in [threads for (_, what), threads in self._threads.items() if what == kind]:
+                threads.shutdown(wait=True, cancel_futures=True)
 
     def give(self, node: PlannedNode) -> Post:
         """Return where a node goes, under which limits, and why."""

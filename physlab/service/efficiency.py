@@ -66,7 +66,7 @@ def _jobs(lab: Lab, site: str, ids: dict[str, int]) -> list[dict[str, Any]]:
     try:
         with open_again(lab, site) as cluster:
             told = cluster.client.poll(dict.fromkeys(ids, Path("/nowhere")))
-            notes = lab.pilot_folder(site, cluster.settings) / "pilots" / ENDS
+            notes = lab.site_folder(site) / "pilots" / ENDS
             ends = read_ends(cluster.files.read(notes, -PIECE).decode(errors="replace"))
     except (PhyslabError, OSError):
         return []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as LateError
@@ -17,6 +16,7 @@ from physlab.lab import Lab
 from physlab.model import Resources, Visuals, Work, WorkResult
 from physlab.settings import SlurmSiteSettings
 from physlab.sites import Site
+from physlab.sites.environment import choose_python
 from physlab.sites.slurm.commands import Run
 from physlab.sites.slurm.gate import Gate, gate_here, gate_to, last_policy
 from physlab.sites.slurm.policy import PATH
@@ -72,9 +72,9 @@ def check_site(lab: Lab, name: str) -> Iterator[Check]:
     """
     name, settings = lab.cluster(name)
     [site] = lab.clusters(name) if name in lab.settings.sites.slurm else [None]
-    with _reached(settings) as run:
+    with reached(settings) as run:
         for look in (_commands, _policy, _partitions, _folder, _python):
-            found = _shielded(look.__name__[1:], lambda look=look: look(run, settings, lab))  # type: ignore[misc]
+            found = _shielded(look.__name__[1:], lambda look=look: look(run, settings, lab, name))  # type: ignore[misc]
             yield found
             if not found.ok:
                 return
@@ -94,7 +94,8 @@ def _shielded(name: str, look: Callable[[], Check]) -> Check:
 
 
 @contextlib.contextmanager
-def _reached(settings: SlurmSiteSettings) -> Iterator[Gate]:
+def reached(settings: SlurmSiteSettings) -> Iterator[Gate]:
+    """Open the way to a cluster."""
     if settings.host is None:
         yield gate_here()
         return
@@ -107,18 +108,18 @@ def _said(run: Run, words: Sequence[str]) -> tuple[bool, str]:
     return done.returncode == 0, " ".join((done.stdout if done.returncode == 0 else done.stderr).split())
 
 
-def _commands(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
+def _commands(run: Run, settings: SlurmSiteSettings, lab: Lab, name: str) -> Check:
     ok, said = _said(run, ("sbatch", "--version"))
     where = f" on {settings.host}" if settings.host else ""
     return Check("commands", ok, said + where, "" if ok else "Name a login node: host in [sites.slurm.NAME].")
 
 
-def _policy(run: Gate, settings: SlurmSiteSettings, lab: Lab) -> Check:
+def _policy(run: Gate, settings: SlurmSiteSettings, lab: Lab, name: str) -> Check:
     policy = run.policy()
     return Check("policy", True, policy.text if policy is not None else f"none, there is no {PATH}")
 
 
-def _partitions(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
+def _partitions(run: Run, settings: SlurmSiteSettings, lab: Lab, name: str) -> Check:
     done = run(("sinfo", "-h", "-o", SINFO), "")
     rows = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 6]
     names = list(dict.fromkeys(row[0].rstrip("*") for row in rows))
@@ -129,7 +130,7 @@ def _partitions(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
     return Check("partitions", bool(rows), shown or " ".join(done.stderr.split())[:200], "" if rows else "Try sinfo.")
 
 
-def _folder(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
+def _folder(run: Run, settings: SlurmSiteSettings, lab: Lab, name: str) -> Check:
     folder = str(settings.folder or lab.settings.home)
     ok, said = _said(run, ("sh", "-c", 'mkdir -p "$1" && test -w "$1" && df -Pk "$1" | tail -1', "sh", folder))
     free = int(said.split()[3]) / 2**20 if ok else 0.0
@@ -137,13 +138,17 @@ def _folder(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
     return Check("folder", ok, found, "" if ok else "Choose a folder that you may write and the nodes can see.")
 
 
-def _python(run: Run, settings: SlurmSiteSettings, lab: Lab) -> Check:
-    python = settings.python or ("python3" if settings.host else sys.executable)
+def _python(run: Run, settings: SlurmSiteSettings, lab: Lab, name: str) -> Check:
+    chosen = choose_python(name, settings, lab.site_folder(name), run)
     code = ("import sys, importlib.metadata as m; print('Python', sys.version.split()[0], "
             "*(f'{n} {m.version(n)}' for n in ('physlab', 'distributed', 'dask-jobqueue')))")  # fmt: skip
-    ok, said = _said(run, (python, "-P", "-c", code))
+    ok, said = _said(run, chosen.start(settings, ("-P", "-c", code)))
     if not ok:
-        return Check("python", False, f"{python}: {said[-200:]}", f"Install it there: {python} -m pip install physlab.")
+        do = f"Bring it there: physlab site install {name}; or install it: {chosen.python} -m pip install physlab."
+        return Check("python", False, f"{chosen.python}: {said[-200:]}", do)
+    if chosen.about:
+        size = f"{len(chosen.about['packages'])} packages, {chosen.about['size'] / 1e6:.0f} MB"
+        said = f"{said}; environment {chosen.about['digest']}, {size}"
     ours = f"physlab {version('physlab')}"
     return Check("python", ours in said, said, "" if ours in said else f"This side has {ours}: install the same there.")
 

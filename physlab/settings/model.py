@@ -60,6 +60,9 @@ class RunSettings(Model):
     offload_policy: OffloadPolicy = Field("auto", description="Where nodes go: local_first, remote_first or auto.")
     site: str | None = Field(None, description="The cluster to use, or local for none; unset: all that are described.")
     fail_fast: bool = Field(False, description="Stop the run at the first failed node.")
+    split_s: float = Field(
+        8, gt=0, description="A film that is expected to take so long or longer is drawn in parts side by side [s]."
+    )
 
     def request(self, **changes: object) -> RunRequest:
         """Return these defaults as a request, with the changes of one call (None keeps the default)."""
@@ -104,7 +107,10 @@ class SlurmSiteSettings(Model):
     folder: Path | None = Field(
         None, description="Folder on the cluster that its nodes see under the same path; unset: jobs in the lab's home."
     )
-    python: str | None = Field(None, description="Python on the nodes that has physlab; unset: the one that runs here.")
+    python: str | None = Field(
+        None,
+        description="Python on the nodes that has physlab; unset: what `physlab site install` brought, else as here.",
+    )
     prologue: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (), description="Shell lines before a job begins, such as module load python."
     )

@@ -46,7 +46,8 @@ def test_only_plugins_reads_entry_points() -> None:
 
 
 def test_only_keys_hashes() -> None:
-    assert users("hashlib") == {"physlab.keys"}
+    # What runs at a cluster's end before physlab is there has the standard library alone.
+    assert users("hashlib") == {"physlab.keys", "physlab.sites.environment.there"}
     assert users("rfc8785") == {"physlab.keys"}
 
 

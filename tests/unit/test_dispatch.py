@@ -92,7 +92,7 @@ def test_the_foreman_may_speak_while_he_is_asked(dispatcher: Dispatcher, monkeyp
     """His answers and his news come over one line: who waits for an answer must not keep the news from being heard."""
 
     class Line:
-        def __init__(self, command: Any, hello: Any, heard: Any, lost: Any) -> None:
+        def __init__(self, command: Any, hello: Any, heard: Any, lost: Any, hint: str) -> None:
             self.heard = heard
 
         def ask(self, do: str, **given: Any) -> dict[str, Any]:

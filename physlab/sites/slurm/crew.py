@@ -6,8 +6,8 @@ import contextlib
 import logging
 import re
 import secrets
-import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,12 @@ from typing import Any
 
 from distributed import Client, Security
 
-from physlab.errors import CancelledError, ResourceError, WorkerLostError
+from physlab.errors import CancelledError, PhyslabError, ResourceError, WorkerLostError
 from physlab.model.job import JobResources
 from physlab.settings import SlurmSiteSettings
+from physlab.sites.environment import Chosen, choose_python
 from physlab.sites.slurm import policy
+from physlab.sites.slurm.commands import run_here
 from physlab.sites.slurm.gate import gate_here, gate_to
 from physlab.sites.slurm.link import Link
 from physlab.sites.slurm.pools import pilots_for
@@ -30,6 +32,8 @@ FOREMAN = "physlab.sites.slurm.foreman"
 FOREMAN_MB = 1000
 STARTS = 3
 """So often a foreman that was lost is replaced in one run."""
+REFUSED_S = 5.0
+"""So long a site whose Python cannot be used is not asked again [s]."""
 SETTLE_S = 0.05
 """Changes of what is wanted are told to the foreman together, so long after the first [s]."""
 
@@ -50,6 +54,7 @@ class Crew:
     """Starts a foreman when the first pool is needed, and another one when he is lost.
 
     Args:
+        name: What the lab calls the site.
         settings: The site's.
         folder: Folder on the cluster.
         token: Names the lab's process among the jobs of the queue.
@@ -59,13 +64,15 @@ class Crew:
 
     def __init__(
         self,
+        name: str,
         settings: SlurmSiteSettings,
         folder: Path,
         token: str,
         comment: str,
         broken: Callable[[set[int], str, bool], None],
     ) -> None:
-        self.settings, self._folder, self._token, self._comment = settings, folder, token, comment
+        self.name, self.settings = name, settings
+        self._folder, self._token, self._comment = folder, token, comment
         self._broken = broken
         own = Security.temporary()
         self._certificate, self._key = own.tls_client_cert, own.tls_client_key
@@ -77,6 +84,8 @@ class Crew:
         self._excluded: set[str] = set()
         self._link: Link | None = None
         self._ssh = SshRun(settings.host) if settings.host else None
+        self._chosen: Chosen | None = None
+        self._refusal: tuple[float, PhyslabError] = (-REFUSED_S, ResourceError(""))
         self._starts = 0
         self._numbers = 0
         self._jobs: dict[str, int] = {}
@@ -160,6 +169,7 @@ class Crew:
             for kind, pool in self._pools.items():
                 wanted = pilots_for(max(0, self._expected[kind]), kind, self.settings.max_pilots)
                 comment = comment_words(f"{self._comment} {self._causes.get(kind, '')}")
+                comment = self._chosen.comment(comment) if self._chosen is not None else comment
                 if (wanted, comment) != (pool.told, pool.comment):
                     pool.told, pool.comment = wanted, comment
                     asked = {"pilots": wanted, "exclude": sorted(self._excluded), "comment": comment}
@@ -174,27 +184,42 @@ class Crew:
                 raise ResourceError(
                     f"The foreman beside the cluster was lost {STARTS} times.", hint="Look at its host."
                 )
+            chosen = self._python()
             self._starts += 1
             for name in ("distributed", "distributed.client"):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what they have to say, we say
-            link = Link(self._command(), self._hello(), self._heard, self._lost)
+            hint = f"has {chosen.python} there physlab? It comes by: physlab site install {self.name}"
+            link = Link(self._command(chosen), self._hello(chosen), self._heard, self._lost, hint)
             with self._guard:
                 self._link = link
         return self._link
 
-    def _command(self) -> list[str]:
+    def _python(self) -> Chosen:
+        """Return the Python of the site, which is looked for once, and not at once again for each of many nodes."""
+        since, refusal = self._refusal
+        if self._chosen is None and time.monotonic() - since < REFUSED_S:
+            raise refusal
+        if self._chosen is None:
+            try:
+                self._chosen = choose_python(self.name, self.settings, self._folder, self._ssh or run_here())
+            except PhyslabError as error:
+                self._refusal = (time.monotonic(), error)
+                raise
+        return self._chosen
+
+    def _command(self, chosen: Chosen) -> list[str]:
         """Return what starts the foreman: here, behind ssh, or in a job of its own."""
         site = self.settings
-        python = site.python or ("python3" if site.host else sys.executable)
-        words = [python, "-P", "-m", FOREMAN]
+        words = chosen.start(site, ("-P", "-m", FOREMAN))
         if site.scheduler == "job":
             asked = {"partition": site.partition, "account": site.account, "qos": site.qos}
-            words = [
-                "srun", "--quiet", "--ntasks=1", "--cpus-per-task=1", f"--mem={FOREMAN_MB}M", "--no-kill",
-                f"--job-name=physlab-foreman-{self._token}", f"--comment={self._comment}",
-                *(f"--{name}={value}" for name, value in asked.items() if value), *words,
+            options = [
+                "--quiet", "--ntasks=1", "--cpus-per-task=1", f"--mem={FOREMAN_MB}M", "--no-kill",
+                f"--job-name=physlab-foreman-{self._token}", f"--comment={chosen.comment(self._comment)}",
+                *(f"--{name}={value}" for name, value in asked.items() if value),
             ]  # fmt: skip
-            (gate_to(self._ssh) if self._ssh is not None else gate_here()).admit(words[1 : words.index(python)])
+            (gate_to(self._ssh) if self._ssh is not None else gate_here()).admit(options)
+            words = ["srun", *options, *words]
         return self._ssh.line(words) if self._ssh is not None else words
 
     def _reach(self, address: str) -> str:
@@ -204,12 +229,13 @@ class Crew:
         protocol, host, port = re.fullmatch(r"(\w+)://\[?(.+?)\]?:(\d+)", address).groups()  # type: ignore[union-attr]
         return f"{protocol}://127.0.0.1:{self._ssh.forward(host, int(port))}"
 
-    def _hello(self) -> dict[str, Any]:
+    def _hello(self, chosen: Chosen) -> dict[str, Any]:
         site = self.settings
         return {
             "token": self._token, "folder": str(self._folder / "pilots"), "certificate": self._certificate,
-            "key": self._key, "python": site.python, "prologue": site.prologue, "interface": site.interface,
-            "idle_s": site.idle_s, "max_pilots": site.max_pilots, "comment": self._comment,
+            "key": self._key, "python": chosen.python if chosen.about else site.python,
+            "prologue": chosen.prologue(site), "interface": site.interface, "idle_s": site.idle_s,
+            "max_pilots": site.max_pilots, "comment": chosen.comment(self._comment),
             "in_job": site.scheduler == "job", "policy": str(policy.PATH),
         }  # fmt: skip
 

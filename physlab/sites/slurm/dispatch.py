@@ -63,7 +63,7 @@ class Dispatcher:
     ) -> None:  # fmt: skip
         self._found, self._looked_at = found, set[int]()
         self.name, self.settings, self.store, self.folder = name, settings, store, folder
-        self.crew = Crew(settings, folder, new_token(), comment, self._broken)
+        self.crew = Crew(name, settings, folder, new_token(), comment, self._broken)
         self._tools = [(path.name, Blobs(store).put(path)[0]) for path in tools]
         self._mark = secrets.token_hex(16) if share else ""
         self._numbers = itertools.count(1)

@@ -60,6 +60,11 @@ class Gate:
         self._default: tuple[str, ...] | None = None
 
     @property
+    def ssh(self) -> SshRun | None:
+        """The connection that commands go through; None where they run here."""
+        return self._run if isinstance(self._run, SshRun) else None
+
+    @property
     def age_s(self) -> float:
         """How old an answer may be that somebody else asked for [s]."""
         return AGE_S if self.room is not None else 0.0

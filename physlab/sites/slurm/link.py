@@ -34,6 +34,7 @@ class Link:
         hello: Its first line.
         heard: Told of every event.
         lost: Called once when it is gone without having been told to go.
+        hint: What to do where it never began.
 
     Raises:
         ResourceError: It did not start; with its last words.
@@ -45,6 +46,7 @@ class Link:
         hello: Mapping[str, Any],
         heard: Callable[[dict[str, Any]], None],
         lost: Callable[[str], None],
+        hint: str,
     ) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the process
         try:
@@ -54,7 +56,7 @@ class Link:
             )  # fmt: skip
         except FileNotFoundError as error:
             raise ResourceError(f"{command[0]} cannot be started: {error}.", hint="Is it installed here?") from error
-        self._heard, self._lost = heard, lost
+        self._heard, self._lost, self._hint = heard, lost, hint
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._guard = threading.Lock()
@@ -144,7 +146,7 @@ class Link:
         said = self._said.read()[-1500:].decode(errors="replace").strip()
         gone = ResourceError(
             f"The foreman beside the cluster ended (exit code {code}): {said.splitlines()[-1] if said else 'no word'}.",
-            hint="Run again: finished nodes are kept. If it never began: has the site's python physlab?",
+            hint=f"Run again: finished nodes are kept. If it never began: {self._hint}",
             details={"said": said},
         )
         if not self._ready.done():
