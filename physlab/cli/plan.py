@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -62,8 +63,14 @@ def plan(
         voice.reply(found)
         return 0
     show_preview(found)
-    voice.next(f"physlab run {quoted(dag)}" + (f" --site {site}" if site else ""))
+    voice.next(run_line(dag, wishes))
     return 0
+
+
+def run_line(dag: str, wishes: Mapping[str, Any]) -> str:
+    """Return the command that runs what was planned, where it was planned."""
+    words = [(option, wishes.get(name)) for option, name in (("--site", "site"), ("--policy", "offload_policy"))]
+    return " ".join([f"physlab run {quoted(dag)}", *(f"{option} {quoted(value)}" for option, value in words if value)])
 
 
 def chosen(refresh: bool, nodes: list[str] | None) -> bool | list[str]:

@@ -28,6 +28,7 @@ class Post:
         tries: Its attempts.
         limit_s: How long it may run [s].
         saves: It saves checkpoints.
+        cause: The run that it is of, for people.
     """
 
     site: Site
@@ -35,6 +36,7 @@ class Post:
     tries: Tries
     limit_s: float
     saves: bool = False
+    cause: str = ""
 
     @property
     def retries(self) -> int:
@@ -49,7 +51,7 @@ class Post:
 
     def arrive(self) -> None:
         """Let the site know that it is to come."""
-        self.site.expect(self.tries.resources, self.limit_s, 1)
+        self.site.expect(self.tries.resources, self.limit_s, 1, self.cause)
 
     def leave(self) -> None:
         """Let the site know that it is over."""
@@ -78,13 +80,14 @@ class Posts:
         office: Answers the nodes that ask the lab itself.
         request: How the run is to be carried out.
         means: How long methods took on average, as far as that is known [ms].
+        cause: The run, for people.
     """
 
     def __init__(
         self, sites: Sequence[Site], office: Site | None, request: RunRequest,
-        means: Mapping[tuple[str, str | None], float],
+        means: Mapping[tuple[str, str | None], float], cause: str = "",
     ) -> None:  # fmt: skip
-        self._means = means
+        self._means, self._cause = means, cause
         self.of: dict[str, Post] = {}
         self._sites, self._office, self._request = sites, office, request
         self._guard = threading.Lock()
@@ -126,7 +129,8 @@ class Posts:
         if site.longest_s is not None and asked.walltime_s is None:
             limit_s = min(limit_s, site.longest_s)
         tries = Tries(asked, checked.node.retries, site.most_memory_gb)
-        return Post(site, reason, tries, limit_s, saves=bool(checked.node.params.get("checkpoint")))
+        saves = bool(checked.node.params.get("checkpoint"))
+        return Post(site, reason, tries, limit_s, saves=saves, cause=self._cause)
 
     def _place(self, node: PlannedNode) -> tuple[Site, str]:
         if node.place is not None:

@@ -89,7 +89,7 @@ class _Walk:
     def __init__(self, run: Run) -> None:
         self.run, self.plan, self.store = run, run.plan, run.store
         self.inputs = Inputs(run.plan, run.store, run.caps, run.web)
-        self.posts = Posts(run.sites, run.office, run.request, run.means)
+        self.posts = Posts(run.sites, run.office, run.request, run.means, f"{run.run_id} {run.title}")
         self.runs: dict[str, NodeRun] = {}
         self.waiting: dict[str, int] = {}
         self.downstream: dict[str, list[str]] = {}

@@ -8,9 +8,8 @@ from typing import Any
 
 from physlab.errors import ConfigurationError, ResourceError
 from physlab.lab import Lab
-from physlab.service.sites import reached
 from physlab.sites.environment import Choice, Installed, Progress, Reach, environments, install, pack, prune
-from physlab.sites.slurm.client import Run
+from physlab.sites.slurm.commands import Run, run_here
 from physlab.sites.ssh import SshRun
 
 
@@ -76,7 +75,7 @@ def _comments(run: Run) -> str:
 @contextlib.contextmanager
 def _open(lab: Lab, name: str) -> Iterator[tuple[Run, list[str], Reach]]:
     name, settings = lab.cluster(name)
-    with reached(settings) as run:
-        ssh, folder = run if isinstance(run, SshRun) else None, lab.site_folder(name)
+    with SshRun(settings.host) if settings.host else contextlib.nullcontext() as ssh:
+        run, folder = ssh or run_here(), lab.site_folder(name)
         known = [str(about["digest"]) for about in environments(run, folder)]
         yield run, known, Reach(name, settings, folder, ssh, next(iter(known), None))
