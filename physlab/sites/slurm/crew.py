@@ -168,8 +168,8 @@ class Crew:
                 return
             for kind, pool in self._pools.items():
                 wanted = pilots_for(max(0, self._expected[kind]), kind, self.settings.max_pilots)
-                comment = comment_words(f"{self._comment} {self._causes.get(kind, '')}")
-                comment = self._chosen.comment(comment) if self._chosen is not None else comment
+                purpose = self._chosen.comment(self._comment) if self._chosen is not None else self._comment
+                comment = comment_words(f"{purpose} {self._causes.get(kind, '')}")
                 if (wanted, comment) != (pool.told, pool.comment):
                     pool.told, pool.comment = wanted, comment
                     asked = {"pilots": wanted, "exclude": sorted(self._excluded), "comment": comment}
