@@ -69,9 +69,6 @@ def test_logs(site: Site) -> None:
 
 
 def test_a_job_that_fails_is_told_step_by_step(site: Site) -> None:
-    revision = site.get("jobs")["metadata"].get("resourceVersion") or json.loads(
-        site.raw("/apis/batch/v1/{ns}/jobs")
-    )["metadata"]["resourceVersion"]  # fmt: skip
     revision = json.loads(site.raw("/apis/batch/v1/{ns}/jobs"))["metadata"]["resourceVersion"]
     site.make(job("bad", "echo bad; exit 7"))
     done = site.ended("bad")
@@ -79,7 +76,7 @@ def test_a_job_that_fails_is_told_step_by_step(site: Site) -> None:
     state = site.pods("bad")[0]["status"]
     assert state["phase"] == "Failed" and state["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 7
     site.kubectl("delete", "job", "bad", "--cascade=background")
-    query = f"?watch=true&labelSelector=contract%3Dbad&resourceVersion={revision}&timeoutSeconds=2"
+    query = f"?watch=true&labelSelector=contract%3Dbad&resourceVersion={revision}&timeoutSeconds=1"
     told = watched(site, f"/apis/batch/v1/{{ns}}/jobs{query}")
     assert [one["type"] for one in (told[0], told[-1])] == ["ADDED", "DELETED"]
     assert not told[0]["object"].get("status")

@@ -56,6 +56,13 @@ class Cluster(Protocol):
             ConfigurationError: The settings hold what the cluster cannot take.
         """
 
+    def require_place(self, count: int) -> None:
+        """Say whether so many more jobs are welcome.
+
+        Raises:
+            CrowdedError: They are not.
+        """
+
     def check(self, request: JobRequest, folder: Path) -> None:
         """Ask whether a job would be accepted, where that can be asked.
 

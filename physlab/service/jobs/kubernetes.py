@@ -100,6 +100,9 @@ class KubernetesJobs:
         account = request.pod.service_account or self.settings.service_account
         return request.model_copy(update={"pod": request.pod.model_copy(update={"service_account": account})})
 
+    def require_place(self, count: int) -> None:
+        """Leave it to the quotas of the namespace, which hold back pods, not Jobs."""
+
     def check(self, request: JobRequest, folder: Path) -> None:
         """Say what is missing: access to the cluster, or an image for a store; the API says the rest when it is asked.
 

@@ -17,7 +17,8 @@ from physlab.service.jobs.ledger import KnownJob
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.files import Brought, Files, SharedFiles, Wish
 from physlab.sites.slurm import SlurmClient, batch_script
-from physlab.sites.slurm.client import CAUTIOUS, run_here
+from physlab.sites.slurm.client import CAUTIOUS
+from physlab.sites.slurm.gate import gate_here, gate_to
 from physlab.sites.slurm.script import LOG, OWN_FILES, array_script, directives
 from physlab.sites.slurm.states import judged
 from physlab.sites.ssh import SshRun
@@ -75,10 +76,10 @@ class SlurmJobs:
         name, settings = (AT_HAND, SlurmSiteSettings()) if at_hand else lab.cluster(name)
         root, here = (settings.folder or lab.settings.home / "jobs").absolute(), lab.settings.home / "jobs" / name
         if settings.host is None:
-            yield cls(name, settings, SlurmClient(run_here()), SharedFiles(), root, here.absolute())
+            yield cls(name, settings, SlurmClient(gate_here()), SharedFiles(), root, here.absolute())
             return
         with SshRun(settings.host) as run:
-            yield cls(name, settings, SlurmClient(run), SshFiles(run, root), root, here.absolute())
+            yield cls(name, settings, SlurmClient(gate_to(run)), SshFiles(run, root), root, here.absolute())
 
     @property
     def copies(self) -> bool:
@@ -116,6 +117,14 @@ class SlurmJobs:
             ) from error
         return request.model_copy(update={"resources": resources, "prologue": given.prologue})
 
+    def require_place(self, count: int) -> None:
+        """Ask the gate whether so many jobs may be submitted.
+
+        Raises:
+            CrowdedError: They may not.
+        """
+        self.client.gate.require_place(count)
+
     def check(self, request: JobRequest, folder: Path) -> None:
         """Let sbatch say whether it would take a job."""
         self.client.check(request, folder)
@@ -128,7 +137,7 @@ class SlurmJobs:
 
     def shape(self, request: JobRequest) -> tuple[str, ...]:
         """Return the directives that count."""
-        return tuple(word for word in directives(request) if not word.startswith("--job-name"))
+        return tuple(word for word in directives(request) if not word.startswith(("--job-name", "--comment")))
 
     def longest_array(self, *, asked: bool = True) -> int:
         """Return how many elements an array may have."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from physlab.errors import ConfigurationError, PhyslabError, ValidationError
+from physlab.errors import ConfigurationError, CrowdedError, PhyslabError, ValidationError
 from physlab.lab import Lab
 from physlab.model.job import JobRequest, JobStatus
 from physlab.service.jobs.cluster import Cluster
@@ -77,6 +77,7 @@ def submit_many(lab: Lab, cluster: Cluster, asked: Sequence[Asked], *, throttle:
         ValidationError: One is refused; those that were accepted before it go on and are known.
     """
     groups = _groups(cluster, asked)
+    cluster.require_place(len(asked))
     if len(asked) > 1:
         for group in groups:
             cluster.check(group[0][1].request, cluster.root)
@@ -165,4 +166,7 @@ def _cleaned(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> Iterator[N
 
 def _is_refusal(error: PhyslabError) -> bool:
     """Say whether it is certain that the cluster accepted nothing."""
-    return isinstance(error, ValidationError | ConfigurationError) or error.details.get("status") == FORBIDDEN
+    return (
+        isinstance(error, ValidationError | ConfigurationError | CrowdedError)
+        or error.details.get("status") == FORBIDDEN
+    )

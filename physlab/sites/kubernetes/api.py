@@ -61,6 +61,7 @@ class KubeApi:
                 "Kubernetes needs a package that is not installed.", hint="pip install 'physlab[kubernetes]'"
             ) from error
         made = client.Configuration()
+        made.connection_pool_maxsize = 0  # logs that are followed hold a connection each; the listener counts them
         given = str(kubeconfig or child_environment({}).get("KUBECONFIG", "")) or "~/.kube/config"
         files = [Path(part).expanduser() for part in given.split(":") if part]
         try:

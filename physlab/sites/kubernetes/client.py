@@ -144,6 +144,7 @@ class KubernetesClient:
         else:
             made = await api.create("jobs", body, namespace)
             listener.expect(made)
+            await listener.log(made["metadata"]["name"])  # a pod that is deleted takes its log with it
         return f"{namespace}/{made['metadata']['name']}"
 
     async def _poll(self, jobs: list[str], cron: frozenset[str]) -> dict[str, JobStatus]:

@@ -13,6 +13,9 @@ from physlab.sites.kubernetes.logs import LogStream
 from physlab.sites.kubernetes.manifest import LABEL
 from physlab.sites.kubernetes.watch import Watch
 
+STREAMS = 200
+"""So many logs are followed at once; the others are read when one of these has ended."""
+
 
 class Listener:
     """A namespace.
@@ -27,6 +30,7 @@ class Listener:
         self.namespace = namespace
         self._api, self._scratch = api, scratch
         self._pods: dict[str, dict[str, Object]] = defaultdict(dict)
+        self._room = asyncio.Semaphore(STREAMS)
         self._streams: dict[str, dict[str, asyncio.Task[None]]] = {}
         self._watch = Watch(api, namespace, LABEL, ("jobs", "pods"), self._seen)
 
@@ -102,6 +106,10 @@ class Listener:
         index = reasons.pod_index(self._pods[job][pod])
         before = b"" if index is None else b"[%d] " % index
         stream = LogStream(self._api, self.namespace, pod, reasons.WORK, ended)
+        async with self._room:
+            await self._copy(stream, before, job)
+
+    async def _copy(self, stream: LogStream, before: bytes, job: str) -> None:
         with (self._scratch / f"{self.namespace}.{job}.log").open("ab") as file:
             async for line in stream.lines():
                 file.write(before + line)
