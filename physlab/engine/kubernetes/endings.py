@@ -17,7 +17,7 @@ WORDS = (  # of Prefect and the cluster → how it ended
     (r"OOMKilled|exit(?:ed with)? (?:status )?code:? ?(?:-9|137)\b", "out_of_memory"),
     (r"DeadlineExceeded", "timeout"),
     (r"NodeLost|NodeShutdown|node .*(?:not ready|unreachable)|DeletionByTaintManager|DeletionByPodGC", "node_fail"),
-    (r"Evicted|[Pp]reempt|SIGTERM|has begun before|Job .*deleted|pod was deleted", "preempted"),
+    (r"Evicted|[Pp]reempt|SIGTERM|termination signal|has begun before|Job .*deleted|pod was deleted", "preempted"),
     (r"ErrImage|ImagePull|InvalidImageName|Forbidden|is invalid|Unable to create Kubernetes job", "never"),
 )
 

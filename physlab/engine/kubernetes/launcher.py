@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 PAGE = 200
 PAUSE_S = (0.3, 5.0)
-"""Between two questions: the shorter when something has just changed."""
+"""Between two questions: the shorter when something has just changed [s]."""
+HEARD_S = 2.0
+"""So long a pod waits for the server to hear of its node's task run [s]."""
 _log = logging.getLogger("physlab.engine")
 T = TypeVar("T")
 
@@ -106,13 +108,18 @@ class PrefectLauncher:
             "name": order.name[:200], "tags": [TAG], "idempotency_key": order.token,
             "job_variables": job_variables(self.site, order.shape), "labels": {POD: self.name, **owner_labels()},
         }  # fmt: skip
-        above = order.above
-        if above is not None:
-            try:
-                self._client.read_task_run(above)  # the server hears of task runs a little late
-            except ObjectNotFound:
-                above = None
+        above = order.above if self._is_known(order.above) else None
         return self._client.create_flow_run_from_deployment(pool.deployment, parent_task_run_id=above, **given)
+
+    def _is_known(self, task_run: UUID | None) -> bool:
+        """Say whether the server has heard of a task run, which it does a little late."""
+        until = time.monotonic() + HEARD_S
+        while task_run is not None and time.monotonic() < until and not self._closed:
+            try:
+                return bool(self._client.read_task_run(task_run))
+            except ObjectNotFound:
+                time.sleep(0.2)
+        return False
 
     def stop(self, token: str) -> None:
         """Cancel a pod's flow run; its end is not told."""
