@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 PAGE = 200
 PAUSE_S = (0.3, 5.0)
 """Between two questions: the shorter when something has just changed [s]."""
+ANSWER_S = 60.0
+"""So long the server may take for an answer [s]."""
 HEARD_S = 2.0
 """So long a pod waits for the server to hear of its node's task run [s]."""
 _log = logging.getLogger("physlab.engine")
@@ -70,7 +72,8 @@ class PrefectLauncher:
 
     @cached_property
     def _client(self) -> SyncPrefectClient:
-        return self._context.run(lambda: get_client(sync_client=True)).__enter__()
+        own = {"timeout": ANSWER_S}  # inside a flow run only a client with settings of its own is not the flow's
+        return self._context.run(lambda: get_client(own, sync_client=True)).__enter__()
 
     @cached_property
     def _pool(self) -> Pool:
@@ -129,16 +132,19 @@ class PrefectLauncher:
             self._cancel([pod], "Nobody waits for it any more.")
 
     def close(self) -> None:
-        """Cancel all flow runs."""
+        """Cancel all flow runs; a second time does nothing."""
         with self._guard:
+            if self._closed:
+                return
             self._closed = True
             left, self._pods = list(self._pods.values()), {}
         self._cancel(left, "The run was stopped.")
         self._wake.set()
         if self._watching is not None:
             self._watching.join()
-        if "_client" in self.__dict__:
-            self._client.__exit__(None, None, None)
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            client.__exit__(None, None, None)
 
     def _cancel(self, pods: Iterable[_Pod], why: str) -> None:
         for pod in pods:
