@@ -81,7 +81,8 @@ def _pool(settings: Settings, name: str, *, alone: bool) -> int:
         return 0
     voice.say(f"✓ The work pool {pool} takes pods, by the deployment run-node/{pool}.")
     voice.fact("server", url)
-    voice.next(f"prefect worker start --pool {pool} --type kubernetes", f"physlab site check {name}")
+    voice.fact("worker", f"prefect worker start --pool {pool} --type kubernetes")
+    voice.next(f"physlab site check {name}")
     return 0
 
 

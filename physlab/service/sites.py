@@ -80,6 +80,7 @@ def check_site(lab: Lab, name: str) -> Iterator[Check]:
 
 
 def shielded(name: str, look: Callable[[], Check]) -> Check:
+    """Look, and return what went wrong with that as a finding."""
     try:
         return look()
     except PhyslabError as error:
