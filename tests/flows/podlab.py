@@ -124,16 +124,17 @@ class PodLab:
         [found] = [item for item in record.nodes if item.id == node]
         return NodeRecord.model_validate(self.lab.store.record(str(found.record)))
 
-    def pods(self) -> dict[str, dict[str, Any]]:
-        """Return the pods of this cluster by the name of the flow run."""
+    def pods(self) -> dict[str, str]:
+        """Return the memory that each pod of the cluster is given."""
         items = json.loads(self.cluster.run("get", "pods", "-o", "json"))["items"]
-        return {item["metadata"]["name"]: item for item in items}
+        limits = {item["metadata"]["name"]: item["spec"]["containers"][0]["resources"]["limits"] for item in items}
+        return {name: limit["memory"] for name, limit in limits.items()}
 
-    def running(self, marker: Path, seconds: float = 90) -> str:
-        """Wait until a node has written its pod's name into a file, and return it."""
-        return str(
-            self.wait(lambda: marker.exists() and marker.read_text().strip(), f"{marker.name} is there", seconds)
-        )
+    def running(self, marker: Path, memory: str, seconds: float = 90) -> str:
+        """Wait until a node has made a file, and return the name of its pod, which is known by its memory."""
+        self.wait(marker.exists, f"{marker.name} is there", seconds)
+        [pod] = [name for name, limit in self.pods().items() if limit == memory]
+        return pod
 
     @staticmethod
     def wait(ready: Callable[[], Any], what: str, seconds: float = 90) -> Any:
