@@ -27,8 +27,13 @@ Source = Annotated[
 DnsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 Label = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
 LabelName = Annotated[
-    str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
+    str,
+    StringConstraints(
+        pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+    ),
 ]
+Cron = Annotated[str, StringConstraints(pattern=r"^(@[a-z]+|[0-9A-Za-z*/,?-]+( [0-9A-Za-z*/,?-]+){4})$")]
+Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")]
 
 
 class JobResources(Model):
@@ -119,8 +124,8 @@ class PodWishes(Model):
     priority_class: DnsName | None = None
     run_as_user: Annotated[int, Field(ge=0, lt=2**31)] = 1000
     ttl_s: Annotated[int, Field(ge=0)] | None = None
-    schedule: Annotated[str, StringConstraints(pattern=r"^(@[a-z]+|[0-9A-Za-z*/,?-]+( [0-9A-Za-z*/,?-]+){4})$")] | None = None
-    time_zone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")] | None = None
+    schedule: Cron | None = None
+    time_zone: Zone | None = None
     keep: bool = False
 
 
@@ -203,6 +208,7 @@ class JobStatus(Model):
         elapsed_s: How long it ran [s].
         cpu_s: Processor time [s].
         memory_mb: Largest memory of one of its processes [MB].
+        forgotten: The scheduler does not know it, or not any more.
     """
 
     job_id: str
@@ -215,6 +221,7 @@ class JobStatus(Model):
     elapsed_s: float | None = None
     cpu_s: float | None = None
     memory_mb: float | None = None
+    forgotten: bool = False
 
     @property
     def ended(self) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from physlab.errors import ConfigurationError, MissingExtraError, PhyslabError, ResourceError, ValidationError
 from physlab.settings import child_environment
 
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 ANSWER_S = 30.0
 PAUSE_S = (0.5, 20.0)
 AGAIN = (429, 500, 502, 503, 504)
@@ -62,13 +62,16 @@ class KubeApi:
             ) from error
         made = client.Configuration()
         given = str(kubeconfig or child_environment({}).get("KUBECONFIG", "")) or "~/.kube/config"
+        files = [Path(part).expanduser() for part in given.split(":") if part]
         try:
-            if kubeconfig is None and _IN_POD.is_file() and not Path(given).expanduser().is_file():
-                config.load_incluster_config(client_configuration=made)
+            if not any(file.is_file() for file in files) and (kubeconfig is not None or not _IN_POD.is_file()):
+                raise FileNotFoundError("there is no such file")
+            if not any(file.is_file() for file in files):
+                config.load_incluster_config(client_configuration=made)  # type: ignore[no-untyped-call]
                 found = _IN_POD.read_text(encoding="utf-8").strip()
             else:
                 loader = await config.load_kube_config(given, context, made)
-                found = loader.current_context["context"].get("namespace") or "default"
+                found = (loader.current_context or {})["context"].get("namespace") or "default"
         except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
             raise ConfigurationError(
                 f"There is no access to a Kubernetes cluster: {given}: {str(error).strip()}",
@@ -273,7 +276,9 @@ def _read(text: str, *, lenient: bool = False) -> Object:
     except ValueError as error:
         if lenient:
             return {}
-        raise ResourceError("The Kubernetes API answered no JSON.", hint="Is the address in the kubeconfig right?") from error
+        raise ResourceError(
+            "The Kubernetes API answered no JSON.", hint="Is the kubeconfig's address right?"
+        ) from error
     return found if isinstance(found, dict) else {}
 
 

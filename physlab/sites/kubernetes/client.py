@@ -10,7 +10,7 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from physlab.errors import PhyslabError, ResourceError
 from physlab.model.job import JobStatus
@@ -18,13 +18,14 @@ from physlab.settings import KubernetesSiteSettings
 from physlab.sites.kubernetes import reasons
 from physlab.sites.kubernetes.api import KubeApi, Object
 from physlab.sites.kubernetes.listener import Listener
-from physlab.sites.kubernetes.manifest import TOKEN
+from physlab.sites.kubernetes.manifest import LABEL
 
 FORGOTTEN = "the cluster does not know it (any more)"
 DELETED = "its Job was deleted"
 LISTED_S = 60.0
 EVENTS_S = 5.0
 GRACE_S = 45.0
+T = TypeVar("T")
 
 
 class KubernetesClient:
@@ -57,6 +58,14 @@ class KubernetesClient:
         self._thread.join()
         self._loop.close()
 
+    def connect(self) -> None:
+        """Read how to reach the cluster.
+
+        Raises:
+            ConfigurationError: There is no way.
+        """
+        self._run(self._opened())
+
     def submit(self, body: Object) -> str:
         """Make a Job or CronJob and return what it is called: `namespace/name`.
 
@@ -81,8 +90,8 @@ class KubernetesClient:
         """Delete Jobs with their pods; those that are not there need no deletion."""
         self._run(self._remove(list(jobs), cron))
 
-    def runs(self, job: str) -> dict[str, JobStatus]:
-        """Return the runs that a CronJob has begun, oldest first."""
+    def runs(self, job: str) -> dict[str, str]:
+        """Return the runs that a CronJob has begun, with their times."""
         return self._run(self._runs(job))
 
     def present(self, namespace: str | None = None) -> dict[str, str]:
@@ -95,7 +104,7 @@ class KubernetesClient:
 
     # --- in the thread that listens ---------------------------------------------------------------------------------
 
-    def _run[T](self, work: Coroutine[Any, Any, T]) -> T:
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -126,8 +135,14 @@ class KubernetesClient:
 
     async def _submit(self, body: Object) -> str:
         api = await self._opened()
-        made = await api.create("cronjobs" if body["kind"] == "CronJob" else "jobs", body, body["metadata"].get("namespace"))
-        return f"{made['metadata']['namespace']}/{made['metadata']['name']}"
+        namespace = body["metadata"].get("namespace") or api.namespace
+        listener = await self._listener(namespace)
+        if body["kind"] == "CronJob":
+            made = await api.create("cronjobs", body, namespace)
+        else:
+            made = await api.create("jobs", body, namespace)
+            listener.expect(made)
+        return f"{namespace}/{made['metadata']['name']}"
 
     async def _poll(self, jobs: list[str], cron: frozenset[str]) -> dict[str, JobStatus]:
         found = {}
@@ -144,7 +159,7 @@ class KubernetesClient:
         if there is None:
             gone = listener.gone.get(name)
             if gone is None:
-                return JobStatus(job_id=job, state="unknown", reason=FORGOTTEN)
+                return JobStatus(job_id=job, state="unknown", reason=FORGOTTEN, forgotten=True)
             status = reasons.judge(gone, pods, job)
             return status if status.ended else status.model_copy(update={"state": "cancelled", "reason": DELETED})
         status = reasons.judge(there, pods, job)
@@ -174,23 +189,21 @@ class KubernetesClient:
         api = await self._opened()
         there = await api.get("cronjobs", name, listener.namespace)
         if there is None:
-            return JobStatus(job_id=job, state="unknown", reason=FORGOTTEN)
+            return JobStatus(job_id=job, state="unknown", reason=FORGOTTEN, forgotten=True)
         last = (there.get("status") or {}).get("lastScheduleTime", "never")
         return JobStatus(job_id=job, state="running", reason=f"{there['spec']['schedule']}; last begun: {last}")
 
-    async def _runs(self, job: str) -> dict[str, JobStatus]:
+    async def _runs(self, job: str) -> dict[str, str]:
         namespace, _, token = job.partition("/")
-        listener = await self._listener(namespace)
-        mine = [item for item in listener.jobs.values() if item["metadata"]["labels"].get(TOKEN) == token]
-        mine.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]))
-        names = [item["metadata"]["name"] for item in mine]
-        return await self._poll([f"{namespace}/{name}" for name in names if name != token], frozenset())
+        heads = [item["metadata"] for item in (await self._listener(namespace)).jobs.values()]
+        mine = [head for head in heads if head["labels"].get(LABEL) == token and head["name"] != token]
+        return {f"{namespace}/{head['name']}": head["creationTimestamp"].replace("Z", "+00:00") for head in mine}
 
     async def _present(self, namespace: str | None) -> dict[str, str]:
         namespace = namespace or (await self._opened()).namespace
         listener = await self._listener(namespace)
         jobs: Mapping[str, Object] = listener.jobs
-        return {f"{namespace}/{name}": item["metadata"]["labels"][TOKEN] for name, item in jobs.items()}
+        return {f"{namespace}/{name}": item["metadata"]["labels"][LABEL] for name, item in jobs.items()}
 
     async def _remove(self, jobs: list[str], cron: frozenset[str]) -> None:
         api = await self._opened()
@@ -202,5 +215,3 @@ class KubernetesClient:
         namespace, _, name = job.partition("/")
         listener = await self._listener(namespace)
         return await listener.log(name, GRACE_S if to_the_end else 0.0)
-
-

@@ -10,7 +10,7 @@ from pathlib import Path
 from physlab.sites.kubernetes import reasons
 from physlab.sites.kubernetes.api import KubeApi, Object
 from physlab.sites.kubernetes.logs import LogStream
-from physlab.sites.kubernetes.manifest import TOKEN
+from physlab.sites.kubernetes.manifest import LABEL
 from physlab.sites.kubernetes.watch import Watch
 
 
@@ -28,7 +28,7 @@ class Listener:
         self._api, self._scratch = api, scratch
         self._pods: dict[str, dict[str, Object]] = defaultdict(dict)
         self._streams: dict[str, dict[str, asyncio.Task[None]]] = {}
-        self._watch = Watch(api, namespace, TOKEN, ("jobs", "pods"), self._seen)
+        self._watch = Watch(api, namespace, LABEL, ("jobs", "pods"), self._seen)
 
     @property
     def jobs(self) -> Mapping[str, Object]:
@@ -43,6 +43,10 @@ class Listener:
     def pods(self, job: str) -> list[Object]:
         """Return a Job's pods, also those that are gone, as they were seen last."""
         return list(self._pods[job].values()) if job in self._pods else []
+
+    def expect(self, job: Object) -> None:
+        """Take in a Job that was just made, of which the watch has not heard yet."""
+        self._watch.present["jobs"].setdefault(job["metadata"]["name"], job)
 
     async def ready(self, limit_s: float) -> None:
         """Wait until it knows what is there.

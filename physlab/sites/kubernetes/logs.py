@@ -35,7 +35,6 @@ class LogStream:
         self._api, self._path = api, api.path("pods", namespace, pod, "log")
         self._container, self._ended = container, ended
         self._recent: deque[tuple[str, bytes]] = deque()
-        self.broken = 0
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Yield each line once, with its end, until the container has ended and all of it was read."""
@@ -52,7 +51,6 @@ class LogStream:
             except PhyslabError as error:
                 if error.details.get("status") == GONE or (over and error.details.get("status") == UNBEGUN):
                     return  # the pod is not there any more, or its container never began
-                self.broken += 1
                 left -= over
                 if not left:
                     return  # its machine does not answer any more

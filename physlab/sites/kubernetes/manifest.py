@@ -13,18 +13,21 @@ from physlab.model.job import JobRequest, Mount
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.kubernetes.reasons import FETCH, KEEP, WORK
 
-TOKEN = "physlab.io/job"
+LABEL = "physlab.io/job"
 """The label by which a Job, its pods and the runs of a CronJob are found again."""
 FOLDER = "/physlab/job"
 IMAGE = "python:3.11"
+SCRATCH = "/tmp"  # noqa: S108 - of the container
 SCRIPT = "script"
 STAGE = ("python", "-m", "physlab.sites.kubernetes.stage")
 BACKSTOP_S = 14 * 86_400
 """A finished Job that nobody came back for is removed by the cluster after so long [s]."""
-INLINE = {"sh": "-c", "bash": "-c", "dash": "-c", "ash": "-c", "zsh": "-c", "ksh": "-c", "python": "-c", "python3": "-c",
-          "perl": "-e", "ruby": "-e", "Rscript": "-e", "node": "-e"}  # fmt: skip
+HISTORY = {"successfulJobsHistoryLimit": 100, "failedJobsHistoryLimit": 100}  # until physlab has kept them
+INLINE = {"sh": "-c", "bash": "-c", "dash": "-c", "ash": "-c", "zsh": "-c", "ksh": "-c", "python": "-c",
+          "python3": "-c", "perl": "-e", "ruby": "-e", "Rscript": "-e", "node": "-e"}  # fmt: skip
 INLINE_BYTES = 100_000
 GPU = "nvidia.com/gpu"
+"""What a GPU is called where the settings say nothing else."""
 
 Object = dict[str, Any]
 
@@ -58,9 +61,11 @@ def manifest(
         site: The cluster's settings.
         stage: How its files travel; None when they do not.
     """
-    labels = {"app.kubernetes.io/managed-by": "physlab", TOKEN: name}
+    labels = {"app.kubernetes.io/managed-by": "physlab", LABEL: name}
     asked, pod = request.resources, request.pod
-    many = {"completionMode": "Indexed", "completions": asked.nodes, "parallelism": asked.nodes} if asked.nodes > 1 else {}
+    many = (
+        {"completionMode": "Indexed", "completions": asked.nodes, "parallelism": asked.nodes} if asked.nodes > 1 else {}
+    )
     limit = {"activeDeadlineSeconds": math.ceil(asked.walltime_s)} if asked.walltime_s is not None else {}
     spec: Object = {
         **many, **limit,
@@ -82,7 +87,7 @@ def manifest(
         "kind": "CronJob",
         "metadata": head,
         "spec": {
-            "schedule": pod.schedule, **zone, "concurrencyPolicy": "Forbid",
+            "schedule": pod.schedule, **zone, "concurrencyPolicy": "Forbid", **HISTORY,
             "jobTemplate": {"metadata": {"labels": labels}, "spec": spec},
         },
     }  # fmt: skip
@@ -98,7 +103,7 @@ def refuse(request: JobRequest) -> None:
         raise ValidationError("A job needs either a command or a script.", hint="Give one of the two.")
     asked = request.resources
     unfit = [name for name in ("partition", "account", "qos", "constraint", "gres") if getattr(asked, name) is not None]
-    unfit += [name for name in ("after", "prologue", "takes") if getattr(request, name)]
+    unfit += [name for name in ("after", "prologue") if getattr(request, name)]
     if unfit:
         raise ValidationError(
             f"{' and '.join(unfit)}: Kubernetes has no such thing.",
@@ -128,7 +133,7 @@ def program(request: JobRequest, stage: Stage | None) -> list[str]:
     flag = INLINE.get(words[0].rpartition("/")[2]) if words else None
     if flag is None or len(request.script.encode()) > INLINE_BYTES:
         raise ValidationError(
-            f"A script that begins with '{first[:80]}' has to be brought to the pod as a file, and the cluster has no store.",
+            f"A script that begins with '{first[:80]}' has to come to the pod as a file, and the cluster has no store.",
             hint="Set store under [sites.kubernetes.NAME], or write it for sh or python, below 100 kB.",
         )
     return [*words, flag, request.script]
@@ -139,12 +144,16 @@ def _pod(request: JobRequest, site: KubernetesSiteSettings, stage: Stage | None)
     volumes, mounts = _volumes(request.mounts)
     volumes.append({"name": "physlab-job", "emptyDir": {}})
     mounts.append({"name": "physlab-job", "mountPath": FOLDER})
-    work = _work(request, stage, mounts)
-    spec: Object = {"restartPolicy": "Never", "enableServiceLinks": False, "securityContext": _pod_security(pod.run_as_user)}
+    work = _work(request, site, stage, mounts)
+    spec: Object = {
+        "restartPolicy": "Never",
+        "enableServiceLinks": False,
+        "securityContext": _pod_security(pod.run_as_user),
+    }
     if stage is None:
         spec["containers"] = [work]
     else:
-        ours = [{"name": "physlab-job", "mountPath": FOLDER}]
+        ours: list[Object] = [{"name": "physlab-job", "mountPath": FOLDER}]
         if site.volume_claim is not None:
             volumes.append({"name": "physlab-store", "persistentVolumeClaim": {"claimName": site.volume_claim}})
             ours.append({"name": "physlab-store", "mountPath": site.store})
@@ -162,15 +171,15 @@ def _pod(request: JobRequest, site: KubernetesSiteSettings, stage: Stage | None)
     return {key: value for key, value in spec.items() if value not in (None, {}, [])}
 
 
-def _work(request: JobRequest, stage: Stage | None, mounts: list[Object]) -> Object:
-    environment = {"HOME": "/tmp", **request.environment}
+def _work(request: JobRequest, site: KubernetesSiteSettings, stage: Stage | None, mounts: list[Object]) -> Object:
+    environment = {"HOME": SCRATCH, **request.environment}
     return {
         "name": WORK,
         "image": request.image or IMAGE,
         "command": [_literal(word) for word in program(request, stage)],
         "workingDir": FOLDER,
         "env": [{"name": key, "value": _literal(value)} for key, value in sorted(environment.items())],
-        "resources": _resources(request),
+        "resources": _resources(request, site),
         "securityContext": _security(request.pod.run_as_user),
         "volumeMounts": mounts,
     }
@@ -190,7 +199,7 @@ def _stage(name: str, site: KubernetesSiteSettings, stage: Stage, request: JobRe
         "image": site.image,
         "command": words,
         "workingDir": FOLDER,
-        "env": [own, {"name": "HOME", "value": "/tmp"}],
+        "env": [own, {"name": "HOME", "value": SCRATCH}],
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
         "securityContext": _security(request.pod.run_as_user),
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -201,18 +210,18 @@ def _stage(name: str, site: KubernetesSiteSettings, stage: Stage, request: JobRe
     return made
 
 
-def _resources(request: JobRequest) -> Object:
+def _resources(request: JobRequest, site: KubernetesSiteSettings) -> Object:
     asked = request.resources
     amounts: dict[str, str] = {"cpu": str(asked.cpus)}
     if asked.memory_mb is not None:
         amounts["memory"] = f"{asked.memory_mb}Mi"
     if asked.gpus:
-        amounts[GPU] = str(asked.gpus)
+        amounts[site.gpu_resource or GPU] = str(asked.gpus)
     return {"requests": amounts, "limits": dict(amounts)}
 
 
 def _pod_security(user: int) -> Object:
-    who = {"runAsNonRoot": True, "runAsGroup": user, "fsGroup": user} if user else {}
+    who: Object = {"runAsNonRoot": True, "runAsGroup": user, "fsGroup": user} if user else {}
     return {"runAsUser": user, **who, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
@@ -221,17 +230,18 @@ def _security(user: int) -> Object:
 
 
 def _volumes(given: tuple[Mount, ...]) -> tuple[list[Object], list[Object]]:
-    volumes, mounts = [], []
+    volumes: list[Object] = []
+    mounts: list[Object] = []
     for number, mount in enumerate(given):
         kind, _, rest = mount.source.rpartition(":")
         name, _, below = rest.partition("/")
-        source = {
+        sources: dict[str, Object] = {
             "": {"hostPath": {"path": mount.source, "type": "Directory"}},
             "claim": {"persistentVolumeClaim": {"claimName": name, "readOnly": mount.readonly}},
             "secret": {"secret": {"secretName": name}},
             "configmap": {"configMap": {"name": name}},
-        }[kind]
-        volumes.append({"name": f"mount-{number}", **source})
+        }
+        volumes.append({"name": f"mount-{number}", **sources[kind]})
         seen: Object = {"name": f"mount-{number}", "mountPath": mount.target, "readOnly": mount.readonly}
         mounts.append({**seen, "subPath": below} if kind and below else seen)
     return volumes, mounts

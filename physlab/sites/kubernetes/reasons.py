@@ -12,7 +12,7 @@ Object = dict[str, Any]
 WORK = "job"
 """The container that runs what the user asked for; the others are ours."""
 FETCH, KEEP = "fetch", "keep"
-UNMADE = 75
+UNMADE, SIGTERM = 75, 15
 """Exit code of `keep` when a file that had to be there is not."""
 LOST_POD: dict[str, State] = {  # reasons of the condition DisruptionTarget, and of the pod itself
     "PreemptionByScheduler": "preempted", "PreemptionByKubeScheduler": "preempted", "Preempting": "preempted",
@@ -123,7 +123,8 @@ def _failure(failed: Object, pods: Sequence[Object], job_id: str) -> JobStatus:
     if failed.get("reason") == "DeadlineExceeded":
         return JobStatus(job_id=job_id, state="timeout", reason=why)
     told = [status for pod in sorted(pods, key=_ended_at) if (status := _pod_failure(pod, job_id)) is not None]
-    blamed = next((status for status in told if status.signal != 15), told[0] if told else None)  # 15: for another's sake
+    own = [status for status in told if status.signal != SIGTERM]  # the others were ended for its sake
+    blamed = next(iter(own or told), None)
     return blamed or JobStatus(job_id=job_id, state="failed", reason=why)
 
 
@@ -133,7 +134,9 @@ def _pod_failure(pod: Object, job_id: str) -> JobStatus | None:
     target = next((item for item in _conditions(pod) if item["type"] == "DisruptionTarget"), None)
     lost = target if target is not None and target.get("status") == "True" else status
     if lost.get("reason") in LOST_POD:
-        reason = _join(str(status.get("reason") or lost["reason"]), str(status.get("message") or lost.get("message", "")))
+        reason = _join(
+            str(status.get("reason") or lost["reason"]), str(status.get("message") or lost.get("message", ""))
+        )
         return JobStatus(job_id=job_id, state=LOST_POD[lost["reason"]], reason=reason[:500])
     if status.get("reason") == "DeadlineExceeded":
         return JobStatus(job_id=job_id, state="timeout", reason=_join("DeadlineExceeded", status.get("message", "")))

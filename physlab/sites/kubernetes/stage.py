@@ -19,6 +19,9 @@ from physlab.sites.kubernetes.exchange import Exchange
 from physlab.sites.kubernetes.reasons import UNMADE
 from physlab.store.blobs import Blobs
 
+LOG = "log.txt"
+"""What the log is called where the job's files are brought to; a file of this name is not."""
+
 
 def inputs_name(token: str) -> str:
     """Return where the list of a job's inputs lies in the exchange."""
@@ -55,11 +58,12 @@ def keep(exchange: Exchange, blobs: Blobs, given: argparse.Namespace, folder: Pa
     unmade = [name for name in given.makes if not (folder / name).exists()]
     if unmade:
         raise ComputationError(f"the job ended without making {unmade[0]}")
-    inputs = frozenset(_listed(exchange, given.token))
+    inputs = frozenset((LOG, *_listed(exchange, given.token)))
     [found] = SharedFiles().bring([Wish(folder, given.wanted, inputs, folder)])
     if isinstance(found, ComputationError):
         record: dict[str, Any] = {"error": {"message": found.message, "hint": found.hint}}
     else:
+        found |= {name: folder / name for name in given.makes if (folder / name).is_file()}
         record = {"files": {name: _kept(exchange, blobs, path) for name, path in found.items()}}
     exchange.write(made_name(given.job, given.index), json.dumps(record).encode())
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import Callable
 
-from physlab.errors import ConfigurationError, PhyslabError, ValidationError
+from physlab.errors import ConfigurationError, PhyslabError, ResourceError, ValidationError
 from physlab.sites.kubernetes.api import KubeApi, Object
 
 ASKED_S = 120
@@ -49,17 +49,17 @@ class Watch:
 
         Raises:
             PhyslabError: It cannot be; with the reason.
-            TimeoutError: It was not in time, for no known reason.
         """
         waits = [asyncio.create_task(event.wait()) for event in self._listed.values()]
         try:
-            async with asyncio.timeout(limit_s):
-                await asyncio.wait(waits)
+            await asyncio.wait(waits, timeout=limit_s)
         finally:
             for wait in waits:
                 wait.cancel()
         if self.trouble is not None:
             raise self.trouble
+        if not all(event.is_set() for event in self._listed.values()):
+            raise ResourceError(f"The cluster did not list its jobs within {limit_s:g} s.", hint="Try again later.")
 
     async def close(self) -> None:
         """End it."""
