@@ -7,6 +7,7 @@ file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are under
 
 from physlab.settings.model import DeviceSettings, KubernetesSiteSettings, Settings, SlurmSiteSettings
 from physlab.settings.sources import (
+    cache_folder,
     child_environment,
     decline_tracking,
     forget,
@@ -15,6 +16,7 @@ from physlab.settings.sources import (
     origins,
     own_variables,
     shown,
+    toml_lines,
 )
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "KubernetesSiteSettings",
     "Settings",
     "SlurmSiteSettings",
+    "cache_folder",
     "child_environment",
     "decline_tracking",
     "forget",
@@ -30,4 +33,5 @@ __all__ = [
     "origins",
     "own_variables",
     "shown",
+    "toml_lines",
 ]
