@@ -27,7 +27,9 @@ def make(folder: Path) -> tuple[ssl.SSLContext, Path]:
     def named(text: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
-    def builder(subject: str, key: ec.EllipticCurvePrivateKey, issuer: ec.EllipticCurvePublicKey, authority: bool) -> x509.CertificateBuilder:
+    def builder(
+        subject: str, key: ec.EllipticCurvePrivateKey, issuer: ec.EllipticCurvePublicKey, authority: bool
+    ) -> x509.CertificateBuilder:
         begin = datetime.now(UTC) - timedelta(hours=1)
         usage = x509.KeyUsage(
             digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,

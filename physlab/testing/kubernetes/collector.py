@@ -125,7 +125,9 @@ class NamespaceController(Controller):
         if self.store.find(ACCOUNTS, name, "default") is None:
             self.plane.create(ACCOUNTS, name, {"metadata": {"name": "default"}})
         if self.store.find(CONFIGS, name, "kube-root-ca.crt") is None:
-            self.plane.create(CONFIGS, name, {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self.plane.authority}})
+            self.plane.create(
+                CONFIGS, name, {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self.plane.authority}}
+            )
 
 
 class TidyController(Controller):

@@ -134,9 +134,9 @@ class JobController(Controller):
     @staticmethod
     def _reached(view: _View) -> bool:
         spec = view.job["spec"]
-        completions = spec.get("completions")
+        completions: int | None = spec.get("completions")
         if indexes.indexed(view.job):
-            return len(indexes.completed(view.job, view.succeeded)) >= completions
+            return len(indexes.completed(view.job, view.succeeded)) >= (completions or 0)
         if completions is None:
             return view.count("succeeded") > 0 and not view.active
         return view.count("succeeded") >= completions
@@ -200,8 +200,8 @@ class JobController(Controller):
             row, last = (row + 1, moment) if phase == "Failed" else (0, moment)
         if not row:
             return 0
-        longest = min(self.plane.plan.job_backoff_s * 2 ** min(row - 1, 30), LONGEST_S)
-        return last + longest - time.time()
+        pause: float = min(self.plane.plan.job_backoff_s * 2 ** min(row - 1, 30), LONGEST_S)
+        return last + pause - time.time()
 
     def _make(self, view: _View, index: int | None) -> None:
         job = view.job

@@ -49,23 +49,27 @@ class Kind:
 
 
 _RW = ("get", "patch", "update")
-_STATUS = lambda kind: ("status", kind, _RW)  # noqa: E731 - a column of the table
+
+
+def _status(kind: str) -> tuple[str, str, tuple[str, ...]]:
+    return ("status", kind, _RW)
+
 
 KINDS = (
-    Kind("namespaces", "Namespace", namespaced=False, short=("ns",), subresources=(_STATUS("Namespace"),)),
-    Kind("nodes", "Node", namespaced=False, short=("no",), subresources=(_STATUS("Node"),)),
+    Kind("namespaces", "Namespace", namespaced=False, short=("ns",), subresources=(_status("Namespace"),)),
+    Kind("nodes", "Node", namespaced=False, short=("no",), subresources=(_status("Node"),)),
     Kind("pods", "Pod", short=("po",), categories=("all",), subresources=(
-        ("log", "Pod", ("get",)), ("eviction", "Eviction", ("create",)), _STATUS("Pod"))),
+        ("log", "Pod", ("get",)), ("eviction", "Eviction", ("create",)), _status("Pod"))),
     Kind("events", "Event", short=("ev",)),
     Kind("secrets", "Secret"),
     Kind("configmaps", "ConfigMap", short=("cm",)),
     Kind("serviceaccounts", "ServiceAccount", short=("sa",), subresources=(("token", "TokenRequest", ("create",)),)),
-    Kind("services", "Service", short=("svc",), categories=("all",), subresources=(_STATUS("Service"),)),
+    Kind("services", "Service", short=("svc",), categories=("all",), subresources=(_status("Service"),)),
     Kind("persistentvolumeclaims", "PersistentVolumeClaim", short=("pvc",),
-         subresources=(_STATUS("PersistentVolumeClaim"),)),
-    Kind("resourcequotas", "ResourceQuota", short=("quota",), subresources=(_STATUS("ResourceQuota"),)),
-    Kind("jobs", "Job", BATCH, categories=("all",), subresources=(_STATUS("Job"),)),
-    Kind("cronjobs", "CronJob", BATCH, short=("cj",), categories=("all",), subresources=(_STATUS("CronJob"),)),
+         subresources=(_status("PersistentVolumeClaim"),)),
+    Kind("resourcequotas", "ResourceQuota", short=("quota",), subresources=(_status("ResourceQuota"),)),
+    Kind("jobs", "Job", BATCH, categories=("all",), subresources=(_status("Job"),)),
+    Kind("cronjobs", "CronJob", BATCH, short=("cj",), categories=("all",), subresources=(_status("CronJob"),)),
     Kind("roles", "Role", RBAC),
     Kind("rolebindings", "RoleBinding", RBAC),
     Kind("clusterroles", "ClusterRole", RBAC, namespaced=False),

@@ -67,7 +67,8 @@ def _merge(target: Obj, patch: Obj, strategic: bool) -> None:
             if strategic and value.get("$patch") == "delete":
                 target.pop(key, None)
                 continue
-            inner = target.get(key) if isinstance(target.get(key), dict) else {}
+            known = target.get(key)
+            inner: Obj = known if isinstance(known, dict) else {}
             target[key] = inner
             _merge(inner, value, strategic)  # also drops what a new object holds of nulls
         elif strategic and isinstance(value, list) and isinstance(target.get(key), list):

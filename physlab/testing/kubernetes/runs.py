@@ -92,7 +92,7 @@ class Run:
         """Wait until the process began its own program; return why it could not, empty when it could."""
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
-        loop.add_reader(self._why, lambda: ready.done() or ready.set_result(None))
+        loop.add_reader(self._why, _settle, ready)
         try:
             await ready
             return os.read(self._why, 4096).decode()
@@ -105,7 +105,7 @@ class Run:
         assert self._process is not None  # noqa: S101
         loop = asyncio.get_running_loop()
         handle, ended = os.pidfd_open(self._process.pid), loop.create_future()
-        loop.add_reader(handle, lambda: ended.done() or ended.set_result(None))
+        loop.add_reader(handle, _settle, ended)
         watch = asyncio.ensure_future(self._watch_memory()) if self._order.memory else None
         try:
             await ended
@@ -162,6 +162,11 @@ class Run:
                 self.signal(signal.SIGKILL)
                 return
             await asyncio.sleep(WATCH_S)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _marked(marker: str) -> list[int]:

@@ -15,6 +15,7 @@ _NAMES = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed"
         ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), start=1
     )
 }
+LONGEST = timedelta(days=5 * 366)
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 
 
@@ -36,23 +37,31 @@ class Schedule:
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"unknown time zone {zone}") from error
 
-    def due(self, moment: datetime) -> bool:
-        """Return whether a minute is one of the schedule's."""
-        local = moment.astimezone(self._zone)
-        minute, hour, day, month, weekday = self._sets
-        on_day, on_weekday = local.day in day, local.isoweekday() % 7 in weekday
-        right_day = (on_day and on_weekday) if self._any_day or self._any_weekday else (on_day or on_weekday)
-        return local.minute in minute and local.hour in hour and local.month in month and right_day
-
     def next(self, after: datetime) -> datetime | None:
-        """Return the first minute of the schedule after a moment; None if there is none within two years."""
-        moment = after.replace(second=0, microsecond=0)
-        limit = moment + timedelta(days=731)
-        while moment < limit:
-            moment += timedelta(minutes=1)
-            if self.due(moment):
-                return moment
+        """Return the first minute of the schedule after a moment; None if there is none within five years."""
+        minutes, hours, days, months, weekdays = self._sets
+        local = after.astimezone(self._zone).replace(second=0, microsecond=0)
+        last = local + LONGEST
+        local = _later(local, timedelta(minutes=1))
+        while local < last:
+            if local.month not in months or not self._right_day(local, days, weekdays):
+                local = _later(local.replace(hour=0, minute=0), timedelta(days=1)).replace(hour=0, minute=0)
+            elif local.hour not in hours:
+                local = _later(local.replace(minute=0), timedelta(hours=1)).replace(minute=0)
+            elif local.minute not in minutes:
+                local = _later(local, timedelta(minutes=1))
+            else:
+                return local.astimezone(UTC)
         return None
+
+    def _right_day(self, local: datetime, days: frozenset[int], weekdays: frozenset[int]) -> bool:
+        on_day, on_weekday = local.day in days, local.isoweekday() % 7 in weekdays
+        return (on_day and on_weekday) if self._any_day or self._any_weekday else (on_day or on_weekday)
+
+
+def _later(local: datetime, step: timedelta) -> datetime:
+    """Return a moment some real time later, in the same zone; a day in summer time's week may have 25 hours."""
+    return (local.astimezone(UTC) + step).astimezone(local.tzinfo)
 
 
 def _values(field: str, low: int, high: int) -> frozenset[int]:

@@ -13,6 +13,7 @@ from physlab.testing.kubernetes.objects import Obj, deleting, name_of, namespace
 from physlab.testing.kubernetes.refusals import already_exists, conflict, expired, not_found
 
 KEPT = 20_000
+FIRST = 100  # what came before is forgotten, as on a cluster that is not new
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Store:
     """
 
     def __init__(self) -> None:
-        self.revision, self.floor = 1, 1
+        self.revision = self.floor = FIRST
         self.history: list[Change] = []
         self.pulse = asyncio.Event()
         self._objects: dict[tuple[str, str, str], Obj] = {}

@@ -56,7 +56,7 @@ class Supervisor:
         Collector(self.plane)
         controllers = (JobController, NamespaceController, TidyController, Scheduler, TaintController)
         self._controllers = [self.crons, *(kind(self.plane) for kind in controllers)]
-        path = child_environment({}).get("PATH", os.defpath)
+        path = f"{Path(sys.executable).parent}:{child_environment({}).get('PATH', os.defpath)}"
         self.kubelets = {
             node.name: Kubelet(self.plane, node, base, self.isolated, path) for node in plan.nodes
         }  # fmt: skip

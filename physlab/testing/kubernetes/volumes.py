@@ -45,10 +45,10 @@ class Volumes:
         if "hostPath" in volume:
             return self._host_path(volume["hostPath"])
         if "persistentVolumeClaim" in volume:
-            place = self._claims / namespace_of(self._pod) / volume["persistentVolumeClaim"]["claimName"]
+            place = self._claims / namespace_of(self._pod) / str(volume["persistentVolumeClaim"]["claimName"])
             place.mkdir(parents=True, exist_ok=True)
             return place
-        place = self._folder / "volumes" / volume["name"]
+        place = self._folder / "volumes" / str(volume["name"])
         place.mkdir(parents=True, exist_ok=True)
         if "emptyDir" in volume:
             place.chmod(0o777)
@@ -65,7 +65,7 @@ class Volumes:
 
     @staticmethod
     def _host_path(given: Obj) -> Path:
-        place, kind = Path(given["path"]), given.get("type") or ""
+        place, kind = Path(str(given["path"])), given.get("type") or ""
         if kind in ("", "DirectoryOrCreate") and not place.exists():
             place.mkdir(parents=True)
         if kind == "FileOrCreate":
@@ -89,11 +89,11 @@ class Volumes:
 
     @staticmethod
     def _files(given: Obj, data: dict[str, bytes], place: Path) -> None:
-        mode = given.get("defaultMode", 0o644)
+        mode = int(given.get("defaultMode") or 0o644)
         items = given.get("items")
         for item in items if items is not None else [{"key": key, "path": key} for key in data]:
             if item["key"] in data:
-                _write(place / item["path"], data[item["key"]], item.get("mode", mode))
+                _write(place / item["path"], data[item["key"]], int(item.get("mode") or mode))
             elif not given.get("optional"):
                 raise NotConfigured(f"references non-existent config key: {item['key']}")
 
