@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import gc
 import re
 import secrets
@@ -146,8 +147,9 @@ class Lab:
         from physlab.sites.kubernetes.site import KubernetesSite
 
         settings, launch = self.settings.sites.kubernetes[name], self._launch
+        context = contextvars.copy_context()  # it tells which server is meant, and threads of a run do not inherit it
         return KubernetesSite(
-            name, settings, self.store.root, None if launch is None else lambda: launch(name, settings),
+            name, settings, self.store.root, None if launch is None else lambda: context.run(launch, name, settings),
             tools=self.settings.tools, known=self.mean_durations,
         )  # fmt: skip
 

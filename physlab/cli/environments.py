@@ -14,6 +14,7 @@ from physlab.cli.options import Json
 from physlab.cli.output import counted, size, voice
 
 if TYPE_CHECKING:
+    from physlab.settings import Settings
     from physlab.sites.environment import Installed, Progress
 
 Names = list[str]
@@ -38,14 +39,17 @@ def install(
     ] = False,
     json: Json = False,
 ) -> int:
-    """Bring the environment of here to a cluster, by content; its nodes then need no physlab of their own."""
+    """Bring the environment of here to a Slurm cluster, by content; for a Kubernetes one, make its work pool."""
     from physlab.lab import Lab
     from physlab.service.environments import install_environment, prune_environments
     from physlab.settings import load_settings
     from physlab.sites.environment import Choice
 
+    settings = load_settings()
+    if name in settings.sites.kubernetes:
+        return _pool(settings, name, alone=not (python or add or leave_out or dry_run or prune))
     voice.parting = "What arrived is kept: give the same command again to go on."
-    with Lab(load_settings()) as lab:
+    with Lab(settings) as lab:
         if prune:
             return _pruned(name, prune_environments(lab, name))
         choice = Choice(add=tuple(add or ()), leave_out=tuple(leave_out or ()))
@@ -55,6 +59,30 @@ def install(
         voice.reply({"site": name, "dry_run": dry_run, **asdict(done)})
         return 0
     _say(name, done, dry_run)
+    return 0
+
+
+def _pool(settings: Settings, name: str, *, alone: bool) -> int:
+    """Make the work pool of a Kubernetes site, and the deployment of `run-node` in it."""
+    from physlab.errors import ValidationError
+    from physlab.settings import decline_tracking
+
+    if not alone:
+        raise ValidationError(
+            f"'{name}' is a Kubernetes cluster: its image holds the environment, so there are no options.",
+            hint=f"physlab site install {name}",
+        )
+    decline_tracking()
+    from physlab.engine.kubernetes.check import install_pool
+
+    pool, url = install_pool(settings, name)
+    if voice.as_json:
+        voice.reply({"site": name, "pool": pool, "api_url": url})
+        return 0
+    voice.say(f"✓ The work pool {pool} takes pods, by the deployment run-node/{pool}.")
+    voice.fact("server", url)
+    voice.fact("worker", f"prefect worker start --pool {pool} --type kubernetes")
+    voice.next(f"physlab site check {name}")
     return 0
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from physlab.cli import environments
 from physlab.cli.options import Json
 from physlab.cli.output import mark, table, voice
+
+if TYPE_CHECKING:
+    from physlab.service.sites import Check
 
 app = typer.Typer(name="site", help="Where nodes run.", no_args_is_help=True)
 SiteName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the cluster in physlab.toml.")]
@@ -38,22 +42,17 @@ def sites(json: Json = False) -> int:
     if len(found) > 1:
         voice.next(f"physlab site check {found[-1]['name']}")
     else:
-        voice.note("No cluster is described: see [sites.slurm.NAME] in docs/howto/laptop-to-cluster.md.")
+        voice.note("No cluster is described: see docs/howto/laptop-to-cluster.md and laptop-to-kubernetes.md.")
     return 0
 
 
 @app.command()
 def check(name: SiteName, json: Json = False) -> int:
     """Look whether a cluster would run nodes, with one that really goes there; exit code 1 when it would not."""
-    from physlab.lab import Lab
-    from physlab.service.sites import Check, check_site
-    from physlab.settings import load_settings
-
     found: list[Check] = []
-    with Lab(load_settings()) as lab:
-        for item in check_site(lab, name):
-            found.append(item)
-            voice.note(f"{item.name} …" if item.ok else f"{item.name}: {item.found}")
+    for item in _checks(name):
+        found.append(item)
+        voice.note(f"{item.name} …" if item.ok else f"{item.name}: {item.found}")
     ok = all(item.ok for item in found)
     if voice.as_json:
         voice.reply({"ok": ok, "checks": [asdict(item) for item in found]})
@@ -63,6 +62,22 @@ def check(name: SiteName, json: Json = False) -> int:
     if ok:
         voice.next(f"physlab run examples/hydrogen_2p.yaml --site {name}")
     return 0 if ok else 1
+
+
+def _checks(name: str) -> Iterator[Check]:
+    from physlab.lab import Lab
+    from physlab.service.sites import check_site
+    from physlab.settings import decline_tracking, load_settings
+
+    settings = load_settings()
+    if name in settings.sites.kubernetes:
+        decline_tracking()
+        from physlab.engine.kubernetes.check import check_pods
+
+        yield from check_pods(settings, name)
+        return
+    with Lab(settings) as lab:
+        yield from check_site(lab, name)
 
 
 app.command("install")(environments.install)

@@ -42,6 +42,9 @@ def launch(
         PhyslabError: Nothing was run; a run with failed nodes is a reply that carries its error.
     """
     if not server or settings.server.mode == "none":
+        if settings.sites.kubernetes and not wishes.get("site"):
+            named = ", ".join(settings.sites.kubernetes)
+            announce(f"Without a Prefect server no node goes to a pod: {named} is left out.")
         return _without_prefect(settings, dag, run_id, watcher, wishes)
     from physlab.engine.server import connected, ensure_server, server_status
 

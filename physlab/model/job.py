@@ -223,6 +223,7 @@ class JobStatus(Model):
     elapsed_s: float | None = None
     cpu_s: float | None = None
     memory_mb: float | None = None
+    forgotten: bool = False
     gpus: int = 0
     gpu_percent: float | None = None
     forgotten: bool = False

@@ -43,14 +43,23 @@ def list_sites(lab: Lab) -> list[dict[str, Any]]:
     found = []
     for site in (*lab.sites(), *lab.clusters()):
         capacity = site.capacity()
-        told = lab.settings.sites.slurm.get(site.name)
         found.append({
-            "name": site.name, "kind": "slurm" if told else "local", "cores": capacity.cpu,
-            "memory_gb": capacity.memory_gb, "accelerators": list(capacity.accelerators),
-            "host": (told.host or "here") if told else "this machine", "partition": told.partition if told else None,
-            "pilots": told.max_pilots if told else None, "policy": _told_policy(told) if told else None,
+            "name": site.name, "kind": "local", "cores": capacity.cpu, "memory_gb": capacity.memory_gb,
+            "accelerators": list(capacity.accelerators), "host": "this machine", "partition": None, "pilots": None,
+            "policy": None, "pods": None, **_told(lab, site.name),
         })  # fmt: skip
     return found
+
+
+def _told(lab: Lab, name: str) -> dict[str, Any]:
+    """Return what the settings of a cluster say of it."""
+    if slurm := lab.settings.sites.slurm.get(name):
+        told = {"kind": "slurm", "host": slurm.host or "here", "partition": slurm.partition}
+        return {**told, "pilots": slurm.max_pilots, "policy": _told_policy(slurm)}
+    if pods := lab.settings.sites.kubernetes.get(name):
+        where = pods.context or (str(pods.kubeconfig) if pods.kubeconfig else "")
+        return {"kind": "kubernetes", "host": where or f"pool {pods.pool}", "pods": pods.max_pods}
+    return {}
 
 
 def _told_policy(settings: SlurmSiteSettings) -> str | None:
@@ -74,17 +83,18 @@ def check_site(lab: Lab, name: str) -> Iterator[Check]:
     [site] = lab.clusters(name) if name in lab.settings.sites.slurm else [None]
     with reached(settings) as run:
         for look in (_commands, _policy, _partitions, _folder, _python):
-            found = _shielded(look.__name__[1:], lambda look=look: look(run, settings, lab, name))  # type: ignore[misc]
+            found = shielded(look.__name__[1:], lambda look=look: look(run, settings, lab, name))  # type: ignore[misc]
             yield found
             if not found.ok:
                 return
     if site is not None:
-        yield _shielded("round trip", lambda: _round_trip(lab, site))
+        yield shielded("round trip", lambda: _round_trip(lab, site))
         if settings.gpu_partition is not None:
-            yield _shielded("accelerators", lambda: _accelerators(lab, site))
+            yield shielded("accelerators", lambda: _accelerators(lab, site))
 
 
-def _shielded(name: str, look: Callable[[], Check]) -> Check:
+def shielded(name: str, look: Callable[[], Check]) -> Check:
+    """Look, and return what went wrong with that as a finding."""
     try:
         return look()
     except PhyslabError as error:
@@ -154,7 +164,7 @@ def _python(run: Run, settings: SlurmSiteSettings, lab: Lab, name: str) -> Check
 
 
 def _round_trip(lab: Lab, site: Site) -> Check:
-    took, result = _there_and_back(lab, site, "constants_get", {"name": "c"}, Resources())
+    took, result = there_and_back(lab, site, "constants_get", {"name": "c"}, Resources())
     if result is None:
         return Check("round trip", False, _NO_PILOT, _LOOK)
     right = result.fields.get("value") == 299792458.0
@@ -164,7 +174,7 @@ def _round_trip(lab: Lab, site: Site) -> Check:
 
 
 def _accelerators(lab: Lab, site: Site) -> Check:
-    _, result = _there_and_back(lab, site, "accel_caps", {}, Resources(gpu=1))
+    _, result = there_and_back(lab, site, "accel_caps", {}, Resources(gpu=1))
     if result is None:
         return Check("accelerators", False, _NO_PILOT, _LOOK)
     found = ", ".join(result.fields["accelerators"])
@@ -172,7 +182,7 @@ def _accelerators(lab: Lab, site: Site) -> Check:
     return Check("accelerators", bool(found), found or "none", do)
 
 
-def _there_and_back(
+def there_and_back(
     lab: Lab, site: Site, tool: str, params: dict[str, Any], asked: Resources
 ) -> tuple[float, WorkResult | None]:
     """Send a node there and take its result; None when no pilot began."""

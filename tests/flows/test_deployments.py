@@ -49,7 +49,12 @@ def deployed(server: ServerInfo) -> ServerInfo:
     """The server, after everything was deployed to a pool of it."""
     prefect(server, "work-pool", "create", "lab", "--type", "process", cwd=root())
     prefect(server, "work-pool", "create", "hpc", "--type", "physlab-slurm", cwd=root())
-    for name in ("*/lab", "*/hpc"):
+    template = "deployments/kubernetes/pool.json"
+    prefect(
+        server, "work-pool", "create", "physlab-k8s", "--type", "kubernetes", "--base-job-template", template,
+        cwd=root(),
+    )  # fmt: skip
+    for name in ("*/lab", "*/hpc", "*/physlab-k8s"):
         prefect(
             server, "--no-prompt", "deploy", "--name", name, "--prefect-file", "deployments/prefect.yaml", cwd=root()
         )
@@ -63,7 +68,8 @@ def test_every_flow_is_deployed_once(plan: dict[str, Any]) -> None:
         assert deployment["description"] and "physlab" in deployment["tags"]
         assert deployment["work_pool"]["name"] == deployment["name"]  # a deployment is called after its pool
     assert entrypoints.pop("flows/run_dag.py:run_dag") == ["lab", "hpc"]
-    names = [name for name in flow_names() if name != "run_dag"]
+    assert entrypoints.pop("flows/run_node.py:run_node") == ["physlab-k8s"]
+    names = [name for name in flow_names() if name not in ("run_dag", "run_node")]
     assert entrypoints == {f"flows/{name}.py:{name}": ["lab"] for name in names}
     assert plan["pull"] == [{"physlab.engine.locator.set_root": {}}]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from physlab.testing.kubernetes import KubernetesCluster
 from physlab.testing.kubernetes import missing_parts as kubernetes_lacks
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
+from tests.flows import podlab
 from tests.system.transcript import play, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +28,7 @@ PAGES = [
 NEEDS = {"own-programs": "gfortran"}
 CLUSTER = ("laptop-to-cluster", "slurm-jobs", "slurm-worker")
 KUBERNETES = ("kubernetes-jobs",)
+PODS = "laptop-to-kubernetes"
 
 
 @pytest.fixture
@@ -48,9 +51,11 @@ def test_a_page_runs(page: Path, environment: dict[str, str], tmp_path: Path) ->
         pytest.skip(f"{needed} is not installed")
     if page.stem in ("server", "slurm-worker"):
         copy_tree(folder)  # its deployments
+    elif page.stem == PODS:
+        pass  # its pods are started by the lab's own server
     else:  # each start costs seconds
         environment["PHYSLAB_SERVER__MODE"] = "none"
-    with cluster_for(page, environment):
+    with cluster_for(page, environment), pods_for(page, environment, tmp_path):
         play(page, folder, environment)
 
 
@@ -80,6 +85,26 @@ def kubernetes(environment: dict[str, str]) -> Iterator[None]:
     with KubernetesCluster.start() as cluster:
         environment["KUBECONFIG"] = str(cluster.kubeconfig)
         yield
+
+
+@contextmanager
+def pods_for(page: Path, environment: dict[str, str], folder: Path) -> Iterator[None]:
+    """Start what the page on Kubernetes takes for granted: a cluster, a bucket, a worker beside the lab's server."""
+    if page.stem != PODS:
+        yield
+        return
+    if missing := podlab.missing_parts():
+        pytest.skip(missing)
+    with podlab.KubernetesCluster.start(podlab.plan()) as cluster, podlab.bucket() as url:
+        podlab.keep_keys(cluster)
+        said = subprocess.run(
+            ["physlab", "server", "env"], env=environment, cwd=folder, capture_output=True, text=True, check=True
+        ).stdout
+        found = dict(re.findall(r"export (PREFECT_\w+)=['\"]?([^'\"\n]*)", said))
+        environment |= {"KUBECONFIG": str(cluster.kubeconfig), **podlab.KEYS}
+        environment |= {"PHYSLAB_SITES__KUBERNETES__K8S__STORE_ENDPOINT": url}
+        with podlab.worker(found["PREFECT_API_URL"], cluster, folder, "physlab-k8s"):
+            yield
 
 
 @pytest.mark.timeout(1200)

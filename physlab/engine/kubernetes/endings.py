@@ -17,7 +17,7 @@ WORDS = (  # of Prefect and the cluster → how it ended
     (r"OOMKilled|exit(?:ed with)? (?:status )?code:? ?(?:-9|137)\b", "out_of_memory"),
     (r"DeadlineExceeded", "timeout"),
     (r"NodeLost|NodeShutdown|node .*(?:not ready|unreachable)|DeletionByTaintManager|DeletionByPodGC", "node_fail"),
-    (r"Evicted|[Pp]reempt|SIGTERM|has begun before|Job .*deleted|pod was deleted", "preempted"),
+    (r"Evicted|[Pp]reempt|SIGTERM|termination signal|has begun before|Job .*deleted|pod was deleted", "preempted"),
     (r"ErrImage|ImagePull|InvalidImageName|Forbidden|is invalid|Unable to create Kubernetes job", "never"),
 )
 
@@ -53,7 +53,10 @@ def ending(run: FlowRun, seen: Seen) -> PhyslabError:
     said = (state.message or "") if state is not None else ""
     if state is not None and state.is_cancelled():
         return CancelledError(f"its flow run '{run.name}' was cancelled in Prefect. {said}".strip())
-    ended = seen.ended or ended_by(said) or "worker_lost"
+    ended = seen.ended or ended_by(said)
+    if not ended and state is not None and state.is_failed():  # the flow said so itself: another pod would say the same
+        return ResourceError(f"its pod failed: {said}", details={"flow_run": str(run.id)})
+    ended = ended or "worker_lost"
     name = state.name if state is not None and state.name else "over"
     reason = " ".join(part for part in (seen.reason, said if said not in seen.reason else "") if part)
     message = f"its pod came to nothing ({name}): {reason or 'no reason is known'}"

@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 PAGE = 200
 PAUSE_S = (0.3, 5.0)
-"""Between two questions: the shorter when something has just changed."""
+"""Between two questions: the shorter when something has just changed [s]."""
+ANSWER_S = 60.0
+"""So long the server may take for an answer [s]."""
+HEARD_S = 2.0
+"""So long a pod waits for the server to hear of its node's task run [s]."""
 _log = logging.getLogger("physlab.engine")
 T = TypeVar("T")
 
@@ -68,7 +72,8 @@ class PrefectLauncher:
 
     @cached_property
     def _client(self) -> SyncPrefectClient:
-        return self._context.run(lambda: get_client(sync_client=True)).__enter__()
+        own = {"timeout": ANSWER_S}  # inside a flow run only a client with settings of its own is not the flow's
+        return self._context.run(lambda: get_client(own, sync_client=True)).__enter__()
 
     @cached_property
     def _pool(self) -> Pool:
@@ -106,13 +111,18 @@ class PrefectLauncher:
             "name": order.name[:200], "tags": [TAG], "idempotency_key": order.token,
             "job_variables": job_variables(self.site, order.shape), "labels": {POD: self.name, **owner_labels()},
         }  # fmt: skip
-        above = order.above
-        if above is not None:
-            try:
-                self._client.read_task_run(above)  # the server hears of task runs a little late
-            except ObjectNotFound:
-                above = None
+        above = order.above if self._is_known(order.above) else None
         return self._client.create_flow_run_from_deployment(pool.deployment, parent_task_run_id=above, **given)
+
+    def _is_known(self, task_run: UUID | None) -> bool:
+        """Say whether the server has heard of a task run, which it does a little late."""
+        until = time.monotonic() + HEARD_S
+        while task_run is not None and time.monotonic() < until and not self._closed:
+            try:
+                return bool(self._client.read_task_run(task_run))
+            except ObjectNotFound:
+                time.sleep(0.2)
+        return False
 
     def stop(self, token: str) -> None:
         """Cancel a pod's flow run; its end is not told."""
@@ -122,16 +132,19 @@ class PrefectLauncher:
             self._cancel([pod], "Nobody waits for it any more.")
 
     def close(self) -> None:
-        """Cancel all flow runs."""
+        """Cancel all flow runs; a second time does nothing."""
         with self._guard:
+            if self._closed:
+                return
             self._closed = True
             left, self._pods = list(self._pods.values()), {}
         self._cancel(left, "The run was stopped.")
         self._wake.set()
         if self._watching is not None:
             self._watching.join()
-        if "_client" in self.__dict__:
-            self._client.__exit__(None, None, None)
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            client.__exit__(None, None, None)
 
     def _cancel(self, pods: Iterable[_Pod], why: str) -> None:
         for pod in pods:

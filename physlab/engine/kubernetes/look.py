@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import httpx
@@ -10,18 +12,65 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectException
 
 from physlab.engine.kubernetes.endings import Seen, ended_by
+from physlab.errors import PhyslabError
 from physlab.settings import KubernetesSiteSettings
+from physlab.sites.kubernetes import reasons
+from physlab.sites.kubernetes.api import KubeApi, Object
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 ERROR = 40
 LINES = 12
+ANSWER_S = 8.0
+"""A cluster that does not answer in time is not asked further: this is the thread that watches all pods [s]."""
 
 
 def look_closer(client: SyncPrefectClient, site: KubernetesSiteSettings, run: FlowRun) -> Seen:
     """Return why a pod came to nothing, or does not begin."""
-    return _from_logs(client, run)
+    try:
+        seen = asyncio.run(asyncio.wait_for(_from_cluster(site, run), ANSWER_S))
+    except (PhyslabError, TimeoutError):
+        seen = Seen()
+    return seen if seen.reason else _from_logs(client, run)
+
+
+async def _from_cluster(site: KubernetesSiteSettings, run: FlowRun) -> Seen:
+    """Return what the cluster says of a flow run's job and pods; nothing where it does not know them."""
+    mine = f"prefect.io/flow-run-id={run.id}"
+    async with await KubeApi.open(site.kubeconfig, site.context, site.namespace) as api:
+        jobs, _ = await api.list("jobs", labels=mine)
+        pods, _ = await api.list("pods", labels=mine)
+        if not jobs and not pods:
+            return Seen()
+        if not pods:  # a quota, an admission rule, a missing account
+            events, _ = await api.list("events", fields=f"involvedObject.name={jobs[-1]['metadata']['name']}")
+            said = [f"{event['reason']}: {event['message']}" for event in events if event.get("type") == "Warning"]
+            return Seen(said[-1] if said else "")
+    return judged(jobs[-1] if jobs else {"status": {}, "spec": {}}, pods)
+
+
+def judged(job: Object, pods: Sequence[Object]) -> Seen:
+    """Return what a job and its pods say of each other; nothing where they are well."""
+    status = reasons.judge(job, [_as_ours(pod) for pod in pods], "")
+    if status.state in ("completed", "running") or status.reason in ("", "Pending"):
+        return Seen()
+    reason = status.reason
+    if status.signal and status.state == "failed":
+        reason = f"{reason}, signal {status.signal}"
+    if status.machines:
+        reason = f"{reason} (on {', '.join(status.machines)})"
+    if any(word in reason for word in (*reasons.IMAGE, *reasons.CONFIG)):
+        return Seen(reason, "never")
+    plain = status.state if status.state in ("out_of_memory", "preempted", "node_fail", "timeout") else ""
+    return Seen(reason, plain or ended_by(reason))
+
+
+def _as_ours(pod: Object) -> Object:
+    """Return a pod of Prefect's as one of ours: they differ in what the container is called."""
+    status = pod.get("status") or {}
+    named = [{**item, "name": reasons.WORK} for item in status.get("containerStatuses") or ()]
+    return {**pod, "status": {**status, "containerStatuses": named}}
 
 
 def _from_logs(client: SyncPrefectClient, run: FlowRun) -> Seen:

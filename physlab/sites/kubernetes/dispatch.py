@@ -132,7 +132,7 @@ class Dispatcher:
         more = f" and {len(pack.errands) - 1} more" if len(pack.errands) > 1 else ""
         order = PodOrder(
             pack.token, f"{first.work.label}{more}", pack.order, shape,
-            above=first.above if not more else None,
+            above=first.above,
             answered=lambda: self._exchange.read(reply_name(pack.token)) is not None,
         )  # fmt: skip
         self._launcher.start(order, lambda error: self._later(pack, lambda: self._take(pack, error)))

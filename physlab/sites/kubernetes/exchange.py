@@ -238,7 +238,7 @@ class _Bucket:
         return str(self._root / name)
 
     def has(self, name: str) -> bool:
-        return bool(self._fs.exists(self._at(name), refresh=True))
+        return bool(self._fs.exists(self._at(name)))
 
     def put_file(self, path: Path, name: str) -> None:
         self._fs.put_file(str(path), self._at(name))

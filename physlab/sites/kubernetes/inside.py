@@ -73,11 +73,12 @@ class _Pod:
         if tools:
             know_tools(tools, self._root)
         site = LocalSite(self._root, self._order["cpus"], pin=False)  # the other cores of the machine are others'
+        threads = ThreadPoolExecutor(self._order["at_once"], thread_name_prefix="node")
         try:
-            with ThreadPoolExecutor(self._order["at_once"], thread_name_prefix="node") as threads:
-                return list(threads.map(lambda work: self._answer(site, work), works))
-        finally:
+            return list(threads.map(lambda work: self._answer(site, work), works))
+        finally:  # also when the flow run is cancelled: what runs is stopped before it is waited for
             site.close()
+            threads.shutdown(cancel_futures=True)
 
     def _answer(self, site: LocalSite, work: Work) -> dict[str, Any]:
         try:

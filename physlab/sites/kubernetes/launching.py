@@ -19,7 +19,7 @@ class PodOrder:
         name: What people call it.
         digest: Digest of the order, which lies in the store.
         shape: What the pod is asked for.
-        above: Where the node is shown, as `Launcher.here` said.
+        above: Where its first node is shown, as `Launcher.here` said.
         answered: Says whether its reply is in the store; asked when Prefect is silent.
     """
 

@@ -60,7 +60,7 @@ class KubernetesSite:
             failed.set_exception(error)
             return failed
 
-    def expect(self, asked: Resources, time_limit_s: float, count: int) -> None:
+    def expect(self, asked: Resources, time_limit_s: float, count: int, cause: str = "") -> None:
         """Prepare nothing: pods start when there is work."""
 
     def cancel(self, future: Future[WorkResult]) -> None:

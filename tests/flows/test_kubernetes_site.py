@@ -1,0 +1,183 @@
+"""Nodes in pods that Prefect's own worker starts: they give what this machine gives, and each end has its reason."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect import get_client
+from prefect.states import Running
+
+from physlab.engine.kubernetes.leftovers import TAG, cancel_leftovers
+from physlab.engine.kubernetes.pool import FLOW, find_pool, make_pool
+from physlab.engine.ownership import BORN, HOST, PID, POD, close_lost_runs, owner_labels
+from physlab.errors import ConfigurationError
+from physlab.lab import Lab
+from physlab.model import RunRequest
+from physlab.service import run_dag
+from physlab.settings import load_settings
+from physlab.testing.kubernetes import KubernetesCluster, missing_parts
+from tests.architecture.source import ROOT
+from tests.flows.conftest import PrefectServer
+from tests.flows.podlab import KEYS, PodLab, bucket, keep_keys, plan, worker
+
+pytestmark = [
+    pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there"),
+    pytest.mark.timeout(300),
+]
+POOL = "physlab-k8s"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[KubernetesCluster]:
+    with KubernetesCluster.start(plan()) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def pool(_session_server: PrefectServer, cluster: KubernetesCluster, tmp_path_factory: Any) -> Iterator[Path]:
+    from tests.flows.conftest import talking_to
+
+    with talking_to(_session_server), get_client(sync_client=True) as client:
+        make_pool(client, POOL)
+    with worker(_session_server.api_url, cluster, tmp_path_factory.mktemp("worker"), POOL) as log:
+        yield log
+
+
+def test_pods_give_what_this_machine_gives(
+    prefect_server: PrefectServer, pool: Path, cluster: KubernetesCluster, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The exemplar goes through a bucket; pods have its keys from a Secret, and the programs in them do not."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    keep_keys(cluster)
+    with bucket() as url:
+        site = {"store": "s3://lab/exchange", "store_endpoint": url, "store_secret": "bucket"}
+        compare(PodLab(tmp_path / "there", cluster, site), PodLab(tmp_path / "here", cluster))
+
+
+def compare(there: PodLab, here: PodLab) -> None:
+    """Run the exemplar on both sides."""
+    graph = str(ROOT / "examples" / "hydrogen_2p.yaml")
+    try:
+        away, local = there.run(graph), here.run(graph, site="local", parallelism=2)
+        assert away.status == "completed", [node.error for node in away.nodes]
+        assert {node.site for node in away.nodes} == {"k8s"} and {node.site for node in local.nodes} == {"local"}
+        for node in local.nodes:
+            mine, theirs = here.made(local, node.id), there.made(away, node.id)
+            assert mine.field_digests == theirs.field_digests and mine.key == theirs.key
+            assert [item.sha256 for item in mine.artifacts] == [item.sha256 for item in theirs.artifacts]
+        assert 0 < len(there.pods()) < len(away.nodes), "small nodes share a pod"
+        look = {"id": "look", "tool": "shell",
+                "params": {"command": "tr '\\0' '\\n' < /proc/$PPID/environ > env.txt; env >> env.txt",
+                           "outputs": ["env.txt"]}}  # fmt: skip
+        made = there.made(there.run({"metadata": {"title": "look"}, "nodes": [look]}), "look")
+        [item] = [item for item in made.artifacts if item.name.endswith("env.txt")]
+        seen = there.lab.store.blobs.read(item.sha256).decode()
+        assert "PREFECT_API_URL" in seen and KEYS["AWS_SECRET_ACCESS_KEY"] not in seen and str(there.folder) not in seen
+    finally:
+        there.lab.close()
+        here.lab.close()
+
+
+def test_pods_that_are_lost_are_replaced(
+    prefect_server: PrefectServer, pool: Path, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    """A node that ran out of memory gets more; one whose pod was thrown out is run again, and loses no retry."""
+    bench = PodLab(tmp_path / "lab", cluster)
+
+    def waits(name: str, memory_gb: float) -> dict[str, Any]:
+        mark = tmp_path / name
+        command = f"if [ -e {mark} ]; then echo again > out.txt; else touch {mark}; sleep 200; fi"
+        return {"id": name, "tool": "shell", "params": {"command": command, "outputs": ["out.txt"]},
+                "resources": {"memory_gb": memory_gb}}  # fmt: skip
+
+    light = {"id": "light", "tool": "constants_get", "params": {"name": "c"}}
+    graph = {"metadata": {"title": "losses"}, "nodes": [waits("hungry", 1.5), waits("evicted", 1.25), light]}
+    found: list[Any] = []
+    context = contextvars.copy_context()  # which server is meant
+    run = threading.Thread(target=lambda: found.append(context.run(bench.run, graph)))
+    run.start()
+    try:
+        cluster.end_container(bench.running(tmp_path / "hungry", "1500M"), "OOMKilled")
+        cluster.evict(bench.running(tmp_path / "evicted", "1250M"))
+        run.join(200)
+        [record] = found
+        assert record.status == "completed", [node.error for node in record.nodes]
+        nodes = {node.id: node for node in record.nodes}
+        assert "OOMKilled" in nodes["hungry"].history[0] and "Tried again with 3 GB" in nodes["hungry"].history[0]
+        assert nodes["evicted"].attempts == 2 and len(nodes["evicted"].history) == 1
+        assert "3000M" in bench.pods().values()
+        with get_client(sync_client=True) as client:
+            states = {run.name: run.run_count for run in client.read_flow_runs() if TAG in run.tags}
+        assert set(states.values()) == {1}, "no flow run was started again behind the lab's back"
+    finally:
+        bench.lab.close()
+        run.join(60)
+
+
+def test_an_image_that_cannot_be_pulled_is_not_tried_again(
+    prefect_server: PrefectServer, pool: Path, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    bench = PodLab(tmp_path / "lab", cluster, {"image": "lab.example/none:1", "pending_s": 6})
+    node = {"id": "light", "tool": "constants_get", "params": {"name": "c"}, "retries": 3}
+    try:
+        record = bench.run({"metadata": {"title": "image"}, "nodes": [node]})
+        [failed] = record.nodes
+        assert failed.attempts == 1 and failed.error is not None
+        assert "lab.example/none:1" in failed.error["message"] and "within 6 s" in failed.error["message"]
+        with get_client(sync_client=True) as client:
+            run = client.read_flow_run(UUID(failed.error["details"]["flow_run"]))
+        assert run.state is not None and run.state.is_cancelled()
+    finally:
+        bench.lab.close()
+
+
+def test_what_a_killed_run_left_is_cancelled(prefect_server: PrefectServer) -> None:
+    gone = {**owner_labels(), PID: 2**22 + 1, POD: "k8s"}
+    mine = {**owner_labels(), POD: "k8s"}
+    with get_client(sync_client=True) as client:
+        ready = make_pool(client, "leftovers")
+
+        def start(labels: dict[str, Any]) -> UUID:
+            return client.create_flow_run_from_deployment(
+                ready.deployment, parameters={"order": "0", "store": "/nowhere"}, tags=[TAG], labels=labels
+            ).id
+
+        waits, runs, other = start(gone), start(gone), start(mine)
+        client.set_flow_run_state(runs, Running(), force=True)
+        assert HOST in gone and BORN in gone and runs not in close_lost_runs(), "its pod still runs: it is cancelled"
+        assert set(cancel_leftovers(client)) == {waits, runs}
+        states = {run: client.read_flow_run(run).state for run in (waits, runs, other)}
+        assert states[waits].is_cancelled() and states[runs].is_cancelling() and states[other].is_scheduled()  # type: ignore[union-attr]
+        client.set_flow_run_state(other, Running(), force=True)
+
+
+def test_a_pool_of_another_making_is_refused(prefect_server: PrefectServer) -> None:
+    from prefect.client.schemas.actions import WorkPoolCreate
+
+    with get_client(sync_client=True) as client:
+        with pytest.raises(ConfigurationError, match="no work pool 'none'"):
+            find_pool(client, "none", "k8s")
+        client.create_work_pool(WorkPoolCreate(name="plain", type="kubernetes"))
+        with pytest.raises(ConfigurationError, match="has no variables deadline_s, env_from"):
+            find_pool(client, "plain", "k8s")
+        assert find_pool(client, make_pool(client, "plain").name, "k8s").name == "plain"
+        assert client.read_deployment_by_name(f"{FLOW}/plain").work_pool_name == "plain"
+
+
+def test_without_a_server_nothing_goes_to_a_pod(tmp_path: Path) -> None:
+    given = {"home": str(tmp_path / "home"), "results": str(tmp_path / "results"), "sites.kubernetes.k8s.store": "/x"}
+    nodes = [{"id": "c", "tool": "constants_get", "params": {"name": "c"}}]
+    with Lab(load_settings(tmp_path, overrides=given, environ={})) as lab:
+        assert [site.name for site in lab.clusters()] == ["k8s"], "a plan shows it"
+        with pytest.raises(ConfigurationError, match="this run has none"):
+            run_dag(lab, {"nodes": nodes}, RunRequest(site="k8s"))
+        body = run_dag(lab, {"nodes": nodes}, RunRequest(offload_policy="remote_first")).body
+        assert lab.find_run(body["run_id"]).nodes[0].site == "local"
