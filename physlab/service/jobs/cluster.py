@@ -92,8 +92,13 @@ class Cluster(Protocol):
     def discard(self, jobs: Iterable[KnownJob]) -> None:
         """Leave nothing of jobs that were never accepted."""
 
-    def look(self, jobs: Iterable[KnownJob]) -> dict[str, JobStatus]:
-        """Return what is known of jobs that were accepted, by their ids."""
+    def look(self, jobs: Iterable[KnownJob], since: float | None = None) -> dict[str, JobStatus]:
+        """Return what is known of jobs that were accepted, by their ids.
+
+        Args:
+            jobs: The jobs.
+            since: No answer of the cluster before this time will do [s since the epoch]; default: a moment ago.
+        """
 
     def find(self, jobs: Sequence[KnownJob], age_s: float) -> dict[Path, str] | None:
         """Return folder → id of those jobs that were accepted after all; None when that cannot be told now.

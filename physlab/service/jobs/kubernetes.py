@@ -151,7 +151,7 @@ class KubernetesJobs:
                 self.files.forget(job)
             shutil.rmtree(job.folder, ignore_errors=True)
 
-    def look(self, jobs: Iterable[KnownJob]) -> dict[str, JobStatus]:
+    def look(self, jobs: Iterable[KnownJob], since: float | None = None) -> dict[str, JobStatus]:
         """Return what the one watch knows; of a Job that is gone the store tells whether it came to its end."""
         known = {job.job_id: job for job in jobs}
         told = self.client.poll(known, cron=_cron(known.values()))

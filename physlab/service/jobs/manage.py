@@ -37,7 +37,7 @@ def job_statuses(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
 def _asked(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> Known:
     jobs = reconcile(lab, cluster, jobs)
     _adopt(lab, cluster, jobs)
-    told = cluster.look([job for job in jobs if job.job_id and job.is_open])
+    told = cluster.look([job for job in jobs if job.job_id and job.is_open], since=time.time())  # a person asks
     unsure = submitting(jobs)
     return [(job, job.status or unsure.get(job.folder) or told[job.job_id]) for job in jobs]
 
@@ -94,7 +94,7 @@ def _cancelled(cluster: Cluster, jobs: Sequence[KnownJob]) -> dict[str, JobStatu
     cluster.cancel(jobs)
     begun = time.monotonic()
     while True:
-        told = cluster.look(jobs)
+        told = cluster.look(jobs, since=time.time())
         left = [status for status in told.values() if not status.ended and not status.forgotten]
         if not left or time.monotonic() - begun > CANCEL_S:
             break

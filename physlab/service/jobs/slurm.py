@@ -158,10 +158,10 @@ class SlurmJobs:
         with contextlib.suppress(PhyslabError):
             self.files.remove({job.whole for job in jobs})
 
-    def look(self, jobs: Iterable[KnownJob]) -> dict[str, JobStatus]:
+    def look(self, jobs: Iterable[KnownJob], since: float | None = None) -> dict[str, JobStatus]:
         """Ask the queue, the accounts, and what jobs wrote down themselves."""
         known = {job.job_id: job for job in jobs}
-        told = self.client.poll({job_id: job.folder for job_id, job in known.items()})
+        told = self.client.poll({job_id: job.folder for job_id, job in known.items()}, since=since)
         return {job_id: judged(status, known[job_id].request.resources.memory_mb) for job_id, status in told.items()}
 
     def find(self, jobs: Sequence[KnownJob], age_s: float) -> dict[Path, str] | None:
