@@ -226,7 +226,6 @@ class JobStatus(Model):
     forgotten: bool = False
     gpus: int = 0
     gpu_percent: float | None = None
-    forgotten: bool = False
 
     @property
     def ended(self) -> bool:

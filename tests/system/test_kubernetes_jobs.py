@@ -336,7 +336,8 @@ def test_listed_followed_cancelled_by_the_command_line(
 def test_the_client_dies_and_nothing_is_lost(
     line: CommandLine, lab: Lab, cluster: KubernetesCluster, tmp_path: Path
 ) -> None:
-    command = ["sh", "-c", "echo a log; sleep 1; echo 42 >answer.txt"]
+    go = tmp_path / "go"
+    command = ["sh", "-c", f"echo a log; until [ -e {go} ]; do sleep 0.05; done; echo 42 >answer.txt"]
     words = (
         "call",
         "distributed_collaboration.job_submit",
@@ -349,6 +350,7 @@ def test_the_client_dies_and_nothing_is_lost(
     process.communicate()
     [job] = line.json("job", "list", "--json")["jobs"]
     assert job["job_id"].startswith("lab/physlab-") and job["state"] in ("pending", "running")
+    go.touch()
     cluster.wait("it ended", lambda: "Complete" in cluster.run("get", "jobs", "-n", "lab", "-o", "json"))
     [artifact] = line.json("job", "fetch", "latest", "--json")["artifacts"]
     assert (Path(artifact["path"]).parent / "log.txt").read_text() == "a log\n"
