@@ -23,10 +23,10 @@ from physlab.sites.kubernetes.client import KubernetesClient
 from physlab.sites.kubernetes.exchange import Exchange
 from physlab.sites.kubernetes.manifest import Stage, manifest, refuse
 from physlab.sites.kubernetes.reasons import advice
+from physlab.sites.kubernetes.stage import LOG
 
 AT_HAND = "kubernetes"
 """What the cluster of the present kubeconfig is called without any settings."""
-LOG = "log.txt"
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,8 @@ class KubernetesJobs:
         self.bring_logs(batch)
         for job in jobs:
             with contextlib.suppress(PhyslabError):
-                self.files.forget(job)
+                if self.files.made(job) is None:  # else it came to its end in the same moment, and can be fetched
+                    self.files.forget(job)
 
     def read_log(self, job: KnownJob, start: int = 0) -> bytes:
         """Return a piece of what is heard of a job, all of it once the job has ended."""
@@ -222,11 +223,12 @@ class KubernetesJobs:
         return found
 
     def settle(self, jobs: Iterable[KnownJob]) -> None:
-        """Delete the Jobs, unless they are to be kept, and their lists in the store."""
+        """Delete the Jobs, unless they are to be kept, and their lists in the store; what fails, the next one does."""
         jobs = [job for job in jobs if job.job_id and not job.request.pod.keep]
-        self.client.remove([job.job_id for job in jobs], cron=_cron(jobs))
-        for job in jobs:
-            self.files.forget(job)
+        with contextlib.suppress(PhyslabError):
+            self.client.remove([job.job_id for job in jobs], cron=_cron(jobs))
+            for job in jobs:
+                self.files.forget(job)
 
     def most_memory_gb(self, asked: JobResources) -> float | None:
         """Return the site's limit, or eight times what was asked for at first."""
