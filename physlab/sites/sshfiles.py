@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
 import shlex
 import shutil
-import subprocess
 import tarfile
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from physlab.errors import ResourceError, StoreError
 from physlab.keys import digest_stream
 from physlab.sites.files import PIECE, Brought, Wish, not_made, outside
 from physlab.sites.ssh import SshRun
+from physlab.sites.streams import Reads, Writes, flow
 
 TRIES = 2
 _TAKE_IN = """
@@ -194,31 +195,11 @@ class SshFiles:
             )
 
     def _flow(
-        self, words: list[str], *, given: bytes = b"", write: Callable[[IO[bytes]], None] | None = None,
-        read: Callable[[IO[bytes]], Any] | None = None,
+        self, words: list[str], *, given: bytes = b"", write: Writes | None = None,
+        read: Reads | None = None,
     ) -> tuple[int, str]:  # fmt: skip
         """Let bytes flow to or from a command; return how it ended and what it said."""
-        with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as source:
-            source.write(given)
-            source.seek(0)
-            process = self._run.start(
-                words, stdin=subprocess.PIPE if write else source, stderr=errors,
-                stdout=subprocess.PIPE if read else subprocess.DEVNULL,
-            )  # fmt: skip
-            try:
-                if write is not None and process.stdin is not None:
-                    write(process.stdin)
-                if read is not None and process.stdout is not None:
-                    read(process.stdout)
-            except (BrokenPipeError, tarfile.TarError):
-                pass  # the command ended early; its own words say why
-            finally:
-                for stream in (process.stdin, process.stdout):
-                    if stream is not None:
-                        stream.close()
-                code = process.wait()
-            errors.seek(0)
-            said = errors.read().decode(errors="replace").strip()
+        code, said = flow(partial(self._run.start, words), given=given, write=write, read=read)
         self._run.check(code, said)
         return code, said
 
@@ -238,7 +219,7 @@ def _read(parts: Sequence[str], wish: Wish) -> _Listed:
 
 def _unpack(stream: IO[bytes], places: Mapping[str, Path]) -> None:
     """Write the files that were asked for, and nothing else that an archive may hold."""
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
+    with contextlib.suppress(tarfile.TarError), tarfile.open(fileobj=stream, mode="r|") as archive:  # it ended early
         for member in archive:
             place = places.get(member.name.removeprefix("."))
             content = archive.extractfile(member) if member.isfile() and place is not None else None

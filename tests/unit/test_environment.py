@@ -34,7 +34,7 @@ from physlab.sites.environment import (
     pack,
     prune,
 )
-from physlab.sites.environment.sources import SITE, items_of
+from physlab.sites.environment.sources import SITE, _mapped, items_of
 from physlab.sites.slurm.commands import run_here
 from physlab.sites.slurm.crew import Crew
 
@@ -272,3 +272,12 @@ def test_packages_that_are_worked_on_go_as_they_are_now(tmp_path: Path, monkeypa
     before = Package("lens-maker", "1.0", dist).digest
     (project / "src" / "lenses" / "__init__.py").write_text("f = 2\n")
     assert Package("lens-maker", "1.0", dist).digest != before
+
+
+def test_a_finder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    finder = tmp_path / "__editable___lens_maker_1_0_finder.py"
+    finder.write_text("MAPPING: dict[str, str] = {'lenses': '/src/lenses'}\n")
+    assert _mapped(finder) == {"lenses"}
+    finder.write_text("MAPPING = find(\n")
+    with pytest.raises(ConfigurationError, match=r"editable install cannot be read: .*lens_maker_1_0_finder\.py"):
+        _mapped(finder)

@@ -15,7 +15,7 @@ from physlab.errors import PhyslabError, ValidationError
 from physlab.model.job import JobRequest
 from physlab.sites.slurm.script import directives
 
-PAUSE_S, PATIENCE_S = 3.0, 30.0  # nobody waits longer for the next of his round, and for all of them
+PAUSE_S, PATIENCE_S = 10.0, 30.0  # nobody waits longer for the next of his round, and for all of them
 MOST = 500  # elements of an array, at most
 
 

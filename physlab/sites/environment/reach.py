@@ -6,8 +6,8 @@ import json
 import platform
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +17,7 @@ from physlab.sites.environment import there
 from physlab.sites.environment.inventory import machine, own_glibc, read_glibc
 from physlab.sites.slurm.commands import PRIVATE
 from physlab.sites.ssh import SshRun
+from physlab.sites.streams import Writes, flow
 
 _PROBE = """
 import json, os, platform, sys
@@ -117,7 +118,7 @@ class Reach:
 
     def ask(
         self, python: str, action: str, *words: str, given: bytes = b"",
-        write: Callable[[IO[bytes]], None] | None = None, heard: Callable[[dict[str, Any]], None] | None = None,
+        write: Writes | None = None, heard: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Let the cluster's end do something and return its answer.
 
@@ -152,56 +153,31 @@ class Reach:
         return last
 
     def start(
-        self, words: Sequence[str], *, given: bytes = b"", write: Callable[[IO[bytes]], None] | None = None,
+        self, words: Sequence[str], *, given: bytes = b"", write: Writes | None = None,
         hear: Callable[[bytes], None] | None = None,
     ) -> tuple[int, list[bytes], str]:  # fmt: skip
         """Run a command there; return how it ended, its lines, and what it complained of."""
         line = after_prologue(self._prologue, words)
-        with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as source:
-            source.write(given)
-            source.seek(0)
-            streams = {"stdin": subprocess.PIPE if write else source, "stdout": subprocess.PIPE, "stderr": errors}
-            try:
-                process = self._begin(line, streams)
-            except OSError as error:
-                return 127, [], f"{error.strerror}"
-            try:
-                if write is not None and process.stdin is not None:
-                    _write(write, process.stdin)
-                lines = list(_heard(process.stdout or (), hear))
-            except BaseException:
-                process.kill()
-                raise
-            finally:
-                for stream in (process.stdin, process.stdout):
-                    if stream is not None:
-                        stream.close()
-                code = process.wait()
-            errors.seek(0)
-            said = errors.read().decode(errors="replace").strip()
+        lines: list[bytes] = []
+
+        def read(stream: IO[bytes]) -> None:
+            for heard in stream:
+                lines.append(heard)
+                if hear is not None:
+                    hear(heard)
+
+        try:
+            code, said = flow(partial(self._begin, line), given=given, write=write, read=read)
+        except OSError as error:
+            return 127, [], f"{error.strerror}"
         if self._ssh is not None:
             self._ssh.check(code, said)
         return code, lines, said
 
-    def _begin(self, words: Sequence[str], streams: dict[str, Any]) -> subprocess.Popen[bytes]:
+    def _begin(self, words: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
         if self._ssh is not None:
             return self._ssh.start(words, **streams)
         return subprocess.Popen(words, env=child_environment({"LC_ALL": "C"}, drop_prefix=PRIVATE), **streams)
-
-
-def _write(write: Callable[[IO[bytes]], None], stream: IO[bytes]) -> None:
-    try:
-        write(stream)
-        stream.close()
-    except BrokenPipeError:
-        pass  # it ended early; its own words say why
-
-
-def _heard(stream: Any, hear: Callable[[bytes], None] | None) -> Iterator[bytes]:
-    for line in stream:
-        if hear is not None:
-            hear(line)
-        yield line
 
 
 def _answers(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:

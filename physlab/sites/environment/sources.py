@@ -236,9 +236,15 @@ def _is_package(folder: Path) -> bool:
 
 def _mapped(finder: Path) -> set[str]:
     """Return the names that setuptools' finder of an editable install leads to folders."""
-    for node in ast.walk(ast.parse(finder.read_text(encoding="utf-8"))):
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if any(isinstance(one, ast.Name) and one.id == "MAPPING" for one in targets):
-            value = getattr(node, "value", None)
-            return {str(name) for name in ast.literal_eval(value)} if value is not None else set()
+    try:
+        for node in ast.walk(ast.parse(finder.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                if any(isinstance(one, ast.Name) and one.id == "MAPPING" for one in targets):
+                    return {str(name) for name in ast.literal_eval(node.value)}
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise ConfigurationError(
+            f"What setuptools wrote for an editable install cannot be read: {finder}: {error}.",
+            hint="Install that package again: pip install -e FOLDER.",
+        ) from error
     return set()

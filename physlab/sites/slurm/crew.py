@@ -246,15 +246,20 @@ class Crew:
         )  # fmt: skip
 
     def _heard(self, event: dict[str, Any]) -> None:
-        if event["event"] == "job":
-            with self._guard:
-                self._jobs[event["job"]] = event["cores"]
-        elif event["event"] == "broken":
-            with self._guard:
-                for pool in self._pools.values():
-                    if pool.number == event["pool"]:
-                        pool.told = 0
-            self._broken({event["pool"]}, event["why"], False)
+        notes: dict[str, Callable[..., None]] = {"job": self._note_job, "broken": self._note_broken}
+        if (note := notes.get(event.pop("event"))) is not None:
+            note(**event)
+
+    def _note_job(self, job: str, cores: int) -> None:
+        with self._guard:
+            self._jobs[job] = cores
+
+    def _note_broken(self, pool: int, why: str) -> None:
+        with self._guard:
+            for known in self._pools.values():
+                if known.number == pool:
+                    known.told = 0
+        self._broken({pool}, why, False)
 
     def _lost(self, said: str) -> None:
         with self._guard:

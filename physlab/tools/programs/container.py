@@ -68,11 +68,7 @@ def wrap(
     assigned = [f"{key}={value}" for key, value in env.items()]
     gpus = _GPUS[kind] if gpu else ()
     if kind in ("apptainer", "singularity"):
-        address = image if "://" in image or image.endswith(".sif") else f"docker://{image}"
-        # --env would split values at commas; the prefixed variables are taken as they are.
-        prefix = ("env", *(f"{kind.upper()}ENV_{item}" for item in assigned))
-        binds = ("--containall", "--no-home", "--bind", f"{folder}:{INSIDE}", "--pwd", INSIDE)
-        return Launch((*prefix, runtime, "exec", "--cleanenv", *binds, *gpus, address, *argv))
+        return _apptainer(runtime, image, argv, folder, assigned, gpus)
     owner = ("--userns", "keep-id") if kind == "podman" else ("--user", user) if user else ()
     mount = ("--mount", f"type=bind,source={folder},target={INSIDE}", "--workdir", INSIDE)
     flags = [part for item in assigned for part in ("--env", item)]
@@ -92,3 +88,13 @@ def wrap(
     )
     start = ("--entrypoint", argv[0], image, *argv[1:])  # the image's own entry point would swallow the command
     return Launch((*head, *flags, *start), cleanup=(runtime, "rm", "--force", name))
+
+
+def _apptainer(
+    runtime: str, image: str, argv: Sequence[str], folder: Path, assigned: Sequence[str], gpus: Sequence[str]
+) -> Launch:
+    address = image if "://" in image or image.endswith(".sif") else f"docker://{image}"
+    # --env would split values at commas; the prefixed variables are taken as they are.
+    prefix = ("env", *(f"{Path(runtime).name.upper()}ENV_{item}" for item in assigned))
+    binds = ("--containall", "--no-home", "--bind", f"{folder}:{INSIDE}", "--pwd", INSIDE)
+    return Launch((*prefix, runtime, "exec", "--cleanenv", *binds, *gpus, address, *argv))

@@ -120,20 +120,11 @@ def symbolic_regression_train(params: RegressionParams, context: Context) -> dic
     )  # fmt: skip
     if params.use_pysr:
         context.meta["engine_reason"] = WHY_OPERON
-    text = write(final.formula)["str"]
     fields: dict[str, Any] = {
-        "expression_sympy": text,
+        "expression_sympy": write(final.formula)["str"],
         "expression_latex": _latex(data.target, final),
         "template": write(final.template)["str"],
-        "constants": [
-            {
-                "name": str(name),
-                "value": value,
-                "standard_error": final.errors.get(name),
-                "unit": units.get(str(name)),
-            }
-            for name, value in final.constants.items()
-        ],
+        "constants": _constants(final, units),
         "pareto_front": [_entry(item, columns, y, item is trained) for item in front],
         "predictions": predicted,
         "residuals": data.y - predicted,
@@ -142,6 +133,13 @@ def symbolic_regression_train(params: RegressionParams, context: Context) -> dic
         "target": data.target,
     }
     return fields | draw(context, data, final, predicted, test, whole)
+
+
+def _constants(final: Fit, units: dict[str, str | None]) -> list[dict[str, Any]]:
+    return [
+        {"name": str(name), "value": value, "standard_error": final.errors.get(name), "unit": units.get(str(name))}
+        for name, value in final.constants.items()
+    ]
 
 
 def score(y: Array, predicted: Array, mean: float | None = None) -> Score:
