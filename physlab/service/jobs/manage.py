@@ -39,7 +39,7 @@ def job_statuses(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
 
 def _asked(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob]) -> Known:
     jobs = reconcile(lab, cluster, jobs)
-    told = look(cluster, [job for job in jobs if job.job_id and job.is_open])
+    told = look(cluster, [job for job in jobs if job.job_id and job.is_open], since=time.time())  # a person asks
     unsure = submitting(jobs)
     return [(job, job.status or unsure.get(job.folder) or told[job.job_id]) for job in jobs]
 
@@ -74,7 +74,7 @@ def _cancelled(cluster: Cluster, jobs: dict[str, Path]) -> dict[str, JobStatus]:
     cluster.client.cancel(jobs)
     begun = time.monotonic()
     while True:
-        told = cluster.client.poll(jobs)
+        told = cluster.client.poll(jobs, since=time.time())
         left = [status for status in told.values() if not status.ended and status.reason != FORGOTTEN]
         if not left or time.monotonic() - begun > CANCEL_S:
             break

@@ -117,10 +117,16 @@ def watch(
         pause = min(STREAM_S if logs else POLL_S[1], pause * 1.3)
 
 
-def look(cluster: Cluster, jobs: Iterable[KnownJob]) -> dict[str, JobStatus]:
-    """Return what is known of jobs that were accepted, by their ids."""
+def look(cluster: Cluster, jobs: Iterable[KnownJob], since: float | None = None) -> dict[str, JobStatus]:
+    """Return what is known of jobs that were accepted, by their ids.
+
+    Args:
+        cluster: Where they are.
+        jobs: The jobs.
+        since: No answer of the scheduler before this time will do [s since the epoch]; default: a moment ago.
+    """
     known = {job.job_id: job for job in jobs}
-    told = cluster.client.poll({job_id: job.folder for job_id, job in known.items()})
+    told = cluster.client.poll({job_id: job.folder for job_id, job in known.items()}, since=since)
     return {job_id: judged(status, known[job_id].request.resources.memory_mb) for job_id, status in told.items()}
 
 
