@@ -66,9 +66,10 @@ def test_a_watch_sees_labels_come_and_go(site: Site) -> None:
     site.kubectl("annotate", "configmap", "colour", "seen=yes")
     site.kubectl("label", "configmap", "colour", "colour=green", "--overwrite")
     site.kubectl("delete", "configmap", "colour")
-    path = f"/api/v1/{{ns}}/configmaps?watch=true&resourceVersion={begun}&timeoutSeconds=1&labelSelector=colour%3Dred"
+    watch = f"/api/v1/{{ns}}/configmaps?watch=true&resourceVersion={begun}&timeoutSeconds=1"
+    path = f"{watch}&labelSelector=colour%3Dred"
     assert rows(site, path) == [("ADDED", "colour"), ("MODIFIED", "colour"), ("DELETED", "colour")]
-    path = f"/api/v1/{{ns}}/configmaps?watch=true&resourceVersion={begun}&timeoutSeconds=1&fieldSelector=metadata.name%3Dcolour"
+    path = f"{watch}&fieldSelector=metadata.name%3Dcolour"
     assert [kind for kind, _ in rows(site, path)] == ["ADDED", "MODIFIED", "MODIFIED", "MODIFIED", "DELETED"]
 
 
@@ -167,13 +168,16 @@ def test_what_a_container_is_given(site: Site) -> None:
         {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}}},
         {"name": "MADE", "value": "$(S)-$(NOBODY)-$$(S)"},
     ]
-    mounts = [{"name": "words", "mountPath": "/etc/physlab/words"}, {"name": "key", "mountPath": "/key", "readOnly": True},
-              {"name": "scratch", "mountPath": "/scratch/deep"}]  # fmt: skip
+    mounts = [
+        {"name": "words", "mountPath": "/etc/physlab/words"},
+        {"name": "key", "mountPath": "/key", "readOnly": True},
+        {"name": "scratch", "mountPath": "/scratch/deep"},
+    ]
+    script = "echo $S $C_K $POD $CPU $MADE '$(MADE)' $PWD; cat /etc/physlab/words/file.txt /key/K /scratch/deep/begun;"
     container = {
         "env": env, "envFrom": [{"configMapRef": {"name": "words"}, "prefix": "C_"}], "volumeMounts": mounts,
         "command": ["/bin/sh", "-c"], "workingDir": "/scratch/deep", "resources": {"requests": {"cpu": "1"}},
-        "args": ["echo $S $C_K $POD $CPU $MADE '$(MADE)' $PWD; cat /etc/physlab/words/file.txt /key/K /scratch/deep/begun;"
-                 " (echo x > /key/K) 2>/dev/null || echo read-only; echo $HOSTNAME"],
+        "args": [f"{script} (echo x > /key/K) 2>/dev/null || echo read-only; echo $HOSTNAME"],
     }  # fmt: skip
     volumes = [{"name": "words", "configMap": {"name": "words"}}, {"name": "key", "secret": {"secretName": "key"}},
                {"name": "scratch", "emptyDir": {}}]  # fmt: skip
@@ -268,7 +272,7 @@ def test_only_what_a_role_allows(site: Site, tmp_path: Path) -> None:
     assert f'pods "x" is forbidden: {who} delete resource "pods" in API group "" {where}' in said
     said = reader("get", "pods", "--all-namespaces")
     assert f'pods is forbidden: {who} list resource "pods" in API group "" at the cluster scope' in said
-    given["users"][0]["user"]["token"] = "wrong"
+    given["users"][0]["user"]["token"] = "wrong"  # noqa: S105
     place.write_text(json.dumps(given))
     assert "You must be logged in to the server" in reader("get", "pods")
 
@@ -316,7 +320,8 @@ def test_cron_jobs(site: Site) -> None:
     }
     by_hand = {
         "apiVersion": "batch/v1", "kind": "Job", "spec": spec["jobTemplate"]["spec"],
-        "metadata": {"name": "by-hand", "ownerReferences": [owner], "annotations": {"cronjob.kubernetes.io/instantiate": "manual"}},
+        "metadata": {"name": "by-hand", "ownerReferences": [owner],
+                     "annotations": {"cronjob.kubernetes.io/instantiate": "manual"}},
     }  # fmt: skip
     site.make(by_hand)
     assert ("Complete", "CompletionsReached") in conditions(site.ended("by-hand"))

@@ -1,4 +1,4 @@
-"""Prefect's own Kubernetes worker, unchanged, on the test cluster: flow runs are jobs, and its observer sees them die."""
+"""Prefect's own Kubernetes worker on the test cluster: flow runs are jobs, and its observer sees them die."""
 
 from __future__ import annotations
 

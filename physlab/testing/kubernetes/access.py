@@ -112,7 +112,8 @@ class Gate:
         where = f'in the namespace "{deed.namespace}"' if deed.namespace else "at the cluster scope"
         raise forbidden(
             deed.kind, deed.name,
-            f'User "{user.name}" cannot {deed.verb} resource "{deed.resource}" in API group "{deed.kind.group}" {where}',
+            f'User "{user.name}" cannot {deed.verb} resource "{deed.resource}" in API group "{deed.kind.group}" '
+            f"{where}",
         )  # fmt: skip
 
     def allows(self, user: User, deed: Deed) -> bool:

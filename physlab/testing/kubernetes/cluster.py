@@ -53,8 +53,9 @@ class KubernetesCluster:
         Raises:
             RuntimeError: It did not start; with the words of what failed.
         """
+        wanted = json.dumps((plan or ClusterPlan()).as_json())
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "physlab.testing.kubernetes.supervisor", json.dumps((plan or ClusterPlan()).as_json())],
+            [sys.executable, "-m", "physlab.testing.kubernetes.supervisor", wanted],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=child_environment({}),
         )  # fmt: skip
         assert supervisor.stdout is not None  # noqa: S101
@@ -68,9 +69,10 @@ class KubernetesCluster:
     def kubeconfig_of(self, token: str, name: str, namespace: str = "default") -> Path:
         """Write the configuration of whoever has a token, and return where it is."""
         place = self.base / f"kubeconfig-{name}"
+        reached = {"server": self.server, "certificate-authority": str(self.base / "ca.crt")}
         place.write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": self.server, "certificate-authority": str(self.base / "ca.crt")}}],
+            "clusters": [{"name": "test", "cluster": reached}],
             "users": [{"name": name, "user": {"token": token}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": name, "namespace": namespace}}],
         }))  # fmt: skip

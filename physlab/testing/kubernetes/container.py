@@ -4,10 +4,10 @@ It is run as a program of its own, with nothing but the standard library, so tha
 
     python -I -S container.py DESCRIPTION
 
-The description is JSON: `argv`, `env`, `cwd`, `isolated`, `root` (an empty folder), `told` (a file that hears why it could
-not start), and `mounts`, each a list of where it comes from, where it goes, and whether it is read-only. The process is
-number 1 of its own numbers: it gets no signal that it does not handle, but SIGKILL; and with it ends all that it
-started.
+The description is JSON: `argv`, `env`, `cwd`, `isolated`, `root` (an empty folder), `told` (a file that hears why it
+could not start), and `mounts`, each a list of where it comes from, where it goes, and whether it is read-only. The
+process is number 1 of its own numbers: it gets no signal that it does not handle, but SIGKILL; and with it ends all
+that it started.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,8 @@ def _mimic(old: str, new: str, wanted: dict[str, bool]) -> None:
             os.symlink(os.readlink(entry.path), target)
         elif not entry.is_dir():
             Path(target).touch()
-            _mount(entry.path, target, None, _MS_BIND)
+            with suppress(FileNotFoundError):  # it went meanwhile
+                _mount(entry.path, target, None, _MS_BIND)
         else:
             os.mkdir(target)
             below = _below(wanted, entry.name)

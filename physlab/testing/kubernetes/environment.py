@@ -22,8 +22,8 @@ class NotConfigured(Exception):  # noqa: N818 - a state of the container, no fau
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:
-    """Return a text with `$(NAME)` replaced by variables that there are, and `$$` by `$`."""
-    return re.sub(r"\$\$|\$\(([^)]*)\)", lambda match: "$" if match[1] is None else env.get(match[1], match[0]), text)
+    """Return a text with `$(NAME)` replaced by variables that there are, and one dollar for every two."""
+    return re.sub(r"\$(\$)|\$\(([^)]*)\)", lambda match: match[1] or env.get(match[2], match[0]), text)
 
 
 def variables(store: Store, pod: Obj, container: Obj, start: Mapping[str, str]) -> dict[str, str]:

@@ -61,7 +61,9 @@ class Kubelet:
             "metadata": {"name": plan.name, "labels": {**labels, **plan.labels}}, "spec": spec,
             "status": {
                 "capacity": room, "allocatable": dict(room), "conditions": conditions, "nodeInfo": info,
-                "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": plan.name}],
+                "addresses": [
+                    {"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": plan.name},
+                ],
             },
         })  # fmt: skip
 

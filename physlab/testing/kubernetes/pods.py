@@ -1,4 +1,4 @@
-"""A pod on its node: volumes, containers one after the other or beside each other, and the status that tells of them."""
+"""A pod on its node: its volumes, its containers one after the other or beside each other, and its status."""
 
 from __future__ import annotations
 
@@ -250,19 +250,19 @@ class PodRunner:
         home = self.folder / state.name
         work = home / "work"
         work.mkdir(parents=True, exist_ok=True)
-        start = {
-            "PATH": self.kubelet.path, "HOME": str(home), "HOSTNAME": self.pod["spec"].get("hostname") or name_of(self.pod),
-            **(image.get("env") or {}),
-        }  # fmt: skip
+        host = self.pod["spec"].get("hostname") or name_of(self.pod)
+        start = {"PATH": self.kubelet.path, "HOME": str(home), "HOSTNAME": host, **(image.get("env") or {})}
+        if self.kubelet.isolated:
+            start.update(KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=str(self.plane.port))
         env = environment.variables(self.plane.store, self.pod, spec, start)
         argv = environment.words(spec, image, env)
         if not argv:
             raise NotConfigured("no command specified")
         mounts = self.volumes.mounts(spec, env)
-        if mounts and not self.kubelet.isolated:
-            raise NotConfigured(
-                f"this machine gives containers no mounts of their own; {mounts[0][1]} cannot be mounted"
-            )
+        if self.kubelet.isolated:
+            mounts += self.volumes.account()
+        elif mounts:
+            raise NotConfigured(f"this machine lets containers have no mounts; {mounts[0][1]} cannot be mounted")
         limit = (spec.get("resources", {}).get("limits") or {}).get("memory", 0)
         cwd = spec.get("workingDir") or image.get("working_dir") or str(work)
         return Order(argv, env, cwd, home / "root", self.kubelet.isolated, mounts, amount(limit))

@@ -175,8 +175,8 @@ def _resources(resources: Obj, place: str) -> list[str]:
                 value = amount(quantity)
             except ValueError:
                 problems.append(
-                    f'{place}.{part}[{name}]: Invalid value: "{quantity}": quantities must match the regular expression '
-                    "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+                    f'{place}.{part}[{name}]: Invalid value: "{quantity}": quantities must match the regular '
+                    "expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
                 )
                 continue
             if part == "requests" and name in limits and value > amount(limits[name]):
@@ -211,8 +211,9 @@ def _unchanged(kind: Kind, obj: Obj, before: Obj) -> list[str]:
     if kind.plural == "pods" and _fixed(obj["spec"]) != _fixed(before["spec"]):
         return [
             "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-            "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
+            "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously "
+            "negative)"
         ]
     if kind.plural in ("secrets", "configmaps") and before.get("immutable"):
         changed = obj.get("data") != before.get("data")
