@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,11 +70,11 @@ def keep_keys(cluster: KubernetesCluster) -> None:
 
 
 @contextmanager
-def worker(api_url: str, cluster: KubernetesCluster, folder: Path, pool: str) -> Iterator[Path]:
-    """Start a worker of a pool, and end it."""
+def worker(server: Mapping[str, str], cluster: KubernetesCluster, folder: Path, pool: str) -> Iterator[Path]:
+    """Start a worker of a pool, with the variables that name its server; end it."""
     variables = {
         **{name: value for name, value in cluster.environment.items() if name == "KUBECONFIG"},
-        "PREFECT_API_URL": api_url,
+        **server,
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_WORKER_QUERY_SECONDS": "0.5",
         "PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_NAMESPACES": "default",

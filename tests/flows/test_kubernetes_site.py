@@ -45,7 +45,7 @@ def pool(_session_server: PrefectServer, cluster: KubernetesCluster, tmp_path_fa
 
     with talking_to(_session_server), get_client(sync_client=True) as client:
         make_pool(client, POOL)
-    with worker(_session_server.api_url, cluster, tmp_path_factory.mktemp("worker"), POOL) as log:
+    with worker({"PREFECT_API_URL": _session_server.api_url}, cluster, tmp_path_factory.mktemp("worker"), POOL) as log:
         yield log
 
 

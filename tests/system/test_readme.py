@@ -103,7 +103,7 @@ def pods_for(page: Path, environment: dict[str, str], folder: Path) -> Iterator[
         found = dict(re.findall(r"export (PREFECT_\w+)=['\"]?([^'\"\n]*)", said))
         environment |= {"KUBECONFIG": str(cluster.kubeconfig), **podlab.KEYS}
         environment |= {"PHYSLAB_SITES__KUBERNETES__K8S__STORE_ENDPOINT": url}
-        with podlab.worker(found["PREFECT_API_URL"], cluster, folder, "physlab-k8s"):
+        with podlab.worker(found, cluster, folder, "physlab-k8s"):
             yield
 
 

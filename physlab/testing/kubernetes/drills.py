@@ -30,7 +30,7 @@ class Drills:
             "start_node": self.start_node, "missing_image": self.missing_image, "image_back": self.image_back,
             "cut_log": self.cut_log, "due": self.due, "token": self.token, "audit": self.audit,
             "fault": api.faults.add, "clear_faults": api.faults.clear, "go_down": api.faults.go_down,
-            "cut_watches": self.cut_watches, "forget": plane.store.forget, "runs": self.runs,
+            "cut_watches": self.cut_watches, "forget": plane.store.forget,
         }  # fmt: skip
 
     def obey(self, command: Mapping[str, Any]) -> Any:
@@ -105,7 +105,3 @@ class Drills:
         """End every watch with 410, and forget what happened before."""
         self._plane.store.forget()
         self._api.faults.cut_watches()
-
-    def runs(self, namespace: str, pod: str) -> list[str]:
-        """Return the names of the containers of a pod that run."""
-        return [name for name, state in self._runner(namespace, pod).states.items() if state.alive]

@@ -23,9 +23,7 @@ class NotConfigured(Exception):  # noqa: N818 - a state of the container, no fau
 
 def expand(text: str, env: Mapping[str, str]) -> str:
     """Return a text with `$(NAME)` replaced by variables that there are, and one dollar for every two."""
-    return re.sub(
-        r"\$(\$)|\$\(([^)]*)\)", lambda match: match[1] or env.get(match[2], match[0]), text
-    )
+    return re.sub(r"\$(\$)|\$\(([^)]*)\)", lambda match: match[1] or env.get(match[2], match[0]), text)
 
 
 def variables(store: Store, pod: Obj, container: Obj, start: Mapping[str, str]) -> dict[str, str]:

@@ -77,7 +77,6 @@ KINDS = (
     Kind("selfsubjectaccessreviews", "SelfSubjectAccessReview", AUTH, namespaced=False, verbs=("create",)),
 )  # fmt: skip
 BY_PLURAL = {kind.plural: kind for kind in KINDS}
-BY_KIND = {(kind.api_version, kind.kind): kind for kind in KINDS}
 GROUPS = (CORE, BATCH, RBAC, AUTH)
 NAMESPACES, NODES, PODS, EVENTS, JOBS, CRONJOBS = (
     BY_PLURAL[name] for name in ("namespaces", "nodes", "pods", "events", "jobs", "cronjobs")

@@ -58,6 +58,7 @@ class ControlPlane:
         self.gate = Gate(self.store)
         self.missing = set(plan.missing_images)
         self.authority, self.port = "", 0
+        self._said: dict[tuple[str, str, str], str] = {}  # name of the event that says it
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -232,11 +233,11 @@ class ControlPlane:
         }  # fmt: skip
         if path:
             about["fieldPath"] = path
-        for old in self.store.all(EVENTS, namespace):
-            same = old["involvedObject"].get("uid") == about["uid"] and old["reason"] == reason
-            if same and old["message"] == message:
-                self.store.update(EVENTS, old, lambda one: one.update(count=one["count"] + 1, lastTimestamp=now()))
-                return
+        said = (about["uid"], reason, message)
+        old = self.store.find(EVENTS, namespace, self._said.get(said, ""))
+        if old is not None:
+            self.store.update(EVENTS, old, lambda one: one.update(count=one["count"] + 1, lastTimestamp=now()))
+            return
         body = {
             "metadata": {"name": f"{name_of(obj)}.{hexadecimal(16)}"}, "involvedObject": about, "reason": reason,
             "message": message, "type": "Warning" if warning else "Normal", "source": {"component": component},
@@ -244,7 +245,7 @@ class ControlPlane:
             "reportingComponent": component, "reportingInstance": "",
         }  # fmt: skip
         try:
-            self.create(EVENTS, namespace, body)
+            self._said[said] = name_of(self.create(EVENTS, namespace, body))
         except Refusal:  # its namespace is going or gone; a real one loses it likewise
             return
 

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from physlab.testing.kubernetes.kinds import Kind
+from physlab.testing.kubernetes.kinds import KINDS, Kind
 from physlab.testing.kubernetes.objects import Obj, deleting, name_of, namespace_of, uid_of
 from physlab.testing.kubernetes.refusals import already_exists, conflict, expired, not_found
 
@@ -41,8 +41,7 @@ class Store:
         self.revision = self.floor = FIRST
         self.history: list[Change] = []
         self.pulse = asyncio.Event()
-        self._objects: dict[tuple[str, str, str], Obj] = {}
-        self._kinds: dict[str, Kind] = {}
+        self._objects: dict[Kind, dict[tuple[str, str], Obj]] = {kind: {} for kind in KINDS}
         self._listeners: list[Callable[[Change], None]] = []
 
     def listen(self, listener: Callable[[Change], None]) -> None:
@@ -51,7 +50,7 @@ class Store:
 
     def find(self, kind: Kind, namespace: str, name: str) -> Obj | None:
         """Return an object, or None."""
-        return self._objects.get((kind.plural, namespace, name))
+        return self._objects[kind].get((namespace, name))
 
     def get(self, kind: Kind, namespace: str, name: str) -> Obj:
         """Return an object.
@@ -66,13 +65,14 @@ class Store:
 
     def all(self, kind: Kind, namespace: str = "") -> Iterator[Obj]:
         """Yield the objects of a kind, of one namespace or of all, by name."""
-        for key in sorted(self._objects):
-            if key[0] == kind.plural and (not namespace or key[1] == namespace):
-                yield self._objects[key]
+        there = self._objects[kind]
+        for key in sorted(there):
+            if (not namespace or key[0] == namespace) and key in there:  # it may go while others are looked at
+                yield there[key]
 
     def everything(self) -> list[tuple[Kind, Obj]]:
         """Return all objects with their kinds."""
-        return [(self._kinds[key[0]], obj) for key, obj in self._objects.items()]
+        return [(kind, obj) for kind, objects in self._objects.items() for obj in objects.values()]
 
     def current(self, kind: Kind, obj: Obj) -> Obj | None:
         """Return the newest revision of an object; None when it is gone, or another has its name."""
@@ -85,8 +85,8 @@ class Store:
         Raises:
             Refusal: Its name is taken.
         """
-        key = (kind.plural, namespace_of(obj), name_of(obj))
-        if key in self._objects:
+        key = (namespace_of(obj), name_of(obj))
+        if key in self._objects[kind]:
             raise already_exists(kind, name_of(obj))
         return self._write("ADDED", kind, key, copy.deepcopy(obj), None)
 
@@ -102,8 +102,8 @@ class Store:
         Raises:
             Refusal: It is gone, or has another revision.
         """
-        key = (kind.plural, namespace_of(obj), name_of(obj))
-        before = self._objects.get(key)
+        key = (namespace_of(obj), name_of(obj))
+        before = self._objects[kind].get(key)
         if before is None or uid_of(before) != uid_of(obj):
             raise not_found(kind, name_of(obj))
         if revision and revision != before["metadata"]["resourceVersion"]:
@@ -120,8 +120,8 @@ class Store:
 
     def remove(self, kind: Kind, obj: Obj) -> Obj:
         """Take an object out at once."""
-        key = (kind.plural, namespace_of(obj), name_of(obj))
-        before = self._objects.get(key)
+        key = (namespace_of(obj), name_of(obj))
+        before = self._objects[kind].get(key)
         if before is None or uid_of(before) != uid_of(obj):
             raise not_found(kind, name_of(obj))
         return self._remove(kind, key, copy.deepcopy(before), before)
@@ -134,17 +134,16 @@ class Store:
             return not (obj.get("spec") or {}).get("finalizers")
         return not obj["metadata"].get("deletionGracePeriodSeconds")
 
-    def _remove(self, kind: Kind, key: tuple[str, str, str], obj: Obj, before: Obj) -> Obj:
+    def _remove(self, kind: Kind, key: tuple[str, str], obj: Obj, before: Obj) -> Obj:
         return self._write("DELETED", kind, key, obj, before)
 
-    def _write(self, type: str, kind: Kind, key: tuple[str, str, str], obj: Obj, before: Obj | None) -> Obj:
+    def _write(self, type: str, kind: Kind, key: tuple[str, str], obj: Obj, before: Obj | None) -> Obj:
         self.revision += 1
         obj["metadata"]["resourceVersion"] = str(self.revision)
-        self._kinds[key[0]] = kind
         if type == "DELETED":
-            del self._objects[key]
+            del self._objects[kind][key]
         else:
-            self._objects[key] = obj
+            self._objects[kind][key] = obj
         change = Change(self.revision, type, kind, obj, before)
         self.history.append(change)
         if len(self.history) > 2 * KEPT:

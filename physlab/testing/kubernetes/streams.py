@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -25,9 +26,9 @@ BOOKMARK_S = 60.0
 _TRUE = ("true", "True", "1")
 
 
-def flag(query: object, name: str) -> bool:
+def flag(query: Mapping[str, str], name: str) -> bool:
     """Return whether a switch of a request is on."""
-    return query.get(name) in _TRUE  # type: ignore[attr-defined]
+    return query.get(name) in _TRUE
 
 
 async def first(*pulses: asyncio.Event, timeout_s: float) -> None:
