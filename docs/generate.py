@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference that say what the code says: `make docs`. A test compares them."""
+"""Writes what says what the code says, the pages of docs/reference above all: `make docs`. A test compares them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from physlab.caps import CAPS
 from physlab.cli.app import app
+from physlab.engine.slurm.worker import SlurmWorker
 from physlab.settings.model import Settings
 from physlab.settings.sources import PREFIX, named_sections
 from physlab.tools import Method, Tool, load_tools, registry
@@ -21,6 +22,7 @@ from physlab.tools.examples import command, example
 from physlab.tools.types import array_to_json
 
 HERE = Path(__file__).parent / "reference"
+TEMPLATE = Path(__file__).parents[1] / "deployments" / "slurm_pool.json"
 COMMON = ("allow_large", "emit_plots", "emit_csv", "emit_animation")
 
 
@@ -29,7 +31,7 @@ def main() -> None:
     makers = {"tools": tools, "configuration": configuration, "cli": commands}
     found = {HERE / f"{name}.md": make() for name, make in makers.items()}
     found |= {HERE / "tools" / f"{tool.name}.md": page(tool) for tool in load_tools().tools.values()}
-    pages = {path: "\n".join(lines) + "\n" for path, lines in found.items()}
+    pages = {path: "\n".join(lines) + "\n" for path, lines in found.items()} | {TEMPLATE: pool_template()}
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     stale += [path for path in (HERE / "tools").glob("*.md") if path not in pages]
     if "--check" in sys.argv:
@@ -39,6 +41,12 @@ def main() -> None:
             path.write_text(pages[path], encoding="utf-8")
         else:
             path.unlink()
+
+
+def pool_template() -> str:
+    """Return the base job template of a pool of Slurm workers, for administrators who make one of their own."""
+    template = SlurmWorker.get_default_base_job_template()
+    return json.dumps(template, indent=2, ensure_ascii=False) + "\n"
 
 
 def tools() -> Iterator[str]:

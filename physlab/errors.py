@@ -7,6 +7,7 @@
     ├── PhysicsError         PHYSICS_ERROR        (ValueError)    the numbers are impossible in nature
     ├── ResourceError        RESOURCE_ERROR       (RuntimeError)  memory, time, disk or a machine ran out
     │   ├── TimeLimitError                        (TimeoutError)
+    │   ├── CrowdedError                          as many jobs wait or run as a cluster's policy allows
     │   ├── WorkerLostError                                       the process that ran a node died
     │   └── StoreError                            (OSError)       bytes missing, damaged or not writable
     ├── ConfigurationError   CONFIGURATION_ERROR  (ValueError)    the set-up is wrong
@@ -94,6 +95,10 @@ class TimeLimitError(ResourceError, TimeoutError):
     """A node ran longer than it may."""
 
 
+class CrowdedError(ResourceError):
+    """As many jobs wait or run as the policy of a cluster allows; nothing was submitted."""
+
+
 class WorkerLostError(ResourceError):
     """The process that ran a node died (killed, out of memory, crashed in C code)."""
 
@@ -124,7 +129,7 @@ ERRORS: dict[str, type[PhyslabError]] = {
     kind.__name__: kind
     for kind in (
         PhyslabError, ValidationError, UnitsError, ComputationError, PhysicsError, ResourceError, TimeLimitError,
-        WorkerLostError, StoreError, ConfigurationError, MissingExtraError, CancelledError,
+        CrowdedError, WorkerLostError, StoreError, ConfigurationError, MissingExtraError, CancelledError,
     )
 }  # fmt: skip
 

@@ -113,6 +113,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
+def part_key(node_key: str, start: int, stop: int) -> str:
+    """Return the key of what a part of a node makes: its units from `start` to before `stop`."""
+    return digest([node_key, start, stop])
+
+
 def digest_bytes(data: bytes) -> str:
     """Return the SHA-256 (64 hex digits) of bytes."""
     return hashlib.sha256(data).hexdigest()

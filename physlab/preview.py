@@ -10,6 +10,7 @@ from physlab.errors import ValidationError, nearest
 from physlab.lab import Lab, NamedDag
 from physlab.model import NodeRecord, RunRequest
 from physlab.planning import Plan, PlannedNode, explain_miss
+from physlab.planning.parts import divide
 from physlab.run.inputs import Inputs
 from physlab.run.posts import Posts
 from physlab.store import Entry, schema
@@ -27,7 +28,7 @@ def preview(lab: Lab, named: NamedDag, request: RunRequest, *, limit: int | None
 
     Returns:
         dag_id, title, counts (hit, miss, pending), expected_s (None: nothing like it ran before) and nodes: id, tool,
-        state, why, device, fallback, site, placement, expected_ms.
+        state, why, device, fallback, site, placement, expected_ms, parts (None: its inputs must be there to tell).
 
     Raises:
         ValidationError: The graph is not right.
@@ -35,9 +36,12 @@ def preview(lab: Lab, named: NamedDag, request: RunRequest, *, limit: int | None
     plan = make_plan(lab, named, request)
     sites = [*lab.sites(), *lab.clusters(request.site)]
     means = lab.mean_durations()
+    posts, inputs = Posts(sites, None, request, means), Inputs(plan, lab.store, lab.settings.caps, lab.settings.web)
     order = sorted(plan.nodes.values(), key=lambda node: node.state == "hit")
-    posts = Posts(sites, None, request, means)
-    described = [_describe(lab, plan, node, posts, means) for node in order[:limit]]
+    described = [
+        {**_describe(lab, plan, node, posts, means), "parts": _parts(node, posts, inputs, request.split_s)}
+        for node in order[:limit]
+    ]
     return {
         "dag_id": named.dag_id,
         "title": named.dag.title,
@@ -129,6 +133,20 @@ def _describe(
         "placement": post.reason if post else "",
         "expected_ms": (entry.duration_ms if entry else mean) if runs else 0.0,
     }
+
+
+def _parts(node: PlannedNode, posts: Posts, inputs: Inputs, split_s: float) -> int | None:
+    """Return in how many parts a node would be done; None when values of other nodes are missing that tell."""
+    if node.checked.method.extent is None or node.state == "hit":
+        return 1
+    if node.state == "pending":
+        return None
+    try:
+        work = inputs.work(node, node.id, 1)
+    except ValidationError:  # a field that is not there: the node will say so
+        return None
+    at_once = posts.at_once(posts.give(node).site)
+    return len(divide(node.checked.method, work.params, work.visuals, split_s, at_once)) or 1
 
 
 def _method(node: PlannedNode) -> tuple[str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -62,8 +63,14 @@ def plan(
         voice.reply(found)
         return 0
     show_preview(found)
-    voice.next(f"physlab run {quoted(dag)}" + (f" --site {site}" if site else ""))
+    voice.next(run_line(dag, wishes))
     return 0
+
+
+def run_line(dag: str, wishes: Mapping[str, Any]) -> str:
+    """Return the command that runs what was planned, where it was planned."""
+    words = [(option, wishes.get(name)) for option, name in (("--site", "site"), ("--policy", "offload_policy"))]
+    return " ".join([f"physlab run {quoted(dag)}", *(f"{option} {quoted(value)}" for option, value in words if value)])
 
 
 def chosen(refresh: bool, nodes: list[str] | None) -> bool | list[str]:
@@ -99,7 +106,8 @@ def _say_where(nodes: list[dict[str, Any]]) -> None:
 def _nodes(nodes: list[dict[str, Any]]) -> Table:
     rows = []
     for node in nodes:
-        reason = "; ".join(filter(None, (node["why"], node["fallback"] and f"on the CPU: {node['fallback']}")))
+        parts = f"in {node['parts']} parts" if (node["parts"] or 1) > 1 else ""
+        reason = "; ".join(filter(None, (node["why"], node["fallback"] and f"on the CPU: {node['fallback']}", parts)))
         runs = node["site"] is not None
         where, about = (f"{node['site']} · {node['device']}", duration(node["expected_ms"])) if runs else ("", "")
         rows.append([mark(node["state"]), node["id"], node["tool"], STATES[node["state"]], reason, where, about])

@@ -10,7 +10,7 @@ import typer
 from physlab.cli.joblog import tell_job_logs
 from physlab.cli.options import DagArgument, Json, NoServer, Open, Results
 from physlab.cli.output import counted, quoted, voice
-from physlab.cli.plan import Parallelism, Policy, Refresh, RefreshNode, Site, chosen
+from physlab.cli.plan import Parallelism, Policy, Refresh, RefreshNode, Site, chosen, run_line
 
 if TYPE_CHECKING:
     from physlab.cli.detached import EventFile
@@ -116,7 +116,7 @@ def _dry_run(dag: str, wishes: dict[str, Any]) -> int:
     for name, command in commands.items():
         voice.say("", f"[dim]# {name}[/dim]", escape(command))
     voice.say("")
-    voice.next(f"physlab run {quoted(dag)}")
+    voice.next(run_line(dag, wishes))
     return 0
 
 

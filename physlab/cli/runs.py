@@ -209,9 +209,8 @@ def efficiency(run: RunArgument = "latest", json: Json = False) -> int:
     voice.say(table(("node", "site", "took", "cores used of asked", "GB used of asked"), rows), "")
     for job in found["jobs"]:
         used = f", used {job['cpu_s']:.0f} s of processor" if job["cpu_s"] is not None else ""
-        voice.fact(
-            f"job {job['job']}", f"{job['site']}, {job['state']}, {duration((job['elapsed_s'] or 0) * 1e3)}{used}"
-        )
+        took = duration((job["elapsed_s"] or 0) * 1e3)
+        voice.fact(f"job {job['job']}", f"{job['site']}, {job['state']}, {took}{used}{_accelerators(job)}")
     hours = found["core_hours"]
     held = f" of {hours['reserved']:.3g} reserved" if hours["reserved"] else ""
     voice.fact("core hours", f"{hours['used']:.3g} used{held}")
@@ -220,6 +219,14 @@ def efficiency(run: RunArgument = "latest", json: Json = False) -> int:
         asked = ", ".join(f"{name}: {value:g}" for name, value in block.items())
         voice.say(f"{escape(node)}:  resources: {{{asked}}}")
     return 0
+
+
+def _accelerators(job: dict[str, Any]) -> str:
+    """Say how busy a job's accelerators were, or that nobody measured it."""
+    if not job["gpus"]:
+        return ""
+    busy = "use not measured" if job["gpu_percent"] is None else f"{job['gpu_percent']:g} % busy"
+    return f", {counted(job['gpus'], 'accelerator')}: {busy}"
 
 
 def _of(used: float | None, asked: float | None) -> str:

@@ -32,6 +32,9 @@ def sites(json: Json = False) -> int:
          ", ".join(item["accelerators"]), item["partition"] or ""] for item in found
     ]  # fmt: skip
     voice.say(table(("site", "kind", "host", "cores", "memory", "accelerators", "partition"), rows), "")
+    for item in found:
+        if item["policy"]:
+            voice.fact(item["name"], f"policy: {item['policy']}")
     if len(found) > 1:
         voice.next(f"physlab site check {found[-1]['name']}")
     else:

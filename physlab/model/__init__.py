@@ -8,7 +8,7 @@ from physlab.model.record import NodeRecord, NodeRun, RunRecord, RunRequest
 from physlab.model.reference import Reference, find_references
 from physlab.model.stored import Artifact, StoredArray, StoredFile, is_stored_array, is_stored_file
 from physlab.model.web import Web
-from physlab.model.work import Work, WorkResult
+from physlab.model.work import Share, Work, WorkResult
 
 __all__ = [
     "Artifact",
@@ -24,6 +24,7 @@ __all__ = [
     "Resources",
     "RunRecord",
     "RunRequest",
+    "Share",
     "StoredArray",
     "StoredFile",
     "Visuals",

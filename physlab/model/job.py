@@ -141,6 +141,8 @@ class JobStatus(Model):
         elapsed_s: How long it ran [s].
         cpu_s: Processor time [s].
         memory_mb: Largest memory of one of its processes [MB].
+        gpus: Accelerators that it held, as far as the accounts tell.
+        gpu_percent: How busy they were, Slurm's gres/gpuutil [%]; None where nobody measures it.
     """
 
     job_id: str
@@ -153,6 +155,8 @@ class JobStatus(Model):
     elapsed_s: float | None = None
     cpu_s: float | None = None
     memory_mb: float | None = None
+    gpus: int = 0
+    gpu_percent: float | None = None
 
     @property
     def ended(self) -> bool:

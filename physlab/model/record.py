@@ -23,6 +23,7 @@ class RunRequest(Model):
     site: str | None = None
     refresh: bool | tuple[str, ...] = False
     fail_fast: bool = False
+    split_s: Annotated[float, Field(gt=0)] = 8.0
 
 
 class NodeRecord(Model):

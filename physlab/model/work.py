@@ -10,11 +10,20 @@ from physlab.model.stored import Artifact
 from physlab.model.web import Web
 
 
+class Share(Model):
+    """The part of a node's work that is done alone: its units from `start` to before `stop`; `number` counts from 1."""
+
+    start: int
+    stop: int
+    number: int
+    count: int
+
+
 class Work(Model):
     """Everything a worker needs to run one node; no Prefect, no settings, no secrets.
 
     `params` are resolved: references became values or stored markers. `checkpoint` is what an earlier attempt saved to
-    go on from, name → digest.
+    go on from, name → digest. `share` asks for a part of the node; `parts` are the fields of all parts, in order.
     """
 
     key: str
@@ -32,6 +41,8 @@ class Work(Model):
     store: str
     attempt: int = 1
     checkpoint: dict[str, str] = {}
+    share: Share | None = None
+    parts: tuple[dict[str, Any], ...] = ()
 
 
 class WorkResult(Model):

@@ -17,6 +17,7 @@ from physlab.model.record import Status
 from physlab.planning.again import Tries
 from physlab.planning.plan import Plan, PlannedNode, content_digest
 from physlab.run.inputs import Inputs
+from physlab.run.parts import Part, Parts, with_parts
 from physlab.run.posts import Post, Posts
 from physlab.sites import Site
 from physlab.store import Entry, Store
@@ -88,7 +89,7 @@ class _Walk:
     def __init__(self, run: Run) -> None:
         self.run, self.plan, self.store = run, run.plan, run.store
         self.inputs = Inputs(run.plan, run.store, run.caps, run.web)
-        self.posts = Posts(run.sites, run.office, run.request, run.means)
+        self.posts = Posts(run.sites, run.office, run.request, run.means, f"{run.run_id} {run.title}")
         self.runs: dict[str, NodeRun] = {}
         self.waiting: dict[str, int] = {}
         self.downstream: dict[str, list[str]] = {}
@@ -97,6 +98,7 @@ class _Walk:
         self.group_of: dict[str, str] = {}  # the key for which a node was started
         self.by_key: dict[str, Entry] = {}
         self.stop = threading.Event()
+        self.parts = Parts(run.store, self.posts, run.request, run.plan.refreshed, self.stop)
         self.in_flight = 0
         self.seen: int | None = None  # of what other processes wrote, at the last look
         self.looked_at: dict[str, int | None] = {}  # the same, when a node's key was looked up
@@ -236,15 +238,18 @@ class _Walk:
                     return self._note(node, "cached", attempts=attempt, why="another run made it meanwhile")
             self.run.watch(Event(node.id, "running"))
             started, clock = now(), time.perf_counter()
-            result = post.run(lambda tries: self._work(node, post, attempt, tries), self.stop)
+            parts = self.parts.make(node, post, lambda: self._work(node, post, attempt, post.tries))
+            result = post.run(lambda tries: self._work(node, post, attempt, tries, parts), self.stop)
             duration_ms = (time.perf_counter() - clock) * 1e3
-            self._keep(node, result, started, duration_ms)
+            self._keep(node, with_parts(result, parts), started, duration_ms)
+            self.parts.forget(parts)
             self._note(node, "completed", attempts=attempt, duration_ms=duration_ms)
         finally:
             self.store.leases.release(key)
 
-    def _work(self, node: PlannedNode, post: Post, attempt: int, tries: Tries) -> Work:
-        return self.inputs.work(node, node.id, attempt, tries.resources, post.limit_s, tries.checkpoint)
+    def _work(self, node: PlannedNode, post: Post, attempt: int, tries: Tries, parts: Sequence[Part] = ()) -> Work:
+        work = self.inputs.work(node, node.id, attempt, tries.resources, post.limit_s, tries.checkpoint)
+        return work.model_copy(update={"parts": tuple(part.fields for part in parts)}) if parts else work
 
     def _lease(self, node: PlannedNode, key: str) -> None:
         while not self.store.leases.acquire(key):

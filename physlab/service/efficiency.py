@@ -12,6 +12,8 @@ from physlab.lab import Lab
 from physlab.model import NodeRecord, NodeRun, Resources, RunRecord
 from physlab.model.job import JobStatus
 from physlab.service.jobs.cluster import open_again
+from physlab.sites.files import PIECE
+from physlab.sites.slurm.ends import ENDS, read_ends
 
 WORTH_MS = 1000.0
 """Shorter nodes are not worth a suggestion [ms]."""
@@ -27,8 +29,9 @@ def efficiency(lab: Lab, name: str) -> dict[str, Any]:
         name: Run id, `latest`, or the id or title of a graph.
 
     Returns:
-        `nodes` (asked and used cores, memory, time), `jobs` of schedulers with what their accounts say, `core_hours`
-        used and reserved, `saved_s` by the cache, and `resources`, a block for each node to paste.
+        `nodes` (asked and used cores, memory, time), `jobs` of schedulers with what their accounts say (`idle` and
+        `released` are pilots that physlab ended: they had no work, or the lab was closed), `core_hours` used and
+        reserved, `saved_s` by the cache, and `resources`, a block for each node to paste.
     """
     record = lab.find_run(name)
     asked = {node.id: node.resources for node in lab.find_dag(record.dag_id).dag.nodes}
@@ -63,15 +66,20 @@ def _jobs(lab: Lab, site: str, ids: dict[str, int]) -> list[dict[str, Any]]:
     try:
         with open_again(lab, site) as cluster:
             told = cluster.client.poll(dict.fromkeys(ids, Path("/nowhere")))
+            notes = lab.site_folder(site) / "pilots" / ENDS
+            ends = read_ends(cluster.files.read(notes, -PIECE).decode(errors="replace"))
     except (PhyslabError, OSError):
         return []
-    return [_job(site, told[job], cores) for job, cores in ids.items() if job in told]
+    return [_job(site, told[job], cores, ends.get(job)) for job, cores in ids.items() if job in told]
 
 
-def _job(site: str, status: JobStatus, cores: int) -> dict[str, Any]:
+def _job(site: str, status: JobStatus, cores: int, end: str | None) -> dict[str, Any]:
+    """Return a pilot's figures; one that physlab itself cancelled ended as what physlab said then."""
+    state = end if end and status.state == "cancelled" else status.state
     return {
-        "site": site, "job": status.job_id, "state": status.state, "machines": list(status.machines), "cores": cores,
-        "elapsed_s": status.elapsed_s, "cpu_s": status.cpu_s, "peak_mb": status.memory_mb,
+        "site": site, "job": status.job_id, "state": state, "machines": list(status.machines), "cores": cores,
+        "elapsed_s": status.elapsed_s, "cpu_s": status.cpu_s, "peak_mb": status.memory_mb, "gpus": status.gpus,
+        "gpu_percent": status.gpu_percent,
     }  # fmt: skip
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from physlab.errors import ConfigurationError, ResourceError
 from physlab.lab import Lab
+from physlab.model.job import ENDED
 from physlab.service.sites import reached
 from physlab.sites.environment import Choice, Installed, Progress, Reach, environments, install, pack, prune
-from physlab.sites.slurm.client import Run
-from physlab.sites.ssh import SshRun
+from physlab.sites.slurm.gate import Gate
+from physlab.sites.slurm.listing import list_jobs
 
 
 def install_environment(
@@ -62,21 +64,21 @@ def prune_environments(lab: Lab, name: str) -> dict[str, Any]:
         return {**told, "used": used, "kept": [digest for digest in known if digest not in told["removed"]]}
 
 
-def _comments(run: Run) -> str:
-    """Return the comments of the jobs in the queue, which name their environments."""
-    done = run(("squeue", "--me", "-h", "-o", "%k"), "")
-    if done.returncode:
+def _comments(gate: Gate) -> str:
+    """Return the comments of the jobs in the queue as it is now, which name their environments."""
+    try:
+        return "\n".join(job.comment for job in list_jobs(gate, time.time()) if job.state not in ENDED)
+    except ResourceError as error:
         raise ResourceError(
-            f"squeue does not say which jobs there are: {' '.join(done.stderr.split())[:300]}.",
+            f"squeue does not say which jobs there are: {error.message}",
             hint="Nothing was removed. Try again when the scheduler answers.",
-        )
-    return done.stdout
+        ) from error
 
 
 @contextlib.contextmanager
-def _open(lab: Lab, name: str) -> Iterator[tuple[Run, list[str], Reach]]:
+def _open(lab: Lab, name: str) -> Iterator[tuple[Gate, list[str], Reach]]:
     name, settings = lab.cluster(name)
     with reached(settings) as run:
-        ssh, folder = run if isinstance(run, SshRun) else None, lab.site_folder(name)
+        folder = lab.site_folder(name)
         known = [str(about["digest"]) for about in environments(run, folder)]
-        yield run, known, Reach(name, settings, folder, ssh, next(iter(known), None))
+        yield run, known, Reach(name, settings, folder, run.ssh, next(iter(known), None))

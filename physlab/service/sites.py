@@ -17,7 +17,9 @@ from physlab.model import Resources, Visuals, Work, WorkResult
 from physlab.settings import SlurmSiteSettings
 from physlab.sites import Site
 from physlab.sites.environment import choose_python
-from physlab.sites.slurm.client import Run, run_here
+from physlab.sites.slurm.commands import Run
+from physlab.sites.slurm.gate import Gate, gate_here, gate_to, last_policy
+from physlab.sites.slurm.policy import PATH
 from physlab.sites.ssh import SshRun
 
 ROUND_TRIP_S = 300.0
@@ -46,9 +48,20 @@ def list_sites(lab: Lab) -> list[dict[str, Any]]:
             "name": site.name, "kind": "slurm" if told else "local", "cores": capacity.cpu,
             "memory_gb": capacity.memory_gb, "accelerators": list(capacity.accelerators),
             "host": (told.host or "here") if told else "this machine", "partition": told.partition if told else None,
-            "pilots": told.max_pilots if told else None,
+            "pilots": told.max_pilots if told else None, "policy": _told_policy(told) if told else None,
         })  # fmt: skip
     return found
+
+
+def _told_policy(settings: SlurmSiteSettings) -> str | None:
+    """Return the policy of a cluster; of one behind a host what was read there last."""
+    if settings.host is not None:
+        return last_policy(settings.host)
+    try:
+        policy = gate_here().policy()
+    except PhyslabError as error:
+        return error.message
+    return policy.text if policy is not None else None
 
 
 def check_site(lab: Lab, name: str) -> Iterator[Check]:
@@ -60,7 +73,7 @@ def check_site(lab: Lab, name: str) -> Iterator[Check]:
     name, settings = lab.cluster(name)
     [site] = lab.clusters(name) if name in lab.settings.sites.slurm else [None]
     with reached(settings) as run:
-        for look in (_commands, _partitions, _folder, _python):
+        for look in (_commands, _policy, _partitions, _folder, _python):
             found = _shielded(look.__name__[1:], lambda look=look: look(run, settings, lab, name))  # type: ignore[misc]
             yield found
             if not found.ok:
@@ -81,13 +94,13 @@ def _shielded(name: str, look: Callable[[], Check]) -> Check:
 
 
 @contextlib.contextmanager
-def reached(settings: SlurmSiteSettings) -> Iterator[Run | SshRun]:
-    """Open what runs commands at a cluster."""
+def reached(settings: SlurmSiteSettings) -> Iterator[Gate]:
+    """Open the way to a cluster."""
     if settings.host is None:
-        yield run_here()
+        yield gate_here()
         return
     with SshRun(settings.host) as run:
-        yield run
+        yield gate_to(run)
 
 
 def _said(run: Run, words: Sequence[str]) -> tuple[bool, str]:
@@ -99,6 +112,11 @@ def _commands(run: Run, settings: SlurmSiteSettings, lab: Lab, name: str) -> Che
     ok, said = _said(run, ("sbatch", "--version"))
     where = f" on {settings.host}" if settings.host else ""
     return Check("commands", ok, said + where, "" if ok else "Name a login node: host in [sites.slurm.NAME].")
+
+
+def _policy(run: Gate, settings: SlurmSiteSettings, lab: Lab, name: str) -> Check:
+    policy = run.policy()
+    return Check("policy", True, policy.text if policy is not None else f"none, there is no {PATH}")
 
 
 def _partitions(run: Run, settings: SlurmSiteSettings, lab: Lab, name: str) -> Check:

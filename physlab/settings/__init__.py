@@ -7,6 +7,7 @@ file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are under
 
 from physlab.settings.model import DeviceSettings, Settings, SlurmSiteSettings
 from physlab.settings.sources import (
+    cache_folder,
     child_environment,
     decline_tracking,
     forget,
@@ -15,12 +16,14 @@ from physlab.settings.sources import (
     origins,
     own_variables,
     shown,
+    toml_lines,
 )
 
 __all__ = [
     "DeviceSettings",
     "Settings",
     "SlurmSiteSettings",
+    "cache_folder",
     "child_environment",
     "decline_tracking",
     "forget",
@@ -29,4 +32,5 @@ __all__ = [
     "origins",
     "own_variables",
     "shown",
+    "toml_lines",
 ]

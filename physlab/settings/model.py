@@ -60,6 +60,9 @@ class RunSettings(Model):
     offload_policy: OffloadPolicy = Field("auto", description="Where nodes go: local_first, remote_first or auto.")
     site: str | None = Field(None, description="The cluster to use, or local for none; unset: all that are described.")
     fail_fast: bool = Field(False, description="Stop the run at the first failed node.")
+    split_s: float = Field(
+        8, gt=0, description="A film that is expected to take so long or longer is drawn in parts side by side [s]."
+    )
 
     def request(self, **changes: object) -> RunRequest:
         """Return these defaults as a request, with the changes of one call (None keeps the default)."""

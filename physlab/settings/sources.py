@@ -74,6 +74,11 @@ def child_environment(add: Mapping[str, str], drop_prefix: str | tuple[str, ...]
     return {**kept, **add}
 
 
+def cache_folder() -> Path:
+    """Return this user's folder for what may be lost: `$XDG_CACHE_HOME/physlab`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or _user(os.environ) / ".cache") / "physlab"
+
+
 def insist(**values: str) -> None:
     """Let this process and its children read these values before any other source; only a program may do that."""
     os.environ.update({PREFIX + name.upper().replace(".", "__"): value for name, value in values.items()})
@@ -125,12 +130,12 @@ def _from_toml(path: Path) -> Iterator[tuple[str, Given]]:
         raise ConfigurationError(f"{where}: not valid TOML: {error}.", hint="Mend that line.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}.", hint="It must be a UTF-8 text file.") from error
-    lines = _lines(text)
+    lines = toml_lines(text)
     for key, value in _flat(document).items():
         yield key, Given(value, f"{path}:{lines[key]}" if key in lines else str(path), path.parent)
 
 
-def _lines(text: str) -> dict[str, int]:
+def toml_lines(text: str) -> dict[str, int]:
     """Say on which line each dotted key of a TOML text stands; keys in inline tables are left out."""
     section, found = "", {}
     for number, line in enumerate(text.splitlines(), start=1):

@@ -47,8 +47,15 @@ class Site(Protocol):
     def most_memory_gb(self) -> float | None:
         """How much memory a node that ran out of it may be given [GB]; None: no more than it asked for."""
 
-    def expect(self, asked: Resources, time_limit_s: float, count: int) -> None:
-        """Learn that so many nodes more (or fewer) that need this are ready to run here."""
+    def expect(self, asked: Resources, time_limit_s: float, count: int, cause: str = "") -> None:
+        """Learn that so many nodes more (or fewer) that need this are ready to run here.
+
+        Args:
+            asked: What each needs.
+            time_limit_s: How long each may run [s].
+            count: How many more.
+            cause: The run that they are of, for people.
+        """
 
     def submit(self, work: Work) -> Future[WorkResult]:
         """Start a piece of work; the future gives its result or raises a `PhyslabError`."""

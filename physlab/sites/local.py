@@ -181,7 +181,7 @@ class LocalSite:
         except BaseException as error:  # noqa: BLE001 - whatever ended the worker becomes the node's error
             outer.set_exception(_translate(error, work))
 
-    def expect(self, asked: Resources, time_limit_s: float, count: int) -> None:
+    def expect(self, asked: Resources, time_limit_s: float, count: int, cause: str = "") -> None:
         """Prepare nothing: workers start when there is work."""
 
     def cancel(self, future: Future[WorkResult]) -> None:

@@ -38,7 +38,7 @@ class OfficeSite:
             future.set_exception(error)
         return future
 
-    def expect(self, asked: Resources, time_limit_s: float, count: int) -> None:
+    def expect(self, asked: Resources, time_limit_s: float, count: int, cause: str = "") -> None:
         """Prepare nothing."""
 
     def cancel(self, future: Future[WorkResult]) -> None:

@@ -22,6 +22,7 @@ from physlab.store.blobs import Blobs
 from physlab.store.index import Entry, Index, sqlite_url
 from physlab.store.journal import Journal, Line, Position
 from physlab.store.lease import Leases
+from physlab.store.parts import KeptParts
 
 FORMAT = 1
 FLUSH_S = 0.1
@@ -44,6 +45,7 @@ class Store:
         self.blobs = Blobs(root)
         self.journal = Journal(root)
         self.leases = Leases(root)
+        self.parts = KeptParts(root)
         self.index = Index(index_url or sqlite_url(root / "index.sqlite"))
         self._pending: list[Line] = []
         self._guard = threading.Lock()
@@ -254,7 +256,7 @@ def open_store(root: Path, index_url: str | None = None) -> Store:
             store = Store(root, index_url)
             if marker.exists():
                 _check_format(marker)
-            for part in (store.blobs, store.journal, store.leases):
+            for part in (store.blobs, store.journal, store.leases, store.parts):
                 part.create()
             store.index.create()
             if not marker.exists():

@@ -92,8 +92,21 @@ def call_method(method: Method, params: Mapping[str, Any], context: Context) -> 
             hint="Check the parameters; if they are right this is a fault of the tool, please report it.",
             details={"exception": type(error).__name__},
         ) from error
+    if context.share is not None:
+        return _part(method, context)
     _check_reply(method, fields, context)
     return fields
+
+
+def _part(method: Method, context: Context) -> dict[str, Any]:
+    """Return what a part handed in; files for people and warnings are left to the call that joins the parts."""
+    if context.handed_in is None:
+        raise ComputationError(
+            f"{method.full_name} was to make a part and handed in none.", hint="Please report this fault of the tool."
+        )
+    context.written.clear()
+    context.warnings.clear()
+    return context.handed_in
 
 
 def _check_reply(method: Method, fields: dict[str, Any], context: Context) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 
 from physlab import caps
 from physlab.errors import ComputationError, ConfigurationError
-from physlab.model import Visuals, Web
+from physlab.model import Share, Visuals, Web
 from physlab.tools.types import File, Params
 
 
@@ -42,6 +42,8 @@ class Context:
         home: The lab's own folder, None where there is none.
         time_limit_s: How long the call may take [s].
         checkpoint: What an earlier attempt saved to go on from: name → file.
+        share: The part that this call is to make, None for all.
+        parts: What the parts made, when they are all there: their fields, in order.
         office: Answers the lab's own methods, for the methods that ask it: name and parameters to fields.
         meta: What the reply's `meta` shall say (`mesh`, `samples`, `dtype`, …).
     """
@@ -58,10 +60,13 @@ class Context:
     cpu: int = 1
     attempt: int = 1
     checkpoint: Mapping[str, Path] = field(default_factory=dict)
+    share: Share | None = None
+    parts: Sequence[Mapping[str, Any]] = ()
     office: Callable[[str, Mapping[str, Any]], dict[str, Any]] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
+    handed_in: dict[str, Any] | None = None
 
     @cached_property
     def workdir(self) -> Path:
@@ -98,6 +103,10 @@ class Context:
                 f"{method} was to run outside its lab.", hint="It is answered by the lab that runs the graph."
             )
         return self.office(method, params.model_dump(exclude_none=True, exclude={"allow_large", *without}))
+
+    def hand_in(self, fields: Mapping[str, Any]) -> None:
+        """Give what a part made; the call that joins the parts finds it in `parts`."""
+        self.handed_in = dict(fields)
 
     def warn(self, text: str) -> None:
         """Say something that the user must read but that does not stop the node."""

@@ -55,6 +55,8 @@ def execute(work: Work, office: Callable[[str, Mapping[str, Any]], dict[str, Any
             cpu=work.resources.cpu,
             attempt=work.attempt,
             checkpoint={name: blobs.path(digest) for name, digest in work.checkpoint.items()},
+            share=work.share,
+            parts=restore(list(work.parts), blobs),
             office=office,
         )
         started = time.perf_counter()

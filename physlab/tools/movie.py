@@ -1,33 +1,30 @@
-"""Frames to a film: raw pixels down a pipe to ffmpeg, and figures of which only the moving parts are drawn again."""
+"""Films of figures: only the moving parts are drawn again, in segments that may be drawn apart from each other."""
 
 from __future__ import annotations
 
 import io
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from physlab.errors import ComputationError, ConfigurationError
+from physlab.errors import ComputationError
 from physlab.tools.context import Context
 from physlab.tools.figures import settle
-from physlab.tools.registry import Port
+from physlab.tools.registry import Extent, Port
+from physlab.tools.segments import SEGMENT, Format, encode, join
 from physlab.tools.types import Array, File
 
-Format = Literal["mp4", "webm", "gif"]
-_PLAYABLE = "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
-_VIDEO = ("-vf", _PLAYABLE, "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-c:v")
-ENCODERS: dict[str, tuple[str, ...]] = {
-    "mp4": (*_VIDEO, "libx264", "-preset", "veryfast", "-crf", "18", "-movflags", "+faststart"),
-    "webm": (*_VIDEO, "libvpx-vp9", "-crf", "28", "-b:v", "0", "-deadline", "good", "-cpu-used", "6"),
-    "gif": ("-filter_complex", "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1", "-loop", "0"),
-}
 SHEET, SHEET_COLUMNS, SHEET_PX = 6, 3, 1500  # stills on a contact sheet, in a row, and its width [pixels]
 MEDIA_TYPES = {"mp4": "video/mp4", "webm": "video/webm", "gif": "image/gif"}
+FRAME_S = 0.008
+"""What a frame costs, whatever is on it [s]; like the next two, measured once: bounds of parts must not vary."""
+MAP_NS = 35
+"""What a map of colours costs [ns/pixel]."""
+ENCODE_NS = {"mp4": 20, "webm": 75, "gif": 50}
+"""What encoding costs [ns/pixel]."""
 
 ANIMATION_PORTS = (
     Port("animation_path", "animation", description="The film."),
@@ -35,120 +32,129 @@ ANIMATION_PORTS = (
 )
 
 
-def write_movie(
-    path: Path, frames: Iterable[Array], *, size: tuple[int, int], fps: float = 24, format: Format = "mp4"
-) -> int:
-    """Encode frames; the same frames give the same bytes.
+@dataclass(frozen=True, eq=False)
+class Reel:
+    """The frames of a film, drawn when they are asked for.
 
-    Args:
-        path: File to write.
-        frames: Arrays of uint8 RGBA, each of shape (height, width, 4); each is read before the next is asked for.
-        size: Width and height [pixels].
-        fps: Frames per second, > 0.
-        format: `mp4` (H.264), `webm` (VP9) or `gif`.
-
-    Returns:
-        How many frames were written.
-
-    Raises:
-        ComputationError: A frame has another shape, there is no frame, or ffmpeg failed (with its last words).
-        ConfigurationError: No ffmpeg can be found.
+    Attributes:
+        blitter: The figure.
+        count: How many frames there are.
+        update: Moves the artists to frame i, whatever was drawn before; may return new artists in place of the old.
     """
-    written = 0
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(_command(path, size, fps, format), stdin=subprocess.PIPE, stderr=said)
-        try:
-            written = _feed(process.stdin, frames, size)
-            process.wait()
-        finally:
-            if process.poll() is None:  # a frame could not be made: nobody needs the film
-                process.kill()
-                process.wait()
-                path.unlink(missing_ok=True)
-        said.seek(0)
-        words = said.read().decode(errors="replace").strip()
-    if process.returncode or not written:
-        path.unlink(missing_ok=True)
-        reason = words[-2000:] or (f"exit status {process.returncode}" if written else "there was no frame")
-        raise ComputationError(
-            f"ffmpeg could not write {path.name} ({size[0]}x{size[1]} pixels, {fps:g} frames/s): {reason}",
-            hint="Try another format (mp4, webm, gif) or a smaller figure.",
-        )
-    return written
+
+    blitter: Blitter
+    count: int
+    update: Callable[[int], Sequence[Any] | None]
+
+    def __iter__(self) -> Iterator[Array]:
+        return self.cut(0, self.count)
+
+    def cut(self, start: int, stop: int) -> Iterator[Array]:
+        """Yield the frames from `start` to before `stop`; each is overwritten by the next."""
+        for index in range(start, stop):
+            fresh = self.update(index)
+            if fresh is not None:
+                self.blitter.artists = list(fresh)
+            yield self.blitter.frame()
 
 
-def _command(path: Path, size: tuple[int, int], fps: float, format: Format) -> list[str]:
-    import imageio_ffmpeg
+@dataclass(frozen=True)
+class Takes:
+    """Segments of a film in order, and the stills for its contact sheet that are among them."""
 
-    try:
-        program = imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise ConfigurationError(
-            f"No ffmpeg was found: {error}", hint="Install ffmpeg, or set IMAGEIO_FFMPEG_EXE to its path."
-        ) from error
-    raw = ["-f", "rawvideo", "-pix_fmt", "rgba", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:g}", "-i", "pipe:0"]
-    same_bytes = ["-threads", "1", "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"]
-    quiet = ["-nostdin", "-hide_banner", "-loglevel", "error", "-y"]
-    return [program, *quiet, *raw, "-an", *ENCODERS[format], *same_bytes, "-f", format, str(path)]
-
-
-def _feed(pipe: Any, frames: Iterable[Array], size: tuple[int, int]) -> int:
-    """Write frames into a pipe and close it; stop when the reader is gone."""
-    written, shape = 0, (size[1], size[0], 4)
-    with suppress(BrokenPipeError), pipe:
-        for frame in frames:
-            if frame.shape != shape or frame.dtype != np.uint8:
-                raise ComputationError(
-                    f"Frame {written} is {frame.dtype} {frame.shape}.", hint=f"Frames of this film are uint8 {shape}."
-                )
-            pipe.write(np.ascontiguousarray(frame).data)
-            written += 1
-    return written
+    segments: list[Path]
+    stills: list[Array]
 
 
 def save_movie(
-    context: Context,
-    frames: Iterable[Array],
-    name: str,
-    caption: str,
-    *,
-    size: tuple[int, int],
-    count: int,
-    fps: float = 24,
-    format: Format = "mp4",
+    context: Context, reel: Reel, name: str, caption: str, *, fps: float = 24, format: Format = "mp4"
 ) -> dict[str, File]:
     """Encode frames and hand the film over, with a contact sheet for paper.
 
+    A part of the node hands in its segments instead; the node then joins those.
+
     Args:
         context: The call that draws.
-        frames: See `write_movie`.
+        reel: The frames.
         name: File name without extension.
         caption: One sentence made from the parameters.
-        size: Width and height [pixels].
-        count: How many frames there will be.
         fps: Frames per second.
         format: `mp4`, `webm` or `gif`.
 
     Returns:
-        The reply field `animation_path`, and `mp4_path` for an MP4.
+        The reply field `animation_path`, and `mp4_path` for an MP4; nothing in a part.
+
+    Raises:
+        ComputationError: The film cannot be written, or parts are missing.
     """
+    segments = range(-(-reel.count // SEGMENT))
+    if context.share is not None:
+        takes = _shoot(context, reel, segments[context.share.start : context.share.stop], fps, format)
+        context.hand_in(_kept(takes, context.workdir))
+        return {}
+    takes = _of_parts(context.parts) if context.parts else _shoot(context, reel, segments, fps, format)
+    if len(takes.segments) != len(segments):
+        raise ComputationError(f"{len(takes.segments)} of {len(segments)} segments of {name} were made.")
     path = context.workdir / f"{name}.{format}"
-    kept: list[Array] = []
-    write_movie(path, _keep(frames, count, kept), size=size, fps=fps, format=format)
-    context.save(_contact_sheet(kept), f"{name}_sheet.png", role="thumbnail")
+    join(path, takes.segments, format)
+    context.save(_contact_sheet(takes.stills), f"{name}_sheet.png", role="thumbnail")
     file = context.save(
         path, path.name, role="animation", caption=caption, field="animation_path", media_type=MEDIA_TYPES[format]
     )
     return {"animation_path": file, "mp4_path": file} if format == "mp4" else {"animation_path": file}
 
 
-def _keep(frames: Iterable[Array], count: int, kept: list[Array]) -> Iterator[Array]:
+def _shoot(context: Context, reel: Reel, numbers: Sequence[int], fps: float, format: Format) -> Takes:
+    """Draw and encode segments."""
+    takes = Takes([], [])
+    for number in numbers:
+        start, stop = number * SEGMENT, min((number + 1) * SEGMENT, reel.count)
+        path = context.workdir / f"segment{number}.{format}"
+        frames = _keep(reel.cut(start, stop), start, reel.count, takes.stills)
+        encode(path, frames, size=reel.blitter.size, fps=fps, format=format)
+        takes.segments.append(path)
+    return takes
+
+
+def _keep(frames: Iterable[Array], start: int, count: int, kept: list[Array]) -> Iterator[Array]:
     """Pass frames on, keeping the few that the contact sheet shows."""
     wanted = {round(index * count / SHEET) for index in range(SHEET)}
-    for index, frame in enumerate(frames):
+    for index, frame in enumerate(frames, start):
         if index in wanted:
             kept.append(np.array(frame[:, :, :3]))
         yield frame
+
+
+def _kept(takes: Takes, folder: Path) -> dict[str, Any]:
+    """Return what a part hands in: its segments, and its stills without loss."""
+    from PIL import Image
+
+    stills = [folder / f"still{number}.png" for number in range(len(takes.stills))]
+    for path, still in zip(stills, takes.stills, strict=True):
+        Image.fromarray(still).save(path, compress_level=1)
+    return {name: [File(path, path.name) for path in paths]
+            for name, paths in (("segments", takes.segments), ("stills", stills))}  # fmt: skip
+
+
+def _of_parts(parts: Sequence[Mapping[str, Any]]) -> Takes:
+    """Return what parts handed in, in their order."""
+    from PIL import Image
+
+    stills = [np.asarray(Image.open(file.path)) for part in parts for file in part["stills"]]
+    return Takes([file.path for part in parts for file in part["segments"]], stills)
+
+
+def film_extent(frames: int, size: tuple[float, float], format: str, *, map_ns: float = MAP_NS) -> Extent:
+    """Return how much work a film is; its units are segments.
+
+    Args:
+        frames: How many frames.
+        size: Width and height [pixels].
+        format: `mp4`, `webm` or `gif`.
+        map_ns: What drawing costs [ns/pixel]; 0 for lines.
+    """
+    pixels = size[0] * size[1]
+    return Extent(-(-frames // SEGMENT), frames * (FRAME_S + pixels * (map_ns + ENCODE_NS[format]) * 1e-9))
 
 
 def _contact_sheet(frames: Sequence[Array]) -> bytes:
@@ -206,15 +212,11 @@ class Blitter:
             self.figure.draw_artist(artist)
         return np.asarray(self.canvas.buffer_rgba())
 
-    def frames(self, count: int, update: Callable[[int], Sequence[Any] | None]) -> Iterator[Array]:
-        """Yield frames.
+    def frames(self, count: int, update: Callable[[int], Sequence[Any] | None]) -> Reel:
+        """Return frames to be drawn.
 
         Args:
             count: How many.
             update: Moves the artists to frame i; may return new artists that take the place of the old.
         """
-        for index in range(count):
-            fresh = update(index)
-            if fresh is not None:
-                self.artists = list(fresh)
-            yield self.frame()
+        return Reel(self, count, update)

@@ -38,6 +38,19 @@ class Port:
     description: str = ""
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How much work a call is.
+
+    Attributes:
+        units: So many pieces of it can be made apart from each other.
+        seconds: How long all of it will take, about [s]; the same on every machine, whatever ran before.
+    """
+
+    units: int
+    seconds: float
+
+
 @dataclass(frozen=True, eq=False)
 class Method:
     """One thing that a tool can do.
@@ -61,6 +74,9 @@ class Method:
         imports: Modules to load before its clock starts: a fresh worker's imports are not the call's time.
         kind: Its colour in pictures.
         caps: Which cap holds for which parameter, so that a request above it is refused before anything runs.
+        extent: Tells how much work a call is, from its parameters as `Work` has them and what it is to write; None
+            when nothing of it can be divided. A method that has one can be called for some of its units alone
+            (`context.share`), and hands in what it made; called with all of that (`context.parts`), it makes its reply.
         expand: Rewrites raw parameters before they are checked, given the folder that relative paths start from.
         summary: First line of the function's docstring.
     """
@@ -83,6 +99,7 @@ class Method:
     imports: tuple[str, ...] = ()
     kind: Kind = "compute"
     caps: Mapping[str, str] = field(default_factory=dict)
+    extent: Callable[[Mapping[str, Any], Visuals], Extent | None] | None = None
     expand: Callable[[dict[str, Any], Path], dict[str, Any]] | None = None
     summary: str = ""
 

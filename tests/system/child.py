@@ -1,6 +1,6 @@
 """A process of its own that runs a graph and tells what happens, one line for each event.
 
-python -m tests.system.child FOLDER SPEC
+python -m tests.system.child FOLDER SPEC WISHES
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.unit.conftest import open_lab
 ROOT = Path(__file__).parents[2]
 
 
-def main(folder: str, spec: str) -> int:
+def main(folder: str, spec: str, wishes: str) -> int:
     """Run the graph of a JSON file; return 0, 1 after an error of ours, 130 when interrupted."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background it would be ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -35,7 +35,7 @@ def main(folder: str, spec: str) -> int:
         with open_lab(Path(folder), **{"sites.local.workers": 2}) as lab:
             named = lab.find_dag(spec)
             conductor = Conductor(watch=lambda event: say(f"{event.status} {event.node_id}\n".encode()) and None)
-            record = service.carry_out(lab, named, run_request(lab, parallelism=4), conductor)
+            record = service.carry_out(lab, named, run_request(lab, parallelism=4, **json.loads(wishes)), conductor)
             say(f"end {record.status}\n".encode())
     except KeyboardInterrupt:
         return 130
@@ -45,11 +45,11 @@ def main(folder: str, spec: str) -> int:
     return 0
 
 
-def start(folder: Path, nodes: Any) -> subprocess.Popen[str]:
+def start(folder: Path, nodes: Any, **wishes: Any) -> subprocess.Popen[str]:
     """Start such a process on a graph."""
     spec = folder / "spec.json"
     spec.write_text(json.dumps({"nodes": nodes}))
-    command = [sys.executable, "-m", "tests.system.child", str(folder), str(spec)]
+    command = [sys.executable, "-m", "tests.system.child", str(folder), str(spec), json.dumps(wishes)]
     env = {**os.environ, "DRILL": str(folder)}
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
 

@@ -27,8 +27,8 @@ class Bench:
         home = {"home": str(folder / "home"), "results": str(folder / "results")}
         self.lab = Lab(load_settings(folder, overrides={**home, **site}, environ={}))
 
-    def run(self, nodes: list[dict[str, Any]], **wishes: Any) -> RunRecord:
-        graph = {"metadata": {"title": "test"}, "nodes": nodes}
+    def run(self, nodes: list[dict[str, Any]], title: str = "test", **wishes: Any) -> RunRecord:
+        graph = {"metadata": {"title": title}, "nodes": nodes}
         request = RunRequest(**{"site": "hpc", "offload_policy": "remote_first", "parallelism": 4, **wishes})
         reply = service.run_dag(self.lab, graph, request, base_dir=self.folder)
         return self.lab.find_run(reply.body["run_id"])

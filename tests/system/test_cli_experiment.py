@@ -126,6 +126,10 @@ def test_dry_run_shows_the_commands_and_runs_nothing(cli: CommandLine) -> None:
     found = cli.json("run", name, "--dry-run", "--json")
     assert set(found["scripts"]) == {"read"} and found["scripts"]["read"].startswith("physlab call - <<'JSON'")
     assert "# read" in cli.run("run", name, "--dry-run").stdout
+    again = f"physlab run {name} --site local --policy local_first"
+    for words in (("plan",), ("run", "--dry-run")):
+        shown = cli.run(*words, name, "--site", "local", "--policy", "local_first")
+        assert again in " ".join((shown.stdout + shown.stderr).split()), "what is run is what was planned"
     assert cli.json("runs", "--json") == before
 
 

@@ -169,3 +169,40 @@ def test_a_read_only_store_says_so(small_disk: Path, toy_tools: None) -> None:
     ):
         Bench(lab, small_disk).run(nodes)
     assert "PHYSLAB_HOME" in raised.value.hint
+
+
+def test_a_killed_run_goes_on_from_the_parts_that_are_there(tmp_path: Path, toy_tools: None) -> None:
+    nodes = [node("strip", "strip", (), folder=str(tmp_path), held=[3, 5])]
+    with start(tmp_path, nodes, split_s=1) as child:
+        await_parts(tmp_path, child, 4)  # all but the two that wait
+        child.kill()
+    (tmp_path / "go").touch()
+    with open_lab(tmp_path) as lab:
+        outcome = Bench(lab, tmp_path).run(nodes, split_s=1)
+        assert outcome.fields("strip") == {"squares": [0, 1, 4, 9, 16, 25]}
+        assert [path.stat().st_size for path in sorted(tmp_path.glob("unit*"))] == [1] * 6
+        told = lab.store.record(str(outcome["strip"].record))["meta"]["parts"]
+        assert [one["kept"] for one in told] == [True, True, True, False, True, False]
+        assert list(lab.store.verify()) == [] and not list(lab.store.parts.folder.iterdir())
+
+
+def test_a_run_that_is_stopped_stops_its_parts(tmp_path: Path) -> None:
+    film = {"frame_expr": "sin(x - t)*cos(y)", "t_range": [0, 9, 280], "renderer": "contour", "dpi": 50}
+    nodes = [{"id": "film", "tool": "plot", "method": "animation", "params": film}]
+    with start(tmp_path, nodes, split_s=0.1) as child:
+        await_parts(tmp_path, child, 1)
+        child.send_signal(signal.SIGINT)
+        child.wait(30)
+    assert child.returncode == 130
+    assert await_none(tmp_path) == []
+    with open_lab(tmp_path) as lab:
+        assert [row["status"] for row in lab.runs()] == ["cancelled"]
+        assert 1 <= len(list(lab.store.parts.folder.iterdir())) < 7
+        assert list(lab.store.verify()) == []
+
+
+def await_parts(folder: Path, child: subprocess.Popen[str], count: int) -> None:
+    """Wait until so many parts are kept."""
+    while len(list((folder / "home" / "store" / "parts").glob("*"))) < count:
+        assert child.poll() is None
+        time.sleep(0.02)

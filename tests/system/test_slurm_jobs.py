@@ -12,7 +12,7 @@ import pytest
 from physlab.errors import ConfigurationError, ResourceError, ValidationError
 from physlab.model.job import JobRequest, JobResources, JobStatus
 from physlab.sites.slurm import SlurmClient
-from physlab.sites.slurm.client import run_here
+from physlab.sites.slurm.commands import run_here
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")

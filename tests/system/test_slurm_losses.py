@@ -15,8 +15,10 @@ import psutil
 import pytest
 
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
+from physlab.tools.execute import execute
 from tests.system.commandline import CommandLine
 from tests.system.pilots import PILOT, Bench, one, shell
+from tests.unit.test_parts import film_work
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
 
@@ -43,6 +45,40 @@ def lose(lab: Bench, how: Callable[[dict[str, int]], None], **node: Any) -> tupl
     record = lab.run([shell("node", first, **node)])
     striker.join(10)
     return one(record, "node"), time.monotonic() - lost[0]
+
+
+FILM: dict[str, Any] = {
+    "id": "film", "tool": "plot", "method": "animation",
+    "visual_outputs": {"static": False, "series": False, "animation": True},
+    "params": {"frame_expr": "sin(x - t)*cos(y)", "t_range": [0, 9, 160], "renderer": "contour", "dpi": 50},
+}  # fmt: skip
+
+
+def test_a_film_is_drawn_on_two_pilots_of_which_one_is_lost(tmp_path: Path, bench: Callable[..., Bench]) -> None:
+    lab = bench(cpus=1, share_store=False)
+
+    def strike() -> None:
+        """Kill the pilot that brings the first part: it has another one in hand by then."""
+        folder = lab.lab.store.parts.folder
+        while not (kept := list(folder.iterdir())):
+            time.sleep(0.02)
+        lost.append(json.loads(kept[0].read_text())["meta"]["pilot"])
+        for process in psutil.process_iter(["cmdline"]):
+            if lost[0] in (process.info["cmdline"] or ()):
+                process.kill()
+
+    lost: list[str] = []
+    striker = threading.Thread(target=strike, daemon=True)
+    striker.start()
+    away = lab.made(lab.run([FILM], split_s=0.5), "film")
+    striker.join(10)
+    told = away.meta["parts"]
+    assert len(told) == 4 and {one["site"] for one in told} == {"hpc"}
+    assert lost[0] in {one["pilot"] for one in told} and len({one["pilot"] for one in told}) > 1
+    failed = [one["failed"] for one in told if "failed" in one]
+    assert 1 <= len(failed) < 4 and "its pilot ended as" in failed[0][0], "only what it had in hand is drawn again"
+    whole = execute(film_work(tmp_path / "here", "plot", "animation", FILM["params"]))
+    assert (whole.fields, whole.artifacts) == (away.fields, away.artifacts)
 
 
 LOSSES: dict[str, tuple[Callable[[Bench, dict[str, int]], None], str]] = {

@@ -136,7 +136,8 @@ def test_what_was_asked_for_is_held_against_what_was_used(bench: Callable[..., B
     [used] = found["nodes"]
     assert 2.0 <= used["cpu_s"] < 4 and 150 < used["peak_mb"] < 400 and used["asked"]["cpu"] == 2
     assert found["resources"] == {"busy": {"cpu": 1, "memory_gb": pytest.approx(0.25, abs=0.15), "walltime_s": 60}}
-    assert [job["state"] for job in found["jobs"]] == ["cancelled"] and found["jobs"][0]["cores"] == 2
+    assert [job["state"] for job in found["jobs"]] == ["released"] and found["jobs"][0]["cores"] == 2
+    assert (found["jobs"][0]["gpus"], found["jobs"][0]["gpu_percent"]) == (0, None)
     assert found["core_hours"]["reserved"] > found["core_hours"]["used"] > 0
 
 
@@ -164,6 +165,7 @@ def test_pilots_without_work_end(bench: Callable[..., Bench]) -> None:
     lab = bench(idle_s=1)
     lab.run([shell("node", "true")])
     assert lab.cluster.wait("no pilots", lambda: not lab.cluster.queue(), 20) < 20
+    assert [job["state"] for job in efficiency(lab.lab, "latest")["jobs"]] == ["idle"]
     assert lab.run([shell("other", "echo")]).status == "completed", "they come back when there is work"
 
 

@@ -35,7 +35,7 @@ from physlab.sites.environment import (
     prune,
 )
 from physlab.sites.environment.sources import SITE, items_of
-from physlab.sites.slurm.client import run_here
+from physlab.sites.slurm.commands import run_here
 from physlab.sites.slurm.crew import Crew
 
 KILLED = """

@@ -136,6 +136,17 @@ def test_accounts_are_read_as_sacct_writes_them() -> None:
     assert (ten.state, ten.signal) == ("out_of_memory", 125)
 
 
+def test_the_use_of_accelerators_is_what_the_accounts_say_or_nothing() -> None:
+    held = "billing=2,cpu=2,gres/gpu=2,gres/gpu:a100=2,mem=500M,node=1"
+    found = read_sacct(
+        f"7|COMPLETED|0:0|n1|61|00:01||{held}|\n"
+        "7.batch|COMPLETED|0:0|n1|61|00:01|2M|cpu=2|cpu=00:00:01,gres/gpumem=512M,gres/gpuutil=87,mem=2M\n"
+        f"8|COMPLETED|0:0|n1|61|00:01||{held}|\n8.batch|COMPLETED|0:0|n1|61|00:01|2M|cpu=2|cpu=00:00:01,mem=2M\n"
+    )
+    assert (found["7"].gpus, found["7"].gpu_percent) == (2, 87)
+    assert (found["8"].gpus, found["8"].gpu_percent) == (2, None)
+
+
 def test_the_queue_is_read_as_squeue_writes_it() -> None:
     waits, runs = read_squeue("12|PENDING|Resources||0:00\n13_4|RUNNING|None|n07|1:02\ngarbage\n|||\n")
     assert (waits.state, waits.reason) == ("pending", "Resources")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import Field
 from physlab.errors import ComputationError
 from physlab.model import Visuals
 from physlab.tools.context import Context
-from physlab.tools.registry import Port, Registry
+from physlab.tools.registry import Extent, Port, Registry
 from physlab.tools.types import Array, InputFile, Params, VisualParams, quantity
 
 
@@ -45,6 +46,14 @@ class Count(Params):
     counter: str
     fail_times: int = 0
     x: float = 0.0
+
+
+class Strip(Params):
+    folder: str
+    units: int = 6
+    bad: int | None = None
+    fail_times: int = 1
+    held: tuple[int, ...] = ()
 
 
 class Draw(VisualParams):
@@ -112,6 +121,25 @@ def count(params: Count, context: Context) -> dict[str, Any]:
     return {"calls": calls, "x": params.x}
 
 
+def strip(params: Strip, context: Context) -> dict[str, Any]:
+    """Square numbers, each alone; each call leaves a mark, some fail, some wait for the file `go`."""
+    share, folder = context.share, Path(params.folder)
+    numbers = range(params.units)[share.start : share.stop] if share else range(params.units)
+    if context.parts:
+        return {"squares": [square for part in context.parts for square in part["squares"]]}
+    for number in numbers:
+        while number in params.held and not (folder / "go").exists():
+            time.sleep(0.01)
+        with (folder / f"unit{number}").open("a") as stream:
+            stream.write(".")
+        if number == params.bad and (folder / f"unit{number}").stat().st_size <= params.fail_times:
+            raise ComputationError(f"unit {number} fails", hint="Try again.")
+    squares = {"squares": [number**2 for number in numbers]}
+    if share:
+        context.hand_in(squares)
+    return squares
+
+
 def draw(params: Draw, context: Context) -> dict[str, Any]:
     """Write what it was told to, whatever was asked for."""
     for what in params.write:
@@ -138,6 +166,10 @@ def register(registry: Registry) -> None:
         registry.method("toy", name, params=params, returns=returns, inline=True, caps=caps)(function)
     registry.method("toy", "drop", params=Value, returns=(Port("value"),), inline=True, devices=("cuda", "cpu"))(drop)
     registry.method("toy", "lift", params=Value, returns=(Port("value"),), inline=True, devices=("cuda", "cpu"))(lift)
+    registry.method(
+        "toy", "strip", params=Strip, returns=(Port("squares", "list"),), inline=True,
+        extent=lambda params, visuals: Extent(params["units"], 0.25 * params["units"]),
+    )(strip)  # fmt: skip
     can = Visuals(static=True, series=True, animation=False)
     chosen = Visuals(static=True, series=False, animation=False)
     registry.method("toy", "draw", params=Draw, returns=(Port("written"),), inline=True, can=can, visuals=chosen)(draw)

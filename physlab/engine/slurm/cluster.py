@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,8 @@ from physlab.errors import PhyslabError, ResourceError
 from physlab.model.job import ENDED, JobRequest, JobStatus
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.slurm import SlurmClient
-from physlab.sites.slurm.client import Run, run_here
+from physlab.sites.slurm.commands import Run
+from physlab.sites.slurm.gate import Gate, gate_here, gate_to
 from physlab.sites.slurm.listing import list_jobs
 from physlab.sites.slurm.script import LOG, SENTINEL
 from physlab.sites.ssh import SshRun
@@ -31,13 +33,13 @@ class Cluster:
     Args:
         name: The lab's name for it.
         site: Its settings.
-        run: Runs its commands; default: here, or on the site's host.
+        gate: The way to it; default: here, or to the site's host.
     """
 
-    def __init__(self, name: str, site: SlurmSiteSettings, run: Run | None = None) -> None:
+    def __init__(self, name: str, site: SlurmSiteSettings, gate: Gate | Run | None = None) -> None:
         self.name, self.site = name, site
-        self._run = run or (SshRun(site.host) if site.host else run_here())
-        self._client = SlurmClient(self._run)
+        self._client = SlurmClient(gate or (gate_to(SshRun(site.host)) if site.host else gate_here()))
+        self._run = self._client.gate
         self._turn = asyncio.Lock()
 
     async def submit(
@@ -86,7 +88,7 @@ class Cluster:
     def _poll(self, jobs: Mapping[str, Path]) -> dict[str, JobStatus]:
         found = self._client.poll(jobs)
         if any(status.state == "unknown" for status in found.values()):
-            list_jobs(self._run)
+            list_jobs(self._run, time.time() - self._run.age_s)
         return found
 
     async def cancel(self, jobs: Iterable[str]) -> None:
@@ -104,7 +106,7 @@ class Cluster:
     def _marked(self, pool: UUID) -> dict[UUID, list[str]]:
         found: dict[UUID, list[str]] = {}
         rounds: dict[Path, list[str]] = {}
-        for job in list_jobs(self._run):
+        for job in list_jobs(self._run, time.time()):
             mark = read_mark(job.comment)
             if mark is None or mark.pool != pool or job.state in ENDED:
                 continue

@@ -59,6 +59,7 @@ class Chain:
             ValidationError: A step is refused.
         """
         self._place(self._steps)
+        self._cluster.client.gate.require_place(len(self._steps))
         for step in self._steps:
             request = self._cluster.complete(self._wired(step).request)
             self._cluster.client.check(request, self._folders[step.name])

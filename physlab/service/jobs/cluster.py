@@ -15,7 +15,7 @@ from physlab.model.job import JobRequest, JobResources
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.files import Files, SharedFiles
 from physlab.sites.slurm import SlurmClient
-from physlab.sites.slurm.client import run_here
+from physlab.sites.slurm.gate import gate_here, gate_to
 from physlab.sites.ssh import SshRun
 from physlab.sites.sshfiles import SshFiles
 
@@ -107,7 +107,7 @@ def open_again(lab: Lab, site: str) -> Iterator[Cluster]:
 def _opened(lab: Lab, name: str, settings: SlurmSiteSettings) -> Iterator[Cluster]:
     root, here = job_root(lab, settings), (lab.settings.home / "jobs" / name).absolute()
     if settings.host is None:
-        yield Cluster(name, settings, SlurmClient(run_here()), SharedFiles(), root, here)
+        yield Cluster(name, settings, SlurmClient(gate_here()), SharedFiles(), root, here)
         return
     with SshRun(settings.host) as run:
-        yield Cluster(name, settings, SlurmClient(run), SshFiles(run, root), root, here)
+        yield Cluster(name, settings, SlurmClient(gate_to(run)), SshFiles(run, root), root, here)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from physlab.errors import PhyslabError, ValidationError
+from physlab.errors import CrowdedError, PhyslabError, ValidationError
 from physlab.lab import Lab, new_run_id
 from physlab.model.job import JobRequest, JobStatus
 from physlab.service.jobs.cluster import Cluster
@@ -71,6 +71,7 @@ def submit_many(lab: Lab, cluster: Cluster, asked: Sequence[Asked], *, throttle:
         ValidationError: One is refused; those that were accepted before it go on and are known.
     """
     groups = _groups(cluster, asked)
+    cluster.client.gate.require_place(len(asked))
     if len(asked) > 1:
         for group in groups:
             cluster.client.check(group[0][1].request, cluster.root)
@@ -138,7 +139,7 @@ def _submit_array(lab: Lab, cluster: Cluster, asked: Sequence[Asked], throttle: 
 
 
 def _shape(request: JobRequest) -> tuple[str, ...]:
-    return tuple(word for word in directives(request) if not word.startswith("--job-name"))
+    return tuple(word for word in directives(request) if not word.startswith(("--job-name", "--comment")))
 
 
 def _parts(group: _Group, longest: int) -> Iterator[_Group]:
@@ -160,7 +161,7 @@ def _cleaned(lab: Lab, cluster: Cluster, jobs: Sequence[KnownJob], folders: Sequ
     """Leave nothing of jobs that were refused; what is not certain is found out later."""
     try:
         yield
-    except ValidationError as error:
+    except (ValidationError, CrowdedError) as error:
         with contextlib.suppress(PhyslabError):
             cluster.files.remove(folders)
         refused = JobStatus(job_id="", state="rejected", reason=error.message[:500])

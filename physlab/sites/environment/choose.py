@@ -15,7 +15,7 @@ from physlab.errors import ConfigurationError
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.environment.inventory import Choice, Pack, differences, pack
 from physlab.sites.environment.reach import UNSET, after_prologue
-from physlab.sites.slurm.client import Run
+from physlab.sites.slurm.commands import Run
 
 _LIST = """
 cd "$1" 2>/dev/null || exit 0

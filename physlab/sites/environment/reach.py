@@ -15,7 +15,7 @@ from physlab.errors import ConfigurationError, StoreError
 from physlab.settings import SlurmSiteSettings, child_environment
 from physlab.sites.environment import there
 from physlab.sites.environment.inventory import machine, own_glibc, read_glibc
-from physlab.sites.slurm.client import PRIVATE
+from physlab.sites.slurm.commands import PRIVATE
 from physlab.sites.ssh import SshRun
 
 _PROBE = """

@@ -8,20 +8,17 @@ import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from physlab.errors import ConfigurationError, PhyslabError, ResourceError, ValidationError
 from physlab.model.job import JobRequest, JobStatus
-from physlab.settings import child_environment
 from physlab.sites.slurm import states
+from physlab.sites.slurm.commands import PATIENCE_S, Run
+from physlab.sites.slurm.gate import Gate, gate_here
 from physlab.sites.slurm.script import OWN_ID, SENTINEL, array_script, batch_script
 
-Run = Callable[[Sequence[str], str], "subprocess.CompletedProcess[str]"]
-PATIENCE_S = 60.0
-PRIVATE = ("PREFECT_", "PHYSLAB_")
-"""What begins the names of variables that no other machine needs to know."""
 LEAVE_ALONE_S = 120.0
 SCRIPT_BYTES = 2_000_000  # half of what Slurm takes unless it is told otherwise
 CAUTIOUS = 1000  # elements of an array, where the cluster does not say
@@ -32,32 +29,16 @@ UNKNOWN_ID = "Invalid job id"
 SILENT = "the scheduler does not answer"
 
 
-def run_here(environment: Mapping[str, str] | None = None) -> Run:
-    """Return what runs a command on this machine, with further variables, and without those of Prefect and physlab.
-
-    Slurm hands the variables of whoever submits on to the job.
-    """
-
-    def run(words: Sequence[str], stdin: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            words, input=stdin, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=False,
-            env=child_environment(
-                {**(environment or {}), "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}, drop_prefix=PRIVATE
-            ),
-        )  # fmt: skip
-
-    return run
-
-
 class SlurmClient:
     """Talks to one cluster by its commands.
 
     Args:
-        run: Runs a command, here or on the login node.
+        run: The gate to it; the one here by default. What merely runs a command knows no policy and shares nothing.
     """
 
-    def __init__(self, run: Run | None = None) -> None:
-        self._run = run or run_here()
+    def __init__(self, run: Gate | Run | None = None) -> None:
+        self.gate = run if isinstance(run, Gate) else Gate(run) if run is not None else gate_here()
+        self._run = self.gate
         self._longest: int | None = None
         self._left_alone: dict[str, float] = {}
 
@@ -130,11 +111,12 @@ class SlurmClient:
             start += count
 
     def longest_array(self) -> int:
-        """Return how many elements an array of this cluster may have; asked once."""
+        """Return how many elements an array may have by the limits of the cluster, asked once, and by its policy."""
         if self._longest is None:
             said = re.search(r"MaxArraySize\s*=\s*(\d+)", self._try("scontrol", "show", "config") or "")
             self._longest = max(1, int(said[1]) - 1) if said else CAUTIOUS
-        return self._longest
+        policy = self.gate.policy()
+        return min(self._longest, policy.caps.longest_array) if policy is not None else self._longest
 
     def largest_memory_mb(self, partition: str | None = None) -> int | None:
         """Return the memory of the largest machine of a partition, or of the cluster [MB]; None when nobody says."""
@@ -158,8 +140,8 @@ class SlurmClient:
         Returns:
             Token → id, for those that are known; None when the scheduler does not answer, so that nothing follows.
         """
-        queue = self._try("squeue", "-h", "--me", "-t", "all", "-o", "%F|%Z|%k")
-        found = dict(_named(queue or "", tokens))
+        queue = self._try(*states.QUEUE, since=time.time())
+        found = dict(_named("\n".join(map(states.place_of, (queue or "").splitlines())), tokens))
         if len(found) < len(tokens):
             begin = f"now-{math.ceil(since_s / 60) + 2}minutes"
             accounts = self._try("sacct", "-n", "-P", "-X", "-S", begin, "-o", "JobID,WorkDir,Comment")
@@ -171,7 +153,25 @@ class SlurmClient:
                 found[left[folder]] = text.partition("_")[0]
         return None if queue is None and len(found) < len(tokens) else found
 
-    def poll(self, jobs: Mapping[str, Path], ending: bool = False) -> dict[str, JobStatus]:
+    def queue(self, jobs: Iterable[str], since: float | None = None) -> dict[str, JobStatus] | None:
+        """Return what the queue says of this user's jobs; None when it does not answer.
+
+        An answer that somebody else of this user has just got will do, unless a job is missing in it: it may have been
+        submitted after it.
+
+        Args:
+            jobs: Those that are asked about.
+            since: No answer before this time will do [s since the epoch]; default: a moment ago.
+        """
+        begun = time.time()
+        text = self._try(*states.QUEUE, since=since)
+        found = {status.job_id: status for status in states.read_squeue(text or "")}
+        if text is not None and any(job_id not in found for job_id in jobs):
+            text = self._try(*states.QUEUE, since=begun)
+            found = {status.job_id: status for status in states.read_squeue(text or "")}
+        return found if text is not None else None
+
+    def poll(self, jobs: Mapping[str, Path], ending: bool = False, since: float | None = None) -> dict[str, JobStatus]:
         """Return what is known of jobs, with three commands however many they are.
 
         The queue tells of those that wait or run, the accounts of those that ended; where there are no accounts, the
@@ -180,18 +180,19 @@ class SlurmClient:
         Args:
             jobs: Id → folder.
             ending: Say already of a job that is just ending how it ends; its processes may still be there.
+            since: As for `queue`.
         """
         if not jobs:
             return {}
-        queue = self._try("squeue", "-h", "-r", "-t", "all", "-j", _listed(jobs), "-o", states.SQUEUE)
-        queued = {status.job_id: status for status in states.read_squeue(queue or "")}
+        answered = self.queue(jobs, since)
+        queued = answered or {}
         over = [
             job_id for job_id in jobs
             if job_id not in queued or queued[job_id].ended or (ending and queued[job_id].reason == states.ENDING)
         ]  # fmt: skip
-        accounts = self._try("sacct", "-n", "-P", "-D", "-j", _listed(over), "-o", states.SACCT) if over else ""
-        accounted = states.read_sacct(accounts or "")
-        found, nobody = {}, SILENT if queue is None else FORGOTTEN
+        words = ("sacct", "-n", "-P", "-D", "-j", _listed(over), "-o", states.SACCT)
+        accounted = states.read_sacct((self._try(*words, since=since) if over else "") or "")
+        found, nobody = {}, SILENT if answered is None else FORGOTTEN
         for job_id in jobs:
             told = accounted.get(job_id) or queued.get(job_id) or _of_the_rest(job_id, queued)
             if job_id not in over:
@@ -264,7 +265,7 @@ class SlurmClient:
                 f"{words[0]} did not answer within {PATIENCE_S:g} s.", hint="The scheduler may be down: try again."
             ) from error
 
-    def _try(self, *words: str) -> str | None:
+    def _try(self, *words: str, since: float | None = None) -> str | None:
         """Return what a command prints, None when it fails: the other sources are asked then.
 
         One that did not answer in time is left alone for a while, so that each look does not wait for it again.
@@ -272,7 +273,7 @@ class SlurmClient:
         if time.monotonic() < self._left_alone.get(words[0], 0.0):
             return None
         try:
-            done = self._run(words, "")
+            done = self._run(words, "") if since is None else self.gate.ask(words, since)
         except FileNotFoundError:
             return None
         except (subprocess.TimeoutExpired, ResourceError):  # too slow, or the login node cannot be reached

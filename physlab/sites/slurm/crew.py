@@ -20,9 +20,12 @@ from physlab.errors import CancelledError, PhyslabError, ResourceError, WorkerLo
 from physlab.model.job import JobResources
 from physlab.settings import SlurmSiteSettings
 from physlab.sites.environment import Chosen, choose_python
-from physlab.sites.slurm.client import run_here
+from physlab.sites.slurm import policy
+from physlab.sites.slurm.commands import run_here
+from physlab.sites.slurm.gate import gate_here, gate_to
 from physlab.sites.slurm.link import Link
 from physlab.sites.slurm.pools import pilots_for
+from physlab.sites.slurm.script import comment_words
 from physlab.sites.ssh import SshRun
 
 FOREMAN = "physlab.sites.slurm.foreman"
@@ -37,13 +40,14 @@ SETTLE_S = 0.05
 
 @dataclass
 class Pool:
-    """One kind of pilot: its number, what it asks of Slurm, the way to its scheduler, and its script for people."""
+    """One kind of pilot: what it asks of Slurm, the way to its scheduler, its script, and what the foreman was told."""
 
     number: int
     kind: JobResources
     client: Client
     script: str
     told: int = 0
+    comment: str = ""
 
 
 class Crew:
@@ -76,6 +80,7 @@ class Crew:
         self._opening = threading.Lock()  # held while the foreman answers; what he tells meanwhile needs the guard
         self._pools: dict[JobResources, Pool] = {}
         self._expected: Counter[JobResources] = Counter()  # cores that ready nodes want
+        self._causes: dict[JobResources, str] = {}  # the run that called for a kind last
         self._excluded: set[str] = set()
         self._link: Link | None = None
         self._ssh = SshRun(settings.host) if settings.host else None
@@ -114,10 +119,11 @@ class Crew:
         self._tell()
         return pool
 
-    def expect(self, kind: JobResources, cores: int) -> None:
-        """Learn that nodes that want so many cores more (or fewer) are ready for a kind of pilot."""
+    def expect(self, kind: JobResources, cores: int, cause: str = "") -> None:
+        """Learn that nodes that want so many cores more (or fewer) are ready for a kind of pilot, and of which run."""
         with self._guard:
             self._expected[kind] += cores
+            self._causes[kind] = cause or self._causes.get(kind, "")
             if kind in self._pools and self._teller is None and not self.closed:
                 self._teller = threading.Timer(SETTLE_S, self._tell)
                 self._teller.daemon = True
@@ -162,10 +168,13 @@ class Crew:
                 return
             for kind, pool in self._pools.items():
                 wanted = pilots_for(max(0, self._expected[kind]), kind, self.settings.max_pilots)
-                if wanted != pool.told:
-                    pool.told = wanted
+                purpose = self._chosen.comment(self._comment) if self._chosen is not None else self._comment
+                comment = comment_words(f"{purpose} {self._causes.get(kind, '')}")
+                if (wanted, comment) != (pool.told, pool.comment):
+                    pool.told, pool.comment = wanted, comment
+                    asked = {"pilots": wanted, "exclude": sorted(self._excluded), "comment": comment}
                     with contextlib.suppress(ResourceError):  # its end is noticed elsewhere
-                        link.tell("want", number=pool.number, pilots=wanted, exclude=sorted(self._excluded))
+                        link.tell("want", number=pool.number, **asked)
 
     def _foreman(self) -> Link:
         if self.closed:
@@ -204,11 +213,13 @@ class Crew:
         words = chosen.start(site, ("-P", "-m", FOREMAN))
         if site.scheduler == "job":
             asked = {"partition": site.partition, "account": site.account, "qos": site.qos}
-            words = [
-                "srun", "--quiet", "--ntasks=1", "--cpus-per-task=1", f"--mem={FOREMAN_MB}M", "--no-kill",
-                f"--job-name=physlab-foreman-{self._token}",
-                *(f"--{name}={value}" for name, value in asked.items() if value), *words,
+            options = [
+                "--quiet", "--ntasks=1", "--cpus-per-task=1", f"--mem={FOREMAN_MB}M", "--no-kill",
+                f"--job-name=physlab-foreman-{self._token}", f"--comment={chosen.comment(self._comment)}",
+                *(f"--{name}={value}" for name, value in asked.items() if value),
             ]  # fmt: skip
+            (gate_to(self._ssh) if self._ssh is not None else gate_here()).admit(options)
+            words = ["srun", *options, *words]
         return self._ssh.line(words) if self._ssh is not None else words
 
     def _reach(self, address: str) -> str:
@@ -225,6 +236,7 @@ class Crew:
             "key": self._key, "python": chosen.python if chosen.about else site.python,
             "prologue": chosen.prologue(site), "interface": site.interface, "idle_s": site.idle_s,
             "max_pilots": site.max_pilots, "comment": chosen.comment(self._comment),
+            "in_job": site.scheduler == "job", "policy": str(policy.PATH),
         }  # fmt: skip
 
     def _security(self) -> Security:

@@ -17,18 +17,19 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dask
 from distributed.core import Status
 
-from physlab.errors import PhyslabError, ResourceError
-from physlab.model import Model
+from physlab.errors import PhyslabError, ValidationError
 from physlab.model.job import JobResources, JobStatus
-from physlab.sites.slurm import states
-from physlab.sites.slurm.client import SlurmClient, run_here
-from physlab.sites.slurm.pilots import PilotCluster
+from physlab.sites.slurm.client import SlurmClient
+from physlab.sites.slurm.ends import IDLE, RELEASED, note_ends
+from physlab.sites.slurm.gate import gate_here
+from physlab.sites.slurm.hello import Hello
+from physlab.sites.slurm.pilots import PilotCluster, Submissions
+from physlab.sites.slurm.states import ENDING, QUEUE
 
 TICK_S = 0.5
 CALM_S = 8.0
@@ -39,6 +40,8 @@ ENDING_S = 30.0
 """So long Slurm may take to say why a job is ending, once it says that it is [s]."""
 STILLBORN = 3
 """So many pilots of one kind that end without ever having reported mean that none ever will."""
+CROWDED_S = 5.0
+"""So long no pilot is tried again after the policy had no place for one [s]."""
 HOPELESS = frozenset((
     "PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed",
     "QOSNotAllowed", "DependencyNeverSatisfied", "JobHeldAdmin", "AssocMaxWallDurationPerJobLimit",
@@ -54,34 +57,6 @@ DASK = {
     "distributed.admin.tick.limit": "60s",
     "distributed.scheduler.http.routes": [],
 }
-
-
-class Hello(Model):
-    """The first line: what the foreman needs to know.
-
-    Attributes:
-        token: Names this lab's process among the jobs of the queue.
-        folder: Folder of the pilots.
-        certificate: PEM of the connection's certificate, which is its own authority.
-        key: PEM of its key.
-        python: Python on the nodes.
-        prologue: Shell lines before a pilot begins.
-        interface: Network interface that nodes reach this side by.
-        idle_s: A pilot without work ends after so long [s].
-        max_pilots: Pilots at once.
-        comment: For the administrators.
-    """
-
-    token: str
-    folder: Path
-    certificate: str
-    key: str
-    python: str | None = None
-    prologue: tuple[str, ...] = ()
-    interface: str | None = None
-    idle_s: float = 30.0
-    max_pilots: int = 8
-    comment: str = ""
 
 
 class Pool:
@@ -121,23 +96,27 @@ class Foreman:
     def __init__(self, hello: Hello) -> None:
         self.hello = hello
         self.pools: dict[int, Pool] = {}
-        self.client = SlurmClient(run_here())
+        self.gate = gate_here(hello.policy)
+        self.client = SlurmClient(self.gate)
+        self.submissions = Submissions(self.gate)
         self._asked_at = 0.0
+        self._crowded_until = 0.0
         self._told: set[str] = set()  # jobs that the lab has heard of
 
     async def open(self, number: int, kind: dict[str, Any]) -> dict[str, Any]:
         """Begin a pool; a kind of pilot that the scheduler would refuse is an error at once."""
-        cluster = PilotCluster(self.hello, number, JobResources.model_validate(kind))
+        cluster = PilotCluster(self.hello, number, JobResources.model_validate(kind), self.submissions)
+        await asyncio.to_thread(self._most_pilots)
         await asyncio.to_thread(cluster.check)
         await cluster
         self.pools[number] = Pool(cluster)
         return {"address": cluster.scheduler.address, "script": cluster.shown_script()}
 
-    async def want(self, number: int, pilots: int, exclude: list[str]) -> dict[str, Any]:
-        """Learn how many pilots a pool shall have, and which machines have failed."""
+    async def want(self, number: int, pilots: int, exclude: list[str], comment: str) -> dict[str, Any]:
+        """Learn how many pilots a pool shall have, which machines have failed, and what further pilots are for."""
         pool = self.pools[number]
         pool.wanted = pilots
-        pool.cluster.exclude(exclude)
+        pool.cluster.direct(exclude, comment)
         await self._scale(pool)
         return {}
 
@@ -147,8 +126,9 @@ class Foreman:
         job = pool.jobs().get(pilot)
         status, began = None, time.monotonic()
         while pilot not in pool.ended and job is not None:
-            status = (await asyncio.to_thread(self.client.poll, {job: self.hello.folder}, True))[job]
-            patience = ENDING_S if status.reason == states.ENDING else NOTICE_S
+            jobs = {job: self.hello.folder}
+            status = (await asyncio.to_thread(self.client.poll, jobs, True, time.time()))[job]
+            patience = ENDING_S if status.reason == ENDING else NOTICE_S
             if status.ended:
                 self._bury(pool, pilot, status)
             elif time.monotonic() - began > patience:
@@ -173,20 +153,23 @@ class Foreman:
                     self._told.add(job)
                     say({"event": "job", "job": job, "cores": pool.cluster.kind.cpus * pool.cluster.kind.nodes})
             nervous |= any(name not in pool.reporting() for name in pool.cluster.worker_spec)
-        now = time.monotonic()
-        if now - self._asked_at > (2 * TICK_S if nervous else CALM_S):
-            self._asked_at = now
-            await self._ask()
+        known = self.gate.asked_at(QUEUE)  # by whichever process of this user
+        if known > self._asked_at or time.time() - self._asked_at > (2 * TICK_S if nervous else CALM_S):
+            begun = time.time()
+            await self._ask(known if known > self._asked_at else None)
+            self._asked_at = max(known, begun)
         for pool in self.pools.values():
             await self._scale(pool)
 
-    async def _ask(self) -> None:
+    async def _ask(self, since: float | None) -> None:
         jobs = {job: (pool, name) for pool in self.pools.values() for name, job in pool.jobs().items()}
         if not jobs:
             return
         try:
-            answer = await asyncio.to_thread(self._queue, ",".join(jobs))
+            answer = await asyncio.to_thread(self.client.queue, jobs, since)
         except PhyslabError:
+            answer = None
+        if answer is None:
             return  # the scheduler is busy: ask again
         gone = []
         for job, (pool, name) in jobs.items():
@@ -203,12 +186,6 @@ class Foreman:
                 if told[job].ended:
                     await self._fence(pool, name)
                     self._bury(pool, name, told[job])
-
-    def _queue(self, jobs: str) -> dict[str, JobStatus]:
-        done = run_here()(("squeue", "-h", "-t", "all", "-j", jobs, "-o", states.SQUEUE), "")
-        if done.returncode and "Invalid job id" not in done.stderr:
-            raise ResourceError(f"squeue: {done.stderr.strip()[:300]}")
-        return {status.job_id: status for status in states.read_squeue(done.stdout)}
 
     async def _fence(self, pool: Pool, name: str) -> None:
         """Shut out a worker whose job is over for Slurm: its machine may only be cut off, and still compute."""
@@ -237,16 +214,48 @@ class Foreman:
                 pool.wanted, pool.broken, pool.stillborn, pool.cluster.refused = 0, "", 0, ""
             pool.cluster.retire(list(pool.cluster.worker_spec))
             return
+        if said := pool.cluster.crowded_out():
+            pool.waits_for, self._crowded_until = said, time.monotonic() + CROWDED_S
         live = pool.live()
         missing = pool.wanted - len(live)
-        if missing > 0:
-            room = self.hello.max_pilots - sum(len(other.cluster.worker_spec) for other in self.pools.values())
+        if missing > 0 and time.monotonic() > self._crowded_until:
+            room, turns = self._room(pool)
             for other in self.pools.values() if missing > room else ():
                 spare = [name for name in other.live() if name in other.idle] if other is not pool else []
                 left = len(other.live()) - other.wanted
-                other.cluster.retire(spare[: max(0, min(missing - room, left))])
-            pool.cluster.add(max(0, min(room, missing)))
-        pool.cluster.retire(list(self._surplus(pool, live)))
+                other.cluster.retire(spare[: max(0, min(missing - room, left))], IDLE)
+            pool.cluster.add(max(0, min(room, missing, turns)))
+        pool.cluster.retire(list(self._surplus(pool, live)), IDLE)
+
+    def _room(self, pool: Pool) -> tuple[int, int]:
+        """Return how many pilots there may be more, and how many of them can be submitted without long waiting."""
+        try:
+            most, turns = self._most_pilots(), self.gate.free_turns()
+        except PhyslabError as error:  # the policy has become one that cannot be read
+            pool.broken = str(error)
+            return 0, 0
+        there = sum(len(other.cluster.worker_spec) for other in self.pools.values())
+        if turns is None:
+            return most - there, most
+        return most - there, 0 if any(other.cluster.submitting for other in self.pools.values()) else turns
+
+    def _most_pilots(self) -> int:
+        """Return how many pilots there may be at once.
+
+        Raises:
+            ValidationError: The policy allows none beside the foreman.
+        """
+        policy = self.gate.policy()
+        most = policy.caps.jobs_at_once if policy is not None else None
+        if policy is None or most is None:
+            return self.hello.max_pilots
+        if most - self.hello.in_job < 1:
+            raise ValidationError(
+                f"The cluster's policy ({policy.place}) leaves no job for pilots: jobs_at_once is {most}, and that is "
+                "the foreman.",
+                hint='Let the foreman live on the login node: scheduler = "here".',
+            )
+        return min(self.hello.max_pilots, most - self.hello.in_job)
 
     def _surplus(self, pool: Pool, live: list[str]) -> Iterator[str]:
         """Yield pilots that nobody has needed for a while, as many as are too many."""
@@ -263,9 +272,12 @@ class Foreman:
 
     async def close(self) -> None:
         """Cancel all jobs with one command and end the schedulers."""
-        jobs = [job for pool in self.pools.values() for job in pool.jobs().values()]
+        ended = {status.job_id for pool in self.pools.values() for status in pool.ended.values()}
         try:
-            await asyncio.to_thread(self.client.cancel, jobs)
+            accepted = await asyncio.to_thread(self.submissions.end)
+            left = [job for job in accepted if job not in ended]
+            note_ends(self.hello.folder, left, RELEASED)
+            await asyncio.to_thread(self.client.cancel, left)
         finally:
             for pool in self.pools.values():
                 await pool.cluster.dissolve()

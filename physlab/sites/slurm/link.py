@@ -14,7 +14,7 @@ from typing import Any
 
 from physlab.errors import ERRORS, PhyslabError, ResourceError
 from physlab.settings import child_environment
-from physlab.sites.slurm.client import PRIVATE
+from physlab.sites.slurm.commands import PRIVATE
 
 PATIENCE_S = 120.0
 

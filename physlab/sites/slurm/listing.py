@@ -9,10 +9,9 @@ from pathlib import Path
 from physlab.errors import ConfigurationError, ResourceError
 from physlab.model.base import Model
 from physlab.model.job import State
-from physlab.sites.slurm.client import PATIENCE_S, Run
-from physlab.sites.slurm.states import job_ids, state_of
-
-_FORMAT = "%i|%T|%Z|%k"  # id, state, folder, comment
+from physlab.sites.slurm.commands import PATIENCE_S
+from physlab.sites.slurm.gate import Gate
+from physlab.sites.slurm.states import QUEUE, job_ids, state_of
 
 
 class ListedJob(Model):
@@ -31,15 +30,19 @@ class ListedJob(Model):
     comment: str = ""
 
 
-def list_jobs(run: Run) -> list[ListedJob]:
+def list_jobs(gate: Gate, since: float) -> list[ListedJob]:
     """Return the jobs of this user, each element of an array by itself.
+
+    Args:
+        gate: The way to the cluster.
+        since: No answer before this time will do [s since the epoch].
 
     Raises:
         ResourceError: The scheduler does not answer: that is not the same as no jobs.
         ConfigurationError: Its commands are not there.
     """
     try:
-        done = run(("squeue", "--me", "-h", "-r", "-t", "all", "-o", _FORMAT), "")
+        done = gate.ask(QUEUE, since)
     except FileNotFoundError as error:
         raise ConfigurationError(
             "squeue is not installed here.", hint="Work on a login node of the cluster, or name one: host."
@@ -57,8 +60,8 @@ def list_jobs(run: Run) -> list[ListedJob]:
 
 def _read(text: str) -> Iterator[ListedJob]:
     for line in text.splitlines():
-        listed, *rest = line.split("|", 3)
-        if len(rest) == 3:
-            word, folder, comment = rest
+        parts = line.split("|", 6)
+        if len(parts) == 7:
+            listed, word, *_, folder, comment = parts
             for job_id in job_ids(listed):
                 yield ListedJob(job_id=job_id, state=state_of(word), folder=Path(folder), comment=comment)

@@ -11,7 +11,8 @@ from pathlib import Path
 from physlab.errors import PhyslabError
 from physlab.model.job import JobResources
 from physlab.settings import SlurmSiteSettings
-from physlab.sites.slurm.client import Run, run_here
+from physlab.sites.slurm.commands import Run
+from physlab.sites.slurm.gate import gate_here, gate_to
 from physlab.sites.slurm.script import resource_words
 from physlab.sites.ssh import SshRun
 
@@ -23,10 +24,10 @@ def wait_s(run: Run, kind: JobResources) -> float:
     """Return how long a pilot would wait, by the scheduler's own plan [s]; 0 when it does not tell.
 
     Args:
-        run: Runs a command where Slurm's commands are.
+        run: The way to the cluster; times are seconds there.
         kind: The pilot.
     """
-    words = ("env", "SLURM_TIME_FORMAT=%s", "sbatch", "--test-only", *resource_words(kind))
+    words = ("sbatch", "--test-only", *resource_words(kind))
     begins = re.search(r"to start at (\d+) ", run(words, "#!/bin/sh\n").stderr)
     return max(0.0, float(begins[1]) - time.time()) if begins else 0.0
 
@@ -57,9 +58,9 @@ class Outlook:
 
     def _ask(self, kind: JobResources) -> float:
         if self._settings.host is None:
-            return wait_s(run_here(), kind)
+            return wait_s(gate_here(), kind)
         with SshRun(self._settings.host) as run:
-            return wait_s(run, kind)
+            return wait_s(gate_to(run), kind)
 
     def accelerators(self) -> tuple[str, ...]:
         """Return the kinds of accelerator that pilots have found, or what a `gpu_partition` promises until then."""

@@ -19,7 +19,7 @@ PIECE_BYTES = 4 << 20
 
 def given_digests(work: Work) -> list[str]:
     """Return the digests of what a piece of work takes."""
-    return list(dict.fromkeys([*_digests(work.params), *work.checkpoint.values()]))
+    return list(dict.fromkeys([*_digests([work.params, *work.parts]), *work.checkpoint.values()]))
 
 
 def made_digests(result: WorkResult) -> list[str]:

@@ -5,40 +5,81 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shlex
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 from distributed import Security
 from distributed.core import Status
-from distributed.deploy import Cluster
+from distributed.deploy import Cluster, ProcessInterface
 
-from physlab.errors import ValidationError
+from physlab.errors import CrowdedError, PhyslabError, ValidationError
 from physlab.model.job import JobResources
-from physlab.sites.slurm.client import run_here
+from physlab.sites.slurm.ends import note_ends
+from physlab.sites.slurm.gate import Gate
+from physlab.sites.slurm.hello import Hello
 from physlab.sites.slurm.script import spell_time
+from physlab.sites.slurm.states import OURS
 
-if TYPE_CHECKING:
-    from physlab.sites.slurm.foreman import Hello
-
+AT_ONCE = 4  # calls of sbatch at the same time
 STAGGER_S = 20
 TAIL = 600
+
+
+class Submissions:
+    """Submits pilots through the gate, off the event loop, and knows every job that was accepted.
+
+    Args:
+        gate: The way to the cluster.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.accepted: list[str] = []
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sbatch")
+
+    async def submit(self, script: str) -> str:
+        """Submit a pilot when it is its turn; return the id of its job.
+
+        Raises:
+            PhyslabError: It was refused; with the words of Slurm or of the policy.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._submit, script)
+
+    def _submit(self, script: str) -> str:
+        done = self.gate(("sbatch", "--parsable"), script)
+        job_id = done.stdout.strip().partition(";")[0]
+        if done.returncode or not job_id.isdigit():
+            raise ValidationError(f"sbatch refused a pilot: {' '.join(done.stderr.split()) or done.stdout[:200]}")
+        self.accepted.append(job_id)
+        return job_id
+
+    def end(self) -> list[str]:
+        """Submit nothing more; return all jobs, those that were on their way included."""
+        self.gate.leave()
+        self._threads.shutdown(cancel_futures=True)
+        return self.accepted
 
 
 class PilotJob(SLURMJob):  # type: ignore[misc]
     """One pilot. A refused sbatch ends in the cluster's `refused`, not in a log that nobody reads."""
 
+    submissions: Submissions
+
     async def start(self) -> None:
         """Submit it."""
         try:
-            await super().start()
-        except RuntimeError as error:
-            said = str(error).partition("stderr:\n")[2].strip()
-            self.refused = f"sbatch refused a pilot: {' '.join(said.split())}"
-            self.status = Status.failed
+            self.job_id = await self.submissions.submit(self.job_script())
+            await ProcessInterface.start(self)
+        except CrowdedError as error:
+            self.crowded, self.status = error.message, Status.failed
+        except (PhyslabError, OSError, subprocess.SubprocessError) as error:
+            self.refused, self.status = str(error), Status.failed
 
-    refused = ""
+    refused = crowded = ""
 
 
 class PilotCluster(SLURMCluster):  # type: ignore[misc]
@@ -48,12 +89,11 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
         hello: What the foreman knows.
         number: Of this kind of pilot.
         kind: What a pilot asks of Slurm.
+        submissions: Submits them.
     """
 
-    job_cls = PilotJob
-
-    def __init__(self, hello: Hello, number: int, kind: JobResources) -> None:
-        self.hello, self.number, self.kind = hello, number, kind
+    def __init__(self, hello: Hello, number: int, kind: JobResources, submissions: Submissions) -> None:
+        self.hello, self.number, self.kind, self._submissions = hello, number, kind, submissions
         self._count = itertools.count(1)
         self.logs = hello.folder / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -64,6 +104,7 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
         )  # fmt: skip
         host = {"interface": hello.interface} if hello.interface else {}
         super().__init__(
+            job_cls=type("PilotJob", (PilotJob,), {"submissions": self._submissions}),
             asynchronous=True, security=security, name=f"pilot-{hello.token}-{number}", silence_logs=False,
             scheduler_options={"dashboard": False, "dashboard_address": ":0", **host},
             interface=hello.interface, protocol="tls://", **self._job_options(),
@@ -94,12 +135,12 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
     def _job_name(self) -> str:
         return f"physlab-pilot-{self.hello.token}"
 
-    def _directives(self, exclude: tuple[str, ...] = ()) -> list[str]:
+    def _directives(self, exclude: tuple[str, ...] = (), comment: str = "") -> list[str]:
         kind = self.kind
         words = [f"--nodes={kind.nodes}", "--ntasks-per-node=1", "--no-requeue", "--open-mode=append"]
         words += [f"--gres=gpu:{kind.gpus}"] if kind.gpus else []
         words += [f"--{name}={shlex.quote(value)}" for name in ("qos", "constraint") if (value := getattr(kind, name))]
-        words += [f"--comment={shlex.quote(self.hello.comment)}"] if self.hello.comment else []
+        words.append(f"--comment={shlex.quote(comment or self.hello.comment or OURS)}")
         excluded = sorted({*kind.exclude, *exclude})
         return words + ([f"--exclude={','.join(excluded)}"] if excluded else [])
 
@@ -128,9 +169,9 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
         """Ask Slurm whether it would take a pilot.
 
         Raises:
-            ValidationError: It would not; with its words.
+            ValidationError: It would not; with its words. Or the policy does not allow it.
         """
-        done = run_here()(("sbatch", "--test-only"), self.job_script())
+        done = self._submissions.gate(("sbatch", "--test-only"), self.job_script())
         if done.returncode:
             said = " ".join(done.stderr.split())[:500]
             raise ValidationError(f"Slurm refuses pilots of this kind: {said}", hint="`sinfo` shows what there is.")
@@ -145,9 +186,21 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
         for name in [name for name, job in self.workers.items() if job.refused]:
             self.forget(name)
 
-    def exclude(self, machines: list[str]) -> None:
-        """Let later pilots avoid machines."""
-        self._job_kwargs["job_extra_directives"] = self._directives(tuple(machines))
+    def crowded_out(self) -> str:
+        """Strike out pilots for which there was no place; return what the policy said, empty if there were none."""
+        said = {name: job.crowded for name, job in self.workers.items() if job.crowded}
+        for name in said:
+            self.forget(name)
+        return next(iter(said.values()), "")
+
+    @property
+    def submitting(self) -> bool:
+        """True while pilots wait for sbatch."""
+        return any(name not in self.workers for name in self.worker_spec)
+
+    def direct(self, exclude: list[str], comment: str) -> None:
+        """Let later pilots avoid machines, and say what they are for."""
+        self._job_kwargs["job_extra_directives"] = self._directives(tuple(exclude), comment)
 
     def add(self, count: int) -> None:
         """Submit so many pilots more."""
@@ -155,8 +208,10 @@ class PilotCluster(SLURMCluster):  # type: ignore[misc]
             self.worker_spec.update(self.new_worker_spec())
         self._settle()
 
-    def retire(self, names: list[str]) -> None:
-        """End pilots."""
+    def retire(self, names: list[str], why: str = "") -> None:
+        """End pilots, and leave a note why: for Slurm they are cancelled, whoever did it."""
+        if why:
+            note_ends(self.hello.folder, [job.job_id for name in names if (job := self.workers.get(name))], why)
         for name in names:
             self.worker_spec.pop(name, None)
         if names:

@@ -6,17 +6,21 @@ import math
 import posixpath
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from physlab.errors import ValidationError
 from physlab.model.job import JobRequest, JobResources
 from physlab.sites.slurm.container import container_words
+from physlab.sites.slurm.states import OURS
 
 SENTINEL = "exit_status"
 OWN_ID = "job_id"
 LOG = "log.txt"
 OWN_FILES = frozenset((LOG, SENTINEL, OWN_ID, "script"))
 """What the batch script itself writes into the job's folder."""
+COMMENT = 120
+"""Characters of a comment that names a run."""
 ARRAY = "$SLURM_ARRAY_TASK_ID"
 _DIRECTIVE = re.compile(r"#SBATCH\s+(?P<words>.*)")
 _OURS = ("--output", "-o", "--error", "-e", "--array", "-a", "--parsable", "--wait", "-W", "--wrap", "--chdir", "-D")
@@ -97,10 +101,15 @@ def directives(request: JobRequest) -> Iterator[str]:
     if request.after:
         yield f"--dependency=afterok:{':'.join(request.after)}"
         yield "--kill-on-invalid-dep=yes"
-    comment = " ".join(filter(None, (request.token, request.comment)))
-    if comment:
-        yield f"--comment={shlex.quote(comment)}"
+    comment = " ".join(filter(None, (request.token, request.comment or f"{OURS} {request.name}")))
+    yield f"--comment={shlex.quote(comment)}"
     yield from own_directives(request.script or "")
+
+
+def comment_words(text: str) -> str:
+    """Return a text as a comment may have it: plain letters, digits and a few signs, not too many of them."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return " ".join(re.sub(r"[^A-Za-z0-9 ._:,+-]", " ", plain).split())[:COMMENT].rstrip()
 
 
 def _frame(request: JobRequest, *, own_log: bool = False) -> list[str]:

@@ -52,6 +52,7 @@ class SlurmSite:
         self._guard = threading.Lock()
         self._expected: Counter[JobResources] = Counter()
         self._dispatcher: Dispatcher | None = None
+        self._cause = ""
         self._closed = False
 
     def submit(self, work: Work) -> Future[WorkResult]:
@@ -63,14 +64,15 @@ class SlurmSite:
             failed.set_exception(error)
             return failed
 
-    def expect(self, asked: Resources, time_limit_s: float, count: int) -> None:
-        """Learn that so many nodes more (or fewer) that need this are ready to run here."""
+    def expect(self, asked: Resources, time_limit_s: float, count: int, cause: str = "") -> None:
+        """Learn that so many nodes more (or fewer) that need this are ready to run here, and of which run."""
         kind = pool_for(asked, time_limit_s, self.settings)
         with self._guard:
             if self._dispatcher is None:
                 self._expected[kind] += asked.cpu * count
+                self._cause = cause or self._cause
             else:
-                self._dispatcher.crew.expect(kind, asked.cpu * count)
+                self._dispatcher.crew.expect(kind, asked.cpu * count, cause)
 
     def cancel(self, future: Future[WorkResult]) -> None:
         """Stop waiting for a piece of work; its pilot lets go of it if it has not begun."""
@@ -144,5 +146,5 @@ class SlurmSite:
                     share=self.share, found=self._outlook.learn,
                 )  # fmt: skip
                 for kind, cores in self._expected.items():
-                    self._dispatcher.crew.expect(kind, cores)
+                    self._dispatcher.crew.expect(kind, cores, self._cause)
             return self._dispatcher

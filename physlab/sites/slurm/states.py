@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from physlab.model.job import JobStatus, State
+from physlab.model.job import ENDED, JobStatus, State
 
 STATES: Mapping[str, State] = {
     "PENDING": "pending",
@@ -35,8 +35,12 @@ STATES: Mapping[str, State] = {
 }
 ENDING = "COMPLETING"  # the queue's word for a job whose end has begun; the accounts know the reason already
 MANY = 4_000_001  # Slurm's own limit on the elements of an array; a longer range is a mistake
-SQUEUE = "%i|%T|%r|%N|%M"  # id, state, reason, machines, elapsed
-SACCT = "JobID,State,ExitCode,NodeList,ElapsedRaw,TotalCPU,MaxRSS"
+SQUEUE = "%i|%T|%r|%N|%M|%Z|%k"  # id, state, reason, machines, elapsed, folder, comment
+QUEUE = ("squeue", "-h", "-r", "--me", "-t", "all", "-o", SQUEUE)
+"""The one question about the queue: whoever asks it, the answer serves all."""
+SACCT = "JobID,State,ExitCode,NodeList,ElapsedRaw,TotalCPU,MaxRSS,AllocTRES,TRESUsageInTot"
+OURS = "physlab"
+"""The word in the comment of each job of ours."""
 
 
 def state_of(word: str) -> State:
@@ -55,9 +59,9 @@ def job_ids(text: str) -> tuple[str, ...]:
 def read_squeue(text: str) -> Iterator[JobStatus]:
     """Yield what `squeue -h -r -o SQUEUE` says of the jobs that wait or run; lines that are none are passed over."""
     for line in text.splitlines():
-        parts = line.split("|")
-        if len(parts) == 5:
-            listed, word, reason, machines, elapsed = parts
+        parts = line.split("|", 5)
+        if len(parts) >= 5:
+            listed, word, reason, machines, elapsed = parts[:5]
             for job_id in job_ids(listed):
                 yield JobStatus(
                     job_id=job_id,
@@ -68,24 +72,48 @@ def read_squeue(text: str) -> Iterator[JobStatus]:
                 )
 
 
+def place_of(line: str) -> str:
+    """Return `id|folder|comment` of a line of an answer to `QUEUE`."""
+    return "|".join(part for index, part in enumerate(line.split("|", 6)) if index in (0, 5, 6))
+
+
+def own_jobs(text: str) -> int:
+    """Return how many jobs of ours wait or run, in an answer to `QUEUE`."""
+    rows = [line.split("|", 6) for line in text.splitlines()]
+    return sum(
+        len(job_ids(row[0])) for row in rows
+        if len(row) == 7 and state_of(row[1]) not in ENDED and OURS in row[6].split()
+    )  # fmt: skip
+
+
 def read_sacct(text: str) -> dict[str, JobStatus]:
-    """Return what `sacct -n -P -D -o SACCT` says: of each job its latest start, with the memory of its steps."""
+    """Return what `sacct -n -P -D -o SACCT` says: of each job its latest start, with what its steps used."""
     found: dict[str, JobStatus] = {}
     for line in text.splitlines():
         parts = line.split("|")
-        if len(parts) != 7:
+        if len(parts) < 7:
             continue
+        parts += ["", ""]  # the last two are not told everywhere
         job, _, step = parts[0].partition(".")
         if not step:
             found.update({job_id: _accounted(job_id, parts, found.get(job_id)) for job_id in job_ids(job)})
-        elif job in found and (used := megabytes(parts[6])) is not None:
-            most = max(used, found[job].memory_mb or 0.0)
-            found[job] = found[job].model_copy(update={"memory_mb": most})
+        elif job in found:
+            used = {"memory_mb": megabytes(parts[6]), "gpu_percent": _tres(parts[8]).get("gres/gpuutil")}
+            most = {
+                name: max(value, getattr(found[job], name) or 0.0) for name, value in used.items() if value is not None
+            }
+            found[job] = found[job].model_copy(update=most)
     return found
 
 
+def _tres(text: str) -> dict[str, float]:
+    """Return the plain numbers of a list such as `cpu=2,gres/gpu=1,mem=500M`."""
+    pairs = (item.partition("=")[::2] for item in text.split(","))
+    return {name: float(value) for name, value in pairs if re.fullmatch(r"\d+(\.\d+)?", value)}
+
+
 def _accounted(job_id: str, parts: Sequence[str], before: JobStatus | None) -> JobStatus:
-    _, word, ended, machines, elapsed, cpu, _ = parts
+    _, word, ended, machines, elapsed, cpu, _, allocated = parts[:8]
     state = state_of(word)
     code, signal = (int(part) for part in (ended if re.fullmatch(r"\d+:\d+", ended) else "0:0").split(":"))
     return JobStatus(
@@ -98,6 +126,7 @@ def _accounted(job_id: str, parts: Sequence[str], before: JobStatus | None) -> J
         restarts=before.restarts + 1 if before is not None else 0,
         elapsed_s=float(elapsed) if elapsed.isdigit() else None,
         cpu_s=seconds(cpu),
+        gpus=int(_tres(allocated).get("gres/gpu", 0)),
     )
 
 

@@ -371,8 +371,7 @@ def _film(
         blitter = Blitter(figure, [*lines, said])
         return save_movie(
             context, blitter.frames(len(clock), update), name, f"{caption} Film over {swept.variable} from "
-            f"{clock[0]:.6g} to {clock[-1]:.6g}.", size=blitter.size, count=len(clock), fps=swept.fps,
-            format=swept.format,
+            f"{clock[0]:.6g} to {clock[-1]:.6g}.", fps=swept.fps, format=swept.format,
         )  # fmt: skip
 
 

@@ -11,10 +11,13 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from physlab.errors import ValidationError
 from physlab.expressions import Expression
+from physlab.model import Visuals
 from physlab.tools.calculator.format import NO_NAMES
 from physlab.tools.calculator.names import Environment, Names, Text, spell
 from physlab.tools.context import Context
+from physlab.tools.movie import film_extent
 from physlab.tools.plot.params import FigureParams
+from physlab.tools.registry import Extent
 from physlab.tools.types import Array
 
 Range = tuple[float, float]
@@ -186,6 +189,16 @@ class CurvePlotParams(PlotParams):
         if count < 2:
             raise ValidationError(f"domain.step = {step} is longer than the domain.", hint="Give a shorter step.")
         return np.linspace(start, end, count) if step is None else start + step * np.arange(count)
+
+
+def sweep_extent(params: Mapping[str, Any], visuals: Visuals) -> Extent | None:
+    """Return how much work the film of a plot is; without one there is next to none."""
+    swept = params["animations"]["sweep"]
+    if not visuals.animation or swept is None:
+        return None
+    dots = params["dpi"]
+    size = params["width"] * dots, params["height"] * dots
+    return film_extent(swept["frames"], size, swept["format"], map_ns=0)
 
 
 def pair_of(expression: str | tuple[str, str]) -> tuple[str, str]:

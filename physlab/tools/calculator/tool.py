@@ -23,7 +23,7 @@ from physlab.tools.calculator import (
     statistics,
     units,
 )
-from physlab.tools.calculator.plot_params import CurvePlotParams
+from physlab.tools.calculator.plot_params import CurvePlotParams, sweep_extent
 from physlab.tools.figures import IMPORTS
 from physlab.tools.registry import Port, registry
 from physlab.tools.types import Params
@@ -44,6 +44,7 @@ FILM: dict[str, Any] = {
     "libraries": ("numpy", "scipy", "matplotlib", "sympy", "imageio-ffmpeg"),
     "time_limit_s": 30.0,
     "caps": {"samples": "samples"},
+    "extent": sweep_extent,
 }
 
 ROOTS: dict[str, Any] = {

@@ -18,6 +18,7 @@ from physlab.tools.measures import parse_unit
 from physlab.tools.units import spell_dimensions
 
 EXACT = 2**53
+DIGITS, CLOSE = 400, 1e-12  # digits that a difference of nearly equal numbers may take; how exact floats are
 READ_AS = {"e": "Euler's number", "I": "the imaginary unit (as is i)"}
 
 
@@ -168,6 +169,32 @@ def number_of(result: Any) -> Any:
     if abs(value.imag) <= 1e-15 * abs(value.real):
         return value.real
     return {"real": value.real, "imag": value.imag}
+
+
+def without_cancellation(setup: Setup, expression: Expression, result: Any) -> Any:
+    """Return the number of a formula, computed with as many digits as it takes if those of a float did not do.
+
+    With x = 1e-10, 1 - cos(x) is 0 in floats; it is 5e-21.
+
+    Args:
+        setup: The variables.
+        expression: The formula.
+        result: What it gives with its values put in as floats.
+    """
+    import sympy
+
+    rough = number_of(result)
+    if not any(isinstance(value, float) for value in setup.numbers.values()) or not isinstance(rough, float):
+        return result
+    exact = {setup.symbol(name): sympy.Rational(value) for name, value in setup.numbers.items()}
+    try:
+        found = setup.build(expression, {}).evalf(20, subs=exact, maxn=DIGITS)
+        fine = number_of(found)
+    except (ComputationError, TypeError, ValueError, ArithmeticError, AttributeError):
+        return result  # what has no value symbolically, such as a branch that is chosen by a number
+    if not isinstance(fine, float) or abs(fine - rough) <= CLOSE * abs(fine):
+        return result
+    return sympy.Float(fine)
 
 
 def write(result: Any) -> dict[str, str]:

@@ -17,6 +17,7 @@ from physlab.tools.cas.algebra import (
     report,
     require_defined,
     sides,
+    without_cancellation,
     write,
 )
 from physlab.tools.cas.params import Differentiate, Evaluate, Integrate, SolveEquation, Symbolic, Value
@@ -76,6 +77,7 @@ def evaluate(params: Evaluate, context: Context) -> dict[str, Any]:
     if not setup.dimensional:
         result = sympy.simplify(result)
         require_defined(result, f"The formula {params.expr!r}")
+    result = without_cancellation(setup, expression, result)
     return report(setup, result, params.expr, context, base, params.to)
 
 

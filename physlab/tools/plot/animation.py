@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from physlab.errors import ValidationError
 from physlab.tools.context import Context
 from physlab.tools.figures import SERIES_PORTS, STATIC_PORTS, drawing, save_series, save_static
-from physlab.tools.movie import ANIMATION_PORTS, Format, save_movie
+from physlab.tools.movie import ANIMATION_PORTS, save_movie
 from physlab.tools.plot.film import draw_film, draw_stills
 from physlab.tools.plot.params import (
     Colormap,
@@ -32,8 +32,10 @@ from physlab.tools.plot.params import (
     written,
 )
 from physlab.tools.registry import Port
+from physlab.tools.segments import Format
 from physlab.tools.types import Array
 
+FRAMES = 100
 DEFAULT_X: Any = [-5.0, 5.0, 100.0]
 
 
@@ -155,8 +157,6 @@ def _show(params: AnimationParams, frames: Frames, context: Context) -> dict[str
                 pictures,
                 "animation",
                 caption,
-                size=blitter.size,
-                count=len(frames.t),
                 fps=params.fps,
                 format=params.format,
             )
@@ -183,7 +183,7 @@ def _frames(params: AnimationParams, context: Context) -> Frames:
         context.enforce("samples" if flat and params.renderer == "line" else "surface", count, "points per axis")
 
     shape = (None, None, None) if given is None else (len(given), given.shape[-1], given.shape[1])
-    t = axis_points("t_range", params.t_range, None, None, samples=100, length=shape[0], admit=admit_frames)
+    t = axis_points("t_range", params.t_range, None, None, samples=FRAMES, length=shape[0], admit=admit_frames)
     x = axis_points("x_range", params.x_range, None, None, samples=100, length=shape[1], admit=admit)
     y = None
     for name, axis in (("t_range", t), ("x_range", x)):

@@ -12,6 +12,7 @@ from physlab.tools.plot import interactive as plot_interactive
 from physlab.tools.plot import parametric as plot_parametric
 from physlab.tools.plot import phase as plot_phase
 from physlab.tools.plot import volume as plot_volume
+from physlab.tools.plot.extent import animation_extent, trace_extent, volume_extent
 from physlab.tools.registry import Port, registry
 
 FIGURE = {
@@ -36,6 +37,7 @@ registry.method(
     returns=plot_curve.PORTS,
     caps={"samples": "samples", "x": "samples", "frames": "frames"},
     visuals=Visuals(static=True, series=True, animation=False),
+    extent=trace_extent,
     **FILM,
 )(plot_curve.function_2d)
 registry.method(
@@ -45,6 +47,7 @@ registry.method(
     returns=plot_parametric.PORTS,
     caps={"samples": "samples", "t": "samples", "frames": "frames"},
     visuals=Visuals(static=True, series=True, animation=False),
+    extent=trace_extent,
     **FILM,
 )(plot_parametric.parametric_2d)
 registry.method(
@@ -86,6 +89,7 @@ registry.method(
     returns=plot_volume.PORTS,
     visuals=Visuals(static=True, series=False, animation=False),
     caps={"x": "volume", "y": "volume", "z": "volume"},
+    extent=volume_extent,
     **FILM,
 )(plot_volume.volume_3d)
 registry.method(
@@ -95,6 +99,7 @@ registry.method(
     returns=plot_animation.PORTS,
     visuals=Visuals(static=True, series=False, animation=True),
     caps={"t_range": "frames"},
+    extent=animation_extent,
     **FILM,
 )(plot_animation.animation)
 registry.method(

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from physlab.tools.context import Context
 from physlab.tools.figures import BLUE, INK, VERMILION, drawing
-from physlab.tools.movie import Blitter, Format, save_movie
+from physlab.tools.movie import Blitter, save_movie
 from physlab.tools.plot.params import FigureParams, symbol
+from physlab.tools.segments import Format
 from physlab.tools.types import Array, File
 
 
@@ -70,8 +71,6 @@ def save_trace(
         blitter.frames(params.frames, update),
         name,
         f"{caption} Film of {params.frames} frames.",
-        size=blitter.size,
-        count=params.frames,
         fps=params.fps,
         format=params.format,
     )

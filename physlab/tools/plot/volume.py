@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from physlab.errors import ValidationError
 from physlab.tools.context import Context
 from physlab.tools.figures import drawing
-from physlab.tools.movie import ANIMATION_PORTS, Format, save_movie
+from physlab.tools.movie import ANIMATION_PORTS, save_movie
 from physlab.tools.plot.isosurface import area, isosurface
 from physlab.tools.plot.params import (
     Colormap,
@@ -31,9 +31,12 @@ from physlab.tools.plot.params import (
 from physlab.tools.plot.show import FIGURE_PORTS, show, titled
 from physlab.tools.plot.volume_picture import chosen_slices, draw_film, draw_slices, draw_surface
 from physlab.tools.registry import Port
+from physlab.tools.segments import Format
 from physlab.tools.types import Array
 
 Axis = Literal["x", "y", "z"]
+STEPS = 50
+FILM = 0.72  # width and height of the film, in those of the sheet
 
 
 class VolumeParams(FigureParams):
@@ -191,15 +194,12 @@ def _film(params: VolumeParams, volume: Volume, context: Context) -> dict[str, A
     count = len(volume.axes[params.animate_axis])
     context.enforce("frames", count, "frames")
     caption = titled(params, f"{_caption(params, volume)[:-1]}, one slice after the other along {params.animate_axis}.")
-    with drawing(0.72 * params.width, 0.72 * params.height, params.dpi) as figure:
+    with drawing(FILM * params.width, FILM * params.height, params.dpi) as figure:
         blitter, update = draw_film(figure, params, volume)
         pictures = blitter.frames(count, update)
         return dict(
-            save_movie(
-                context, pictures, f"volume_3d_{params.mode}", caption, size=blitter.size, count=count, fps=params.fps,
-                format=params.format,
-            )
-        )  # fmt: skip
+            save_movie(context, pictures, f"volume_3d_{params.mode}", caption, fps=params.fps, format=params.format)
+        )
 
 
 def _volume(params: VolumeParams, context: Context) -> Volume:
@@ -216,7 +216,7 @@ def _volume(params: VolumeParams, context: Context) -> Volume:
     for place, name in enumerate("xyz"):
         length = None if values is None else values.shape[2 - place]
         axes[name] = axis_points(
-            name, getattr(params, name), None, None, samples=50, length=length,
+            name, getattr(params, name), None, None, samples=STEPS, length=length,
             admit=lambda count, name=name: admit(count, name),  # type: ignore[misc]
         )  # fmt: skip
         if len(axes[name]) < 2:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from physlab.errors import PhysicsError
+from physlab.model import Visuals
 from physlab.tools.context import Context
 from physlab.tools.figures import BLUE, INK, QUIET, VERMILION, colour_bar, drawing, heat_map, save_series, save_static
-from physlab.tools.movie import Blitter, repaint, save_movie
+from physlab.tools.movie import Blitter, film_extent, repaint, save_movie
 from physlab.tools.quantum.hydrogen import H_EV_FS, Atom, dipole_z, on_plane
 from physlab.tools.quantum.params import EvolveParams
-from physlab.tools.registry import Port
+from physlab.tools.registry import Extent, Port
 from physlab.tools.types import Array
 
 PORTS = (
@@ -26,6 +28,7 @@ PORTS = (
     Port("mean_energy_ev", "number", "eV", "⟨H⟩, which does not change."),
     Port("probabilities", "array", None, "|amplitude|² of each state after normalisation."),
 )
+FILM = 9.0, 4.3  # width and height of the film [inch]
 LETTERS = "spdfghiklm"
 
 
@@ -107,6 +110,14 @@ def evolve_hydrogen(params: EvolveParams, context: Context) -> dict[str, Any]:
     return fields | _show(params, state, fields, context)
 
 
+def evolve_extent(params: Mapping[str, Any], visuals: Visuals) -> Extent | None:
+    """Return how much work the film is; the numbers are little beside it."""
+    if not visuals.animation:
+        return None
+    width, height = (params["dpi"] * side for side in FILM)
+    return film_extent(params["frames"], (width, height), params["format"])
+
+
 def _show(params: EvolveParams, state: Superposition, fields: dict[str, Any], context: Context) -> dict[str, Any]:
     reach = params.extent or 2.1 * max(state.atom.mean_r(n, l) for n, l, _ in state.numbers)
     axis = np.linspace(-reach, reach, params.samples)
@@ -126,7 +137,7 @@ def _show(params: EvolveParams, state: Superposition, fields: dict[str, Any], co
         columns = {"t [fs]": fields["t"], "z [a_0]": fields["dipole_z"]}
         shown |= save_series(context, columns, name, f"Mean position ⟨z⟩ {what} {span}.")
     if context.wants("animation"):
-        with drawing(9, 4.3, params.dpi) as figure:
+        with drawing(*FILM, params.dpi) as figure:
             blitter, update = film.animate(figure)
             frames = blitter.frames(params.frames, update)
             caption = f"Density in the x–z plane and mean position ⟨z⟩ {what} {span}."
@@ -135,8 +146,6 @@ def _show(params: EvolveParams, state: Superposition, fields: dict[str, Any], co
                 frames,
                 name,
                 caption,
-                size=blitter.size,
-                count=params.frames,
                 fps=params.fps,
                 format=params.format,
             )

@@ -111,6 +111,7 @@ def solve(params: SolveParams, context: Context) -> dict[str, Any]:
     time_limit_s=30.0,
     libraries=("numpy", "scipy", "matplotlib", "imageio-ffmpeg"),
     imports=(*IMPORTS, "scipy.special"),
+    extent=hydrogen_motion.evolve_extent,
 )
 def evolve(params: EvolveParams, context: Context) -> dict[str, Any]:
     """Let a superposition of hydrogen states evolve: its beat, ⟨z⟩(t), and a film of the density.

@@ -12,7 +12,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from physlab.errors import ValidationError, nearest
 from physlab.expressions import normal_name, parse
-from physlab.tools.movie import Format
+from physlab.tools.segments import Format
 from physlab.tools.surrogate.conditions import Conditions, read_conditions
 from physlab.tools.surrogate.differential import TIMES, Notation, notation
 from physlab.tools.surrogate.torchformula import check_operations

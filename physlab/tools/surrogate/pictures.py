@@ -8,10 +8,11 @@ import numpy as np
 
 from physlab.tools.context import Context
 from physlab.tools.figures import COLOURS, INK, QUIET, VERMILION, colour_bar, drawing, heat_map, save_static
-from physlab.tools.movie import Format, save_movie
+from physlab.tools.movie import save_movie
 from physlab.tools.plot.animation import AnimationParams, Frames
 from physlab.tools.plot.film import draw_film
 from physlab.tools.plot.params import symbol
+from physlab.tools.segments import Format
 from physlab.tools.surrogate.differential import Notation
 from physlab.tools.surrogate.training import Trained
 from physlab.tools.types import Array
@@ -213,5 +214,5 @@ def film(
         blitter, update = draw_film(figure, params, frames, "prediction")
         pictures = blitter.frames(len(frames.t), update)
         return dict(save_movie(
-            context, pictures, "surrogate", caption, size=blitter.size, count=len(frames.t), fps=fps, format=format
+            context, pictures, "surrogate", caption, fps=fps, format=format
         ))  # fmt: skip

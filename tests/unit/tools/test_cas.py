@@ -43,6 +43,22 @@ def test_whole_numbers_and_floats_that_are_whole_are_one_value(ask: Ask) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("expr", "x", "value"),
+    [
+        ("1 - cos(x)", 1e-10, 5e-21),  # x^2/2
+        ("(exp(x) - 1 - x)/x^2", 1e-9, 0.5 + 1e-9 / 6),  # the series of exp
+        ("sqrt(x + 1) - sqrt(x)", 1.5e18, 0.5 / math.sqrt(1.5e18)),
+        ("where(x > 0, 1 - cos(x), 2)", 1e-10, 5e-21),
+        ("sqrt(x^2)", -1.5, 1.5),
+    ],
+)
+def test_digits_that_cancel_are_computed(ask: Ask, expr: str, x: float, value: float) -> None:
+    reply = ask("cas", "evaluate", expr=expr, vars={"x": x})
+    assert reply["value"] == pytest.approx(value, rel=1e-14, abs=0)
+    assert float(reply["str"]) == pytest.approx(value, rel=1e-13, abs=0)
+
+
 def test_evaluate_warns_of_letters_read_as_constants(ask: Ask) -> None:
     answer = ask("cas", "evaluate", expr="I*R", vars={"R": 2})
     assert answer["value"] == {"real": 0.0, "imag": 2.0}
