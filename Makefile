@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup:  ## Make .venv with what physlab needs
@@ -48,6 +48,11 @@ bench:  ## Measure (figures only, nothing is asserted)
 .PHONY: docs
 docs: setup  ## Write the generated pages of docs/reference from the code
 	$(BIN)/python docs/generate.py
+
+.PHONY: manifests
+manifests:  ## Write the Kubernetes manifests from their Helm chart
+	@.ci/setup test
+	$(BIN)/python deployments/kubernetes/render.py
 
 .PHONY: lock
 lock:  ## Lock the newest versions that pyproject.toml allows
