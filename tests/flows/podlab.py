@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import WorkPoolUpdate
+
 from physlab import service
 from physlab.engine.kubernetes import launch_pods
+from physlab.engine.kubernetes.pool import make_pool, template
 from physlab.engine.locator import root
 from physlab.lab import Lab
 from physlab.model import NodeRecord, RunRecord, RunRequest
@@ -28,6 +32,7 @@ __all__ = [
     "PodLab",
     "bucket",
     "keep_keys",
+    "make_test_pool",
     "missing_parts",
     "plan",
     "worker",
@@ -67,6 +72,20 @@ def keep_keys(cluster: KubernetesCluster) -> None:
     """Keep the keys of the bucket in the cluster, as a Secret."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bucket"}, "stringData": KEYS}
     cluster.run("create", "-f", "-", stdin=json.dumps(secret))
+
+
+def make_test_pool(client: SyncPrefectClient, cluster: KubernetesCluster, name: str) -> None:
+    """Make a work pool whose pods see this machine's `/tmp`, where the image and what tests watch may lie."""
+    make_pool(client, name)
+    made = template()
+    variables = made["variables"]["properties"]
+    for volume in variables["volumes"]["default"]:
+        if volume["name"] == "tmp":
+            volume |= {"hostPath": {"path": "/tmp"}}  # noqa: S108
+            del volume["emptyDir"]
+    if cluster.isolation != "namespaces":  # nothing can be mounted
+        variables["env"]["default"] = {}
+    client.update_work_pool(name, WorkPoolUpdate(base_job_template=made))
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def deployed(server: ServerInfo) -> ServerInfo:
     """The server, after everything was deployed to a pool of it."""
     prefect(server, "work-pool", "create", "lab", "--type", "process", cwd=root())
     prefect(server, "work-pool", "create", "hpc", "--type", "physlab-slurm", cwd=root())
-    template = "deployments/kubernetes/pool.json"
+    template = "deployments/kubernetes/chart/pool.json"
     prefect(
         server, "work-pool", "create", "physlab-k8s", "--type", "kubernetes", "--base-job-template", template,
         cwd=root(),

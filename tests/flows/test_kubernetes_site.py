@@ -24,7 +24,7 @@ from physlab.settings import load_settings
 from physlab.testing.kubernetes import KubernetesCluster, missing_parts
 from tests.architecture.source import ROOT
 from tests.flows.conftest import PrefectServer
-from tests.flows.podlab import KEYS, PodLab, bucket, keep_keys, plan, worker
+from tests.flows.podlab import KEYS, PodLab, bucket, keep_keys, make_test_pool, plan, worker
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there"),
@@ -44,7 +44,7 @@ def pool(_session_server: PrefectServer, cluster: KubernetesCluster, tmp_path_fa
     from tests.flows.conftest import talking_to
 
     with talking_to(_session_server), get_client(sync_client=True) as client:
-        make_pool(client, POOL)
+        make_test_pool(client, cluster, POOL)
     with worker({"PREFECT_API_URL": _session_server.api_url}, cluster, tmp_path_factory.mktemp("worker"), POOL) as log:
         yield log
 

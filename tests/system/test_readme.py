@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import SyncPrefectClient
 
 from physlab.testing.kubernetes import KubernetesCluster
 from physlab.testing.kubernetes import missing_parts as kubernetes_lacks
@@ -103,6 +104,8 @@ def pods_for(page: Path, environment: dict[str, str], folder: Path) -> Iterator[
         found = dict(re.findall(r"export (PREFECT_\w+)=['\"]?([^'\"\n]*)", said))
         environment |= {"KUBECONFIG": str(cluster.kubeconfig), **podlab.KEYS}
         environment |= {"PHYSLAB_SITES__KUBERNETES__K8S__STORE_ENDPOINT": url}
+        with SyncPrefectClient(found["PREFECT_API_URL"], auth_string=found.get("PREFECT_API_AUTH_STRING")) as client:
+            podlab.make_test_pool(client, cluster, "physlab-k8s")
         with podlab.worker(found, cluster, folder, "physlab-k8s"):
             yield
 

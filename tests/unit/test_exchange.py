@@ -17,7 +17,7 @@ from physlab.sites.kubernetes.exchange import Exchange, reply_name
 from physlab.sites.kubernetes.inside import perform
 from physlab.sites.kubernetes.launching import Ended, PodOrder
 from physlab.sites.kubernetes.shapes import shape_for
-from physlab.sites.kubernetes.variables import job_variables
+from physlab.sites.kubernetes.variables import added_to, job_variables
 from physlab.store import open_store
 from physlab.store.blobs import Blobs
 
@@ -121,9 +121,14 @@ def test_small_nodes_of_one_shape_share_a_pod(tmp_path: Path) -> None:
 def test_a_pod_is_asked_for_what_its_nodes_need() -> None:
     site = KubernetesSiteSettings(store="/exchange", volume_claim="exchange", gpu_resource="nvidia.com/gpu", cpus=2)
     plain = job_variables(site, shape_for(Resources(), 60, site))
-    assert plain["resources"]["limits"] == {"cpu": "2", "memory": "2000M"} and plain["backoff_limit"] == 0
+    assert plain["resources"]["limits"] == {"cpu": "2", "memory": "2000M"}
     assert plain["env"] == {"PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "crash"}
-    assert plain["volume_mounts"] == [{"name": "physlab-store", "mountPath": "/exchange"}]
+    mount = {"name": "physlab-store", "mountPath": "/exchange"}
+    assert plain["volume_mounts"] == [mount]
+    usual = {"volume_mounts": [{"name": "tmp", "mountPath": "/tmp"}], "env": {"HOME": "/scratch"}}  # noqa: S108
+    beside = added_to(usual, plain)
+    assert beside["volume_mounts"] == [*usual["volume_mounts"], mount]
+    assert beside["env"] == {"HOME": "/scratch", "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "crash"}
     large = shape_for(Resources(cpu=8, memory_gb=6.5, gpu=1), 5000, site)
     assert job_variables(site, large)["resources"]["requests"] == {
         "cpu": "8", "memory": "6500M", "nvidia.com/gpu": "1"}  # fmt: skip

@@ -57,14 +57,14 @@ def test_a_run_that_asks_for_nothing() -> None:
     manifest = job()
     pod = checked(manifest)
     [container] = pod["containers"]
-    assert manifest["metadata"]["namespace"] == "physlab"
+    assert manifest["metadata"]["namespace"] == "default"
     assert manifest["metadata"]["generateName"] == "brave-otter-"
     assert manifest["spec"]["backoffLimit"] == 0  # Prefect starts it again, not Kubernetes
     assert (manifest["spec"]["activeDeadlineSeconds"], manifest["spec"]["ttlSecondsAfterFinished"]) == (86400, 300)
     assert manifest["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"] == "run"
     assert "prefect.io/flow-run-id" in manifest["metadata"]["labels"]
-    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("physlab-run", False)
-    assert (pod["priorityClassName"], pod["restartPolicy"]) == ("physlab-run", "Never")
+    assert not {"serviceAccountName", "priorityClassName"} & set(pod)  # there need be none for physlab
+    assert (pod["automountServiceAccountToken"], pod["restartPolicy"]) == (False, "Never")
     assert pod["securityContext"]["runAsUser"] == 10001 and pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert container["securityContext"] == HARMLESS
@@ -72,6 +72,7 @@ def test_a_run_that_asks_for_nothing() -> None:
     assert container["args"] == ["prefect", "flow-run", "execute"] and "command" not in container
     variables = {each["name"]: each["value"] for each in container["env"]}
     assert variables["PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR"] == "reschedule"
+    assert (variables["HOME"], variables["PREFECT_HOME"]) == ("/scratch", "/scratch/prefect")
     assert container["envFrom"] == [{"secretRef": {"name": "physlab-store", "optional": True}}]
     writable = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert writable == {"/scratch", "/tmp"} and all(volume["emptyDir"] == {} for volume in pod["volumes"])  # noqa: S108
@@ -81,9 +82,7 @@ def test_a_run_that_asks_for_much() -> None:
     data = {"name": "data", "persistentVolumeClaim": {"claimName": "spectra", "readOnly": True}}
     defaults = {name: each.get("default") for name, each in TEMPLATE["variables"]["properties"].items()}
     manifest = job(
-        cpu="8",
-        memory="32Gi",
-        gpu=2,
+        resources={"limits": {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": 2}},
         node_selector={"nvidia.com/gpu.product": "A100"},
         tolerations=[{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
         deadline_s=600,
@@ -126,10 +125,12 @@ def test_the_chart_puts_the_labs_values_into_it() -> None:
     )
     template = json.loads(YAML(typ="safe").load(made["pool.yaml"])["data"]["pool.json"])
     assert template["job_configuration"] == TEMPLATE["job_configuration"]
+    assert template["variables"]["properties"]["namespace"]["default"] == "physlab"
     manifest = job(template)
     pod = checked(manifest)
     [container] = pod["containers"]
     assert container["image"] == "registry.my-lab.org/physlab:7" and pod["imagePullSecrets"] == [{"name": "registry"}]
-    assert container["resources"]["limits"] == {"cpu": "3", "memory": "5Gi"}
+    assert container["resources"]["limits"] == container["resources"]["requests"] == {"cpu": "3", "memory": "5Gi"}
+    assert (pod["serviceAccountName"], pod["priorityClassName"]) == ("physlab-run", "physlab-run")
     assert (manifest["spec"]["activeDeadlineSeconds"], manifest["spec"]["ttlSecondsAfterFinished"]) == (4, 0)
     assert container["envFrom"][0]["secretRef"]["name"] == "bucket"

@@ -17,7 +17,7 @@ from physlab.engine.kubernetes import launch_pods
 from physlab.engine.kubernetes.leftovers import cancel_leftovers
 from physlab.engine.kubernetes.pool import find_pool, make_pool
 from physlab.engine.server import ServerInfo, connected, ensure_server
-from physlab.errors import ConfigurationError, ResourceError
+from physlab.errors import ConfigurationError, MissingExtraError, ResourceError
 from physlab.lab import Lab
 from physlab.model import Resources
 from physlab.service.sites import Check, shielded, there_and_back
@@ -37,8 +37,22 @@ def install_pool(settings: Settings, name: str) -> tuple[str, str]:
         PhyslabError: There is no server, or the pool is of another kind.
     """
     server = _server(settings)
+    site = settings.sites.kubernetes[name]
     with connected(server), get_client(sync_client=True) as client:
-        return make_pool(client, settings.sites.kubernetes[name].pool).name, str(client.api_url)
+        return make_pool(client, site.pool, site.namespace or _namespace(site)).name, str(client.api_url)
+
+
+def _namespace(site: KubernetesSiteSettings) -> str | None:
+    """Return the namespace of the site's kubeconfig; none where this machine has no access of its own."""
+
+    async def look() -> str:
+        async with await KubeApi.open(site.kubeconfig, site.context) as api:
+            return api.namespace
+
+    try:
+        return asyncio.run(look())
+    except (ConfigurationError, MissingExtraError):
+        return None
 
 
 def check_pods(settings: Settings, name: str) -> Iterator[Check]:

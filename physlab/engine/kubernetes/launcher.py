@@ -27,7 +27,7 @@ from physlab.engine.ownership import POD, owner_labels
 from physlab.errors import PhyslabError, ResourceError, WorkerLostError
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.kubernetes.launching import Ended, PodOrder
-from physlab.sites.kubernetes.variables import GRACE_S, job_variables
+from physlab.sites.kubernetes.variables import GRACE_S, added_to, job_variables
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -109,7 +109,8 @@ class PrefectLauncher:
         given: dict[str, Any] = {
             "parameters": {"order": order.digest, "store": self.site.store, "endpoint": self.site.store_endpoint},
             "name": order.name[:200], "tags": [TAG], "idempotency_key": order.token,
-            "job_variables": job_variables(self.site, order.shape), "labels": {POD: self.name, **owner_labels()},
+            "job_variables": added_to(pool.usual, job_variables(self.site, order.shape)),
+            "labels": {POD: self.name, **owner_labels()},
         }  # fmt: skip
         above = order.above if self._is_known(order.above) else None
         return self._client.create_flow_run_from_deployment(pool.deployment, parent_task_run_id=above, **given)

@@ -28,15 +28,17 @@ class Pool:
     Attributes:
         name: Its name.
         deployment: The deployment of `run-node` in it.
+        usual: What its pods are given that do not ask for something else.
     """
 
     name: str
     deployment: UUID
+    usual: dict[str, Any]
 
 
 def template() -> dict[str, Any]:
-    """Return the base job template of the lab's pools, `deployments/kubernetes/pool.json`."""
-    return dict(json.loads((root() / "deployments" / "kubernetes" / "pool.json").read_text(encoding="utf-8")))
+    """Return the base job template of the lab's pools, `deployments/kubernetes/chart/pool.json`."""
+    return dict(json.loads((root() / "deployments" / "kubernetes" / "chart" / "pool.json").read_text(encoding="utf-8")))
 
 
 def find_pool(client: SyncPrefectClient, name: str, site: str) -> Pool:
@@ -62,41 +64,58 @@ def find_pool(client: SyncPrefectClient, name: str, site: str) -> Pool:
             hint=f"Give it the lab's template: physlab site install {site}",
         )
     try:
-        return Pool(name, client.read_deployment_by_name(f"{FLOW}/{name}").id)
+        deployment = client.read_deployment_by_name(f"{FLOW}/{name}").id
     except ObjectNotFound as error:
         raise ConfigurationError(f"There is no deployment {FLOW}/{name}.", hint=hint) from error
+    return Pool(name, deployment, _defaults(pool.base_job_template))
 
 
-def make_pool(client: SyncPrefectClient, name: str) -> Pool:
-    """Make a work pool with the lab's template, and `run-node` in it; what is there is brought up to date."""
+def make_pool(client: SyncPrefectClient, name: str, namespace: str | None = None) -> Pool:
+    """Make a work pool with the lab's template, and `run-node` in it; what is there is brought up to date.
+
+    Args:
+        client: The server's client.
+        name: What the pool is called.
+        namespace: Where its pods are made unless somebody said so before.
+
+    Raises:
+        ConfigurationError: It is there and of another kind.
+    """
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 
     try:
         pool = client.read_work_pool(name)
     except ObjectNotFound:
-        client.create_work_pool(WorkPoolCreate(name=name, type=TYPE, base_job_template=template()))
+        made = _with_defaults({"namespace": namespace} if namespace else {})
+        client.create_work_pool(WorkPoolCreate(name=name, type=TYPE, base_job_template=made))
     else:
         if pool.type != TYPE:
             raise ConfigurationError(
                 f"The work pool '{name}' is of type {pool.type}; pods need one of type {TYPE}.",
                 hint="Name another one: pool in [sites.kubernetes.NAME].",
             )
-        client.update_work_pool(name, WorkPoolUpdate(base_job_template=_updated(pool.base_job_template)))
+        made = _with_defaults(_defaults(pool.base_job_template))
+        client.update_work_pool(name, WorkPoolUpdate(base_job_template=made))
     deployment = client.create_deployment(
         client.create_flow_from_name(FLOW), name, work_pool_name=name, work_queue_name="default",
         entrypoint=f"flows/{entrypoint('run_node').rpartition('/')[2]}", pull_steps=[PULL], tags=["physlab"],
         description="Run nodes in a pod; started by runs of a graph.",
         parameter_openapi_schema=_parameters(),
     )  # fmt: skip
-    return Pool(name, deployment)
+    return Pool(name, deployment, _defaults(made))
 
 
-def _updated(old: dict[str, Any]) -> dict[str, Any]:
-    """Return the lab's template with the defaults that somebody gave the variables of the old one."""
+def _defaults(of: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults of the variables of a base job template."""
+    properties = of.get("variables", {}).get("properties", {})
+    return {name: one["default"] for name, one in properties.items() if one.get("default") is not None}
+
+
+def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the lab's template with the defaults that somebody gave its variables."""
     new = template()
-    for name, described in old.get("variables", {}).get("properties", {}).items():
-        if name in new["variables"]["properties"] and "default" in described:
-            new["variables"]["properties"][name]["default"] = described["default"]
+    for name in given.keys() & new["variables"]["properties"].keys():
+        new["variables"]["properties"][name]["default"] = given[name]
     return new
 
 

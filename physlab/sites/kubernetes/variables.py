@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from physlab.settings import KubernetesSiteSettings
@@ -26,7 +27,6 @@ def job_variables(site: KubernetesSiteSettings, shape: Shape) -> dict[str, Any]:
     variables: dict[str, Any] = {
         "resources": {"requests": amounts, "limits": amounts},
         "env": {"PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "crash"},
-        "backoff_limit": 0,
         "finished_job_ttl": site.ttl_s,
         "deadline_s": int(site.pending_s + shape.walltime_s + GRACE_S),
     }
@@ -41,3 +41,17 @@ def job_variables(site: KubernetesSiteSettings, shape: Shape) -> dict[str, Any]:
         variables["volumes"] = [{"name": VOLUME, "persistentVolumeClaim": {"claimName": site.volume_claim}}]
         variables["volume_mounts"] = [{"name": VOLUME, "mountPath": site.store}]
     return variables
+
+
+def added_to(usual: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+    """Return job variables in which lists and tables go beside the pool's usual ones instead of in their place.
+
+    Args:
+        usual: What the pool gives each pod that does not ask: `volumes` to write to, say.
+        variables: What a pod is asked for.
+    """
+    found = dict(variables)
+    for name in ("volumes", "volume_mounts", "env_from"):
+        if name in found:
+            found[name] = [*usual.get(name, ()), *found[name]]
+    return found | {"env": {**usual.get("env", {}), **found["env"]}}
