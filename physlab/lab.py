@@ -7,7 +7,7 @@ import contextvars
 import gc
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from physlab import graph
-from physlab.errors import ValidationError, nearest
+from physlab.errors import ConfigurationError, ValidationError, nearest
 from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Checked, Plan, check, make_plan
 from physlab.planning.devices import Devices
@@ -105,6 +105,11 @@ class Lab:
             )
             self._forerunner = None
         return [site]
+
+    @property
+    def site_names(self) -> list[str]:
+        """The names of all sites."""
+        return [LocalSite.name, *self.settings.sites.slurm, *self.settings.sites.kubernetes]
 
     def clusters(self, name: str | None = None) -> list[Site]:
         """Return the clusters where nodes may run: the one of this name, or all that are configured.
@@ -280,7 +285,10 @@ class Lab:
         """Validate a graph."""
         cores = self.settings.sites.local.workers or len(usable_cores())
         with _no_collection():
-            return check(named.dag, self.registry, base_dir=named.base_dir, caps=self.settings.caps, cores=cores)
+            return check(
+                named.dag, self.registry, base_dir=named.base_dir, caps=self.settings.caps, cores=cores,
+                sites=self.site_names,
+            )  # fmt: skip
 
     def plan(self, checked: Checked, refresh: Any = False, request: RunRequest | None = None) -> Plan:
         """Plan a run of a right graph.
@@ -293,6 +301,7 @@ class Lab:
         Raises:
             ValidationError: `refresh` names a node that is not there.
             ResourceError: The lab insists on an accelerator, a method could use one, and there is none.
+            ConfigurationError: A node asks for a site that is not there, or that cannot run it.
         """
         unknown = [] if isinstance(refresh, bool) else [name for name in refresh if name not in checked.nodes]
         if unknown:
@@ -301,12 +310,34 @@ class Lab:
         self.store.refresh()
         asked = request or RunRequest()
         clusters = self.clusters(asked.site)
+        if asked.site is None:
+            self._require_sites(checked, clusters)
         sites = [*self.sites(asked.parallelism), *clusters] if clusters else []
         devices = Devices(self.settings.device, sites, asked.offload_policy, self.mean_durations)
         with _no_collection():
             return make_plan(
                 checked.nodes, self.store, code_of=code_digest, device_of=devices.device_of, refresh=refresh
             )
+
+    def _require_sites(self, checked: Checked, clusters: Sequence[Site]) -> None:
+        """Raise when a node asks for a site that cannot run it; a run that goes to one site as a whole asks nobody."""
+        there = {site.name: site for site in clusters}
+        for name, item in checked.nodes.items():
+            wanted = item.node.resources.site if item.node.resources else None
+            if wanted is None or wanted == LocalSite.name:
+                continue
+            if wanted not in there:
+                if wanted in self.settings.sites.kubernetes:
+                    raise no_server(wanted)
+                raise ConfigurationError(
+                    f"The node '{name}' asks for the site '{wanted}', which this lab does not have.",
+                    hint=f"{nearest(wanted, self.site_names)} Or run all of it here: --site local.",
+                )
+            if (fit := there[wanted].affinity(item.node)).score == 0:
+                raise ConfigurationError(
+                    f"The node '{name}' asks for the site '{wanted}', but {fit.reason}.",
+                    hint="Ask for less, or for another site; all of them: physlab sites.",
+                )
 
     def mean_durations(self) -> dict[tuple[str, str | None], float]:
         """Return how long each method took on average [ms]."""

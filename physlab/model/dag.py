@@ -28,6 +28,7 @@ class Resources(Model):
     gpu: Annotated[int, Field(ge=0, le=64, description="Accelerators")] = 0
     nodes: Annotated[int, Field(ge=1, le=10_000, description="Machines")] = 1
     walltime_s: Annotated[float, Field(gt=0, description="Time limit [s]")] | None = None
+    site: Annotated[str, Field(min_length=1, description="Site that has to run it")] | None = None
 
 
 class Node(Model):

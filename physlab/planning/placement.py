@@ -26,13 +26,17 @@ def place(
         sites: The sites of the lab; the first is this machine.
         policy: `local_first` leaves this machine only for what does not fit, `remote_first` comes here only when
             nothing else fits, `auto` takes the best fit and spares this machine what takes long, unless the queue is
-            longer still.
+            longer still. Not asked where the node names one of the sites.
         expected_s: How long the node will take, as far as earlier runs tell [s].
         able: Kinds of accelerator that the node can use: it goes where there is one.
 
     Returns:
         The site and the reason, for people.
     """
+    wanted = node.resources.site if node.resources else None
+    for site in sites if wanted else ():
+        if site.name == wanted:
+            return site, "the node asks for it"
     local, *remote = sites
     if not remote:
         fit = local.affinity(node)

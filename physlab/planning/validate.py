@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,8 +79,9 @@ class Checked:
 
 
 def check(
-    dag: Dag, registry: Registry, *, base_dir: Path, caps: Mapping[str, float] | None = None, cores: int | None = None
-) -> Checked:
+    dag: Dag, registry: Registry, *, base_dir: Path, caps: Mapping[str, float] | None = None, cores: int | None = None,
+    sites: Collection[str] | None = None,
+) -> Checked:  # fmt: skip
     """Find everything that is wrong with a graph.
 
     Args:
@@ -89,8 +90,9 @@ def check(
         base_dir: Folder that relative file names start from.
         caps: Caps of this lab.
         cores: The most cores that any site offers, when known.
+        sites: Names of the sites, when known.
     """
-    problems = [*_shape(dag, limit("nodes", caps)), *_sources(dag, base_dir)]
+    problems = [*_shape(dag, limit("nodes", caps)), *_sources(dag, base_dir), *_places(dag, sites)]
     connected = graph.connect(dag)
     ids = {node.id: node for node in connected.nodes}
     upstream: dict[str, tuple[str, ...]] = {}
@@ -163,6 +165,17 @@ def _sources(dag: Dag, base_dir: Path) -> Iterator[Problem]:
         if "{" not in item and not (base_dir / item).is_file():
             text = f"the bibliography '{base_dir / item}' does not exist."
             yield _error(None, text, "Correct metadata.bib: BibTeX entries, or paths of .bib files.")
+
+
+def _places(dag: Dag, sites: Collection[str] | None) -> Iterator[Problem]:
+    """Yield the sites that are asked for and not known: only a run that goes elsewhere as a whole can do without."""
+    if sites is None:
+        return
+    for node in dag.nodes:
+        wanted = node.resources.site if node.resources else None
+        if wanted is not None and wanted not in sites:
+            text = f"resources.site: this lab has no site '{wanted}'."
+            yield _warning(node.id, text, f"{nearest(wanted, sites)} Or run all of it here: --site local.")
 
 
 def _method(

@@ -123,6 +123,7 @@ class PodLab:
     folder: Path
     cluster: KubernetesCluster
     site: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +132,7 @@ class PodLab:
             "memory_gb": 1, "max_pods": 3, **self.site,
         }  # fmt: skip
         given = {"home": str(self.folder / "home"), "results": str(self.folder / "results")}
-        given |= {f"sites.kubernetes.k8s.{name}": value for name, value in site.items()}
+        given |= {f"sites.kubernetes.k8s.{name}": value for name, value in site.items()} | self.settings
         self.lab = Lab(load_settings(self.folder, overrides=given, environ={}), launch=launch_pods)
 
     def run(self, graph: Any, **wishes: Any) -> RunRecord:

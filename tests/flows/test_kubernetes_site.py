@@ -21,10 +21,12 @@ from physlab.lab import Lab
 from physlab.model import RunRequest
 from physlab.service import run_dag
 from physlab.settings import load_settings
+from physlab.testing import slurm
 from physlab.testing.kubernetes import KubernetesCluster, missing_parts
 from tests.architecture.source import ROOT
 from tests.flows.conftest import PrefectServer
 from tests.flows.podlab import KEYS, PodLab, bucket, keep_keys, make_test_pool, plan, worker
+from tests.system.pilots import PILOT
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there"),
@@ -84,6 +86,44 @@ def compare(there: PodLab, here: PodLab) -> None:
     finally:
         there.lab.close()
         here.lab.close()
+
+
+def test_one_run_uses_this_machine_slurm_and_kubernetes(
+    prefect_server: PrefectServer, pool: Path, cluster: KubernetesCluster, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Files go from one to the next by content: none of the three sees a folder of another."""
+    if missing := slurm.missing_parts():
+        pytest.skip(missing)
+
+    def step(site: str, command: str, **inputs: str) -> dict[str, Any]:
+        params = {"command": command, "inputs": inputs, "outputs": [f"{site}.txt"]}
+        return {"id": site, "tool": "shell", "params": params, "resources": {"site": site}}
+
+    graph = {"metadata": {"title": "three sites"}, "nodes": [
+        step("local", "seq 5 > local.txt"),
+        step("hpc", "awk '{print $1 * $1}' given > hpc.txt", given="from:local.local"),
+        step("k8s", "awk '{s += $1} END {print s}' given > k8s.txt", given="from:hpc.hpc"),
+    ]}  # fmt: skip
+    with slurm.SlurmCluster.start(slurm.ClusterPlan(nodes=1)) as machines:
+        monkeypatch.setenv("SLURM_CONF", str(machines.conf))
+        monkeypatch.setenv("PATH", machines.environment["PATH"])
+        pilots = {f"sites.slurm.hpc.{name}": value for name, value in {**PILOT, "share_store": False}.items()}
+        bench = PodLab(tmp_path / "lab", cluster, settings=pilots)
+        try:
+            record = bench.run(graph, site=None, offload_policy="auto")
+            assert record.status == "completed", [node.error for node in record.nodes]
+            assert {node.id: node.site for node in record.nodes} == {name: name for name in ("local", "hpc", "k8s")}
+            assert {node.placement for node in record.nodes} == {"the node asks for it"}
+            [total] = [item for item in bench.made(record, "k8s").artifacts if item.name.endswith("k8s.txt")]
+            assert bench.lab.store.blobs.read(total.sha256) == b"55\n", "the squares of 1 to 5"
+            here = bench.run(graph, site="local", refresh=True)
+            assert {node.site for node in here.nodes} == {"local"}
+            for node in record.nodes:
+                theirs, mine = bench.made(record, node.id), bench.made(here, node.id)
+                assert [one.sha256 for one in mine.artifacts] == [one.sha256 for one in theirs.artifacts]
+        finally:
+            bench.lab.close()
 
 
 def test_pods_that_are_lost_are_replaced(

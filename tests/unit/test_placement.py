@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from physlab.model import Node
+from physlab.errors import ConfigurationError
+from physlab.lab import Lab, NamedDag
+from physlab.model import Node, Resources, RunRequest
 from physlab.model.record import OffloadPolicy
 from physlab.planning.placement import place
+from physlab.settings import load_settings
 from physlab.sites import Affinity, Capacity, Site
 
 NODE = Node(id="n", tool="t")
@@ -102,3 +106,35 @@ def test_what_can_use_an_accelerator_goes_where_one_is(
     assert [place(NODE.model_copy(update={"device": device}), both, policy, None, able)[part] for part in (0, 1)] == [
         both[int(name[1])], reason
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["local_first", "remote_first", "auto"])
+def test_a_node_goes_where_it_asks_to(policy: OffloadPolicy) -> None:
+    def asks(name: str) -> Node:
+        return Node(id="n", tool="t", resources=Resources(site=name))
+
+    for name in ("s0", "s1", "s2"):
+        assert place(asks(name), sites(0.9, 0.3, 0.1), policy, 7200.0)[0].name == name
+    assert place(asks("s2"), sites(0.9, 0.0), "local_first")[0].name == "s0", "the run is kept from there"
+
+
+def test_a_site_that_is_asked_for_must_be_there_and_fit(tmp_path: Path) -> None:
+    given = {"home": str(tmp_path / "home"), "sites.slurm.hpc.cpus": 2, "sites.kubernetes.pods.store": "/exchange"}
+
+    def graph(**resources: Any) -> NamedDag:
+        node = {"id": "c", "tool": "constants_get", "params": {"name": "c"}, "resources": resources}
+        return lab.read({"nodes": [node]}, tmp_path)
+
+    with Lab(load_settings(tmp_path, overrides=given, environ={})) as lab:
+        for request, resources, said in [
+            (None, {"site": "hcp"}, "asks for the site 'hcp', which this lab does not have"),
+            (None, {"site": "pods", "nodes": 2}, "asks for 2 machines, a pod of pods has one"),
+        ]:
+            checked = lab.check(graph(**resources))
+            assert bool(checked.warnings) == (resources["site"] == "hcp") and not checked.errors
+            with pytest.raises(ConfigurationError, match=said):
+                lab.plan(checked, request=request)
+            assert lab.plan(checked, request=RunRequest(site="local")).nodes["c"].state == "miss"
+        lab.prepare(None)
+        with pytest.raises(ConfigurationError, match="started through a Prefect server"):
+            lab.plan(lab.check(graph(site="pods")))
