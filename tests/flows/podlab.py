@@ -89,7 +89,9 @@ def make_test_pool(client: SyncPrefectClient, cluster: KubernetesCluster, name: 
 
 
 @contextmanager
-def worker(server: Mapping[str, str], cluster: KubernetesCluster, folder: Path, pool: str) -> Iterator[Path]:
+def worker(
+    server: Mapping[str, str], cluster: KubernetesCluster, folder: Path, pool: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker of a pool, with the variables that name its server; end it."""
     variables = {
         **{name: value for name, value in cluster.environment.items() if name == "KUBECONFIG"},
@@ -106,7 +108,7 @@ def worker(server: Mapping[str, str], cluster: KubernetesCluster, folder: Path, 
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        yield folder / "worker.log"
+        yield process
     finally:
         process.terminate()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from prefect import get_client
 from prefect.states import Running
 
+from physlab.engine.kubernetes import launcher
 from physlab.engine.kubernetes.leftovers import TAG, cancel_leftovers
 from physlab.engine.kubernetes.pool import FLOW, find_pool, make_pool
 from physlab.engine.ownership import BORN, HOST, PID, POD, close_lost_runs, owner_labels
@@ -42,17 +44,17 @@ def cluster() -> Iterator[KubernetesCluster]:
 
 
 @pytest.fixture(scope="module")
-def pool(_session_server: PrefectServer, cluster: KubernetesCluster, tmp_path_factory: Any) -> Iterator[Path]:
+def pool(_session_server: PrefectServer, cluster: KubernetesCluster, tmp_path_factory: Any) -> Iterator[None]:
     from tests.flows.conftest import talking_to
 
     with talking_to(_session_server), get_client(sync_client=True) as client:
         make_test_pool(client, cluster, POOL)
-    with worker({"PREFECT_API_URL": _session_server.api_url}, cluster, tmp_path_factory.mktemp("worker"), POOL) as log:
-        yield log
+    with worker({"PREFECT_API_URL": _session_server.api_url}, cluster, tmp_path_factory.mktemp("worker"), POOL):
+        yield
 
 
 def test_pods_give_what_this_machine_gives(
-    prefect_server: PrefectServer, pool: Path, cluster: KubernetesCluster, tmp_path: Path,
+    prefect_server: PrefectServer, pool: None, cluster: KubernetesCluster, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """The exemplar goes through a bucket; pods have its keys from a Secret, and the programs in them do not."""
@@ -89,7 +91,7 @@ def compare(there: PodLab, here: PodLab) -> None:
 
 
 def test_one_run_uses_this_machine_slurm_and_kubernetes(
-    prefect_server: PrefectServer, pool: Path, cluster: KubernetesCluster, tmp_path: Path,
+    prefect_server: PrefectServer, pool: None, cluster: KubernetesCluster, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Files go from one to the next by content: none of the three sees a folder of another."""
@@ -127,7 +129,7 @@ def test_one_run_uses_this_machine_slurm_and_kubernetes(
 
 
 def test_pods_that_are_lost_are_replaced(
-    prefect_server: PrefectServer, pool: Path, cluster: KubernetesCluster, tmp_path: Path
+    prefect_server: PrefectServer, pool: None, cluster: KubernetesCluster, tmp_path: Path
 ) -> None:
     """A node that ran out of memory gets more; one whose pod was thrown out is run again, and loses no retry."""
     bench = PodLab(tmp_path / "lab", cluster)
@@ -162,8 +164,65 @@ def test_pods_that_are_lost_are_replaced(
         run.join(60)
 
 
+def messages() -> list[str]:
+    """Return what the states of the pods' flow runs say."""
+    with get_client(sync_client=True) as client:
+        return [run.state.message or "" for run in client.read_flow_runs() if TAG in run.tags and run.state]
+
+
+def test_a_dead_worker_and_a_silent_api_cost_nothing_but_time(
+    prefect_server: PrefectServer, cluster: KubernetesCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    """Pods end without a worker; one that dies unseen is missed; jobs that the API does not take are sent later."""
+    monkeypatch.setattr(launcher, "LOOK_S", 1.0)
+    silent_s = 30 if request.config.getoption("--seeds") > 2 else 4
+    here = {"PREFECT_API_URL": prefect_server.api_url}
+    bench = PodLab(tmp_path / "lab", cluster, {"pool": "drill"})
+    go, lost = tmp_path / "go", tmp_path / "lost"
+
+    def step(name: str, command: str, memory_gb: float, **inputs: str) -> dict[str, Any]:
+        params = {"command": f"touch {tmp_path}/{name}-began; {command}", "inputs": inputs, "outputs": ["out.txt"]}
+        return {"id": name, "tool": "shell", "params": params, "resources": {"memory_gb": memory_gb}}
+
+    graph = {"metadata": {"title": "drill"}, "nodes": [
+        step("alone", f"until [ -e {go} ]; do sleep 0.1; done; echo 6 > out.txt", 1.1),
+        step("unseen", f"[ -e {lost} ] || {{ touch {lost}; sleep 200; }}; echo 7 > out.txt", 1.2),
+        step("after", "echo $(($(cat a) * $(cat b))) > out.txt", 1.3, a="from:alone.out", b="from:unseen.out"),
+    ]}  # fmt: skip
+    with get_client(sync_client=True) as client:
+        make_test_pool(client, cluster, "drill")
+    found: list[Any] = []
+    context = contextvars.copy_context()  # which server is meant
+    run = threading.Thread(target=lambda: found.append(context.run(bench.run, graph)))
+    try:
+        with worker(here, cluster, tmp_path, "drill") as first:
+            run.start()
+            pod = bench.running(tmp_path / "unseen-began", "1200M")
+            bench.wait((tmp_path / "alone-began").exists, "the other runs")
+            time.sleep(3)  # so that it was seen there
+            first.kill()
+            first.wait()
+        cluster.run("delete", "pod", pod, "--force", "--grace-period=0")
+        go.touch()
+        bench.wait(lambda: any("no worker told Prefect" in text for text in messages()), "the lab missed the pod")
+        cluster.refuse(429, path=".*/jobs", verb="create", times=4)  # Prefect's worker tries it three times
+        cluster.go_down(silent_s)
+        with worker(here, cluster, tmp_path, "drill"):
+            run.join(150)
+        [record] = found
+        assert record.status == "completed", [node.error for node in record.nodes]
+        assert {node.id: node.attempts for node in record.nodes} == {"alone": 1, "unseen": 2, "after": 1}
+        assert any("Unable to create Kubernetes job: Too Many Requests" in text for text in messages())
+        [total] = [item for item in bench.made(record, "after").artifacts if item.name.endswith("out.txt")]
+        assert bench.lab.store.blobs.read(total.sha256) == b"42\n"
+    finally:
+        bench.lab.close()
+        run.join(60)
+
+
 def test_an_image_that_cannot_be_pulled_is_not_tried_again(
-    prefect_server: PrefectServer, pool: Path, cluster: KubernetesCluster, tmp_path: Path
+    prefect_server: PrefectServer, pool: None, cluster: KubernetesCluster, tmp_path: Path
 ) -> None:
     bench = PodLab(tmp_path / "lab", cluster, {"image": "lab.example/none:1", "pending_s": 6})
     node = {"id": "light", "tool": "constants_get", "params": {"name": "c"}, "retries": 3}

@@ -141,6 +141,13 @@ def test_a_pod_is_asked_for_what_its_nodes_need() -> None:
         ("Flow run process exited with status code: -9", "out_of_memory"),
         ("Execution was aborted by a termination signal.", "preempted"),
         ("Unable to create Kubernetes job: Forbidden", "never"),
+        ('Unable to create Kubernetes job: Not Found: namespaces "physlab" not found', "never"),
+        ("Unable to create Kubernetes job: Too Many Requests: busy", "unsubmitted"),
+        (
+            'Unable to create Kubernetes job: Forbidden: jobs.batch "x" is forbidden: exceeded quota: jobs',
+            "unsubmitted",
+        ),
+        ("Failed to submit flow run to infrastructure: ClientConnectorError: Cannot connect to host", "unsubmitted"),
         ("The node was low on resource: memory. Evicted", "preempted"),
         ("DeadlineExceeded: Job was active longer than specified deadline", "timeout"),
         ("ValueError: 137 is no number", ""),

@@ -18,7 +18,8 @@ WORDS = (  # of Prefect and the cluster → how it ended
     (r"DeadlineExceeded", "timeout"),
     (r"NodeLost|NodeShutdown|node .*(?:not ready|unreachable)|DeletionByTaintManager|DeletionByPodGC", "node_fail"),
     (r"Evicted|[Pp]reempt|SIGTERM|termination signal|has begun before|Job .*deleted|pod was deleted", "preempted"),
-    (r"ErrImage|ImagePull|InvalidImageName|Forbidden|is invalid|Unable to create Kubernetes job", "never"),
+    (r"ErrImage|ImagePull|InvalidImageName|Forbidden(?!.*exceeded quota)|is invalid|job: Not Found", "never"),
+    (r"Failed to submit flow run|Unable to create Kubernetes job", "unsubmitted"),
 )
 
 
@@ -28,7 +29,8 @@ class Seen:
 
     Attributes:
         reason: In the cluster's words.
-        ended: How it ended, where that is plain: `out_of_memory`, `preempted`, `node_fail`, `timeout`, `never`.
+        ended: How it ended, where that is plain: `out_of_memory`, `preempted`, `node_fail`, `timeout`, `never`,
+            `unsubmitted`.
     """
 
     reason: str = ""
@@ -47,6 +49,12 @@ def phase_of(run: FlowRun) -> Phase:
     return "pending" if state.is_pending() else "running"
 
 
+def is_unsubmitted(run: FlowRun) -> bool:
+    """Say whether a flow run ended because the cluster took no job then: it may take one later."""
+    state = run.state
+    return state is not None and state.is_crashed() and ended_by(state.message or "") == "unsubmitted"
+
+
 def ending(run: FlowRun, seen: Seen) -> PhyslabError:
     """Return the error that the end of a flow run is, for work whose reply is not there."""
     state = run.state
@@ -63,6 +71,8 @@ def ending(run: FlowRun, seen: Seen) -> PhyslabError:
     details = {"ended": ended, "reason": reason[:500], "flow_run": str(run.id)}
     if ended == "never":
         return _never(message, details)
+    if ended == "unsubmitted":
+        return ResourceError(message, hint="Does the cluster answer its worker? kubectl get jobs", details=details)
     return WorkerLostError(
         message, hint="It is run again where that may help; see the attempts in the record.", details=details
     )
@@ -98,6 +108,16 @@ def given_up(
 def overdue(took_s: float) -> PhyslabError:
     """Return the error of a pod that ran longer than it may."""
     return WorkerLostError(f"its pod still ran after {took_s:.0f} s and was stopped.", details={"ended": "timeout"})
+
+
+def unsaid(run: FlowRun, seen: Seen) -> PhyslabError:
+    """Return the error of a pod that the cluster has no more while Prefect believes that it runs."""
+    reason = seen.reason or "the cluster does not know it any more"
+    details = {"ended": seen.ended or "worker_lost", "reason": reason[:500], "flow_run": str(run.id)}
+    return WorkerLostError(
+        f"its pod is gone, and no worker told Prefect so: {reason}", hint="Is the worker up? physlab site check",
+        details=details,
+    )  # fmt: skip
 
 
 def ended_by(text: str) -> str:

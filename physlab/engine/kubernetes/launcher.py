@@ -6,7 +6,7 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,10 +18,20 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.states import Crashed
 
-from physlab.engine.kubernetes.endings import Phase, ending, given_up, overdue, phase_of
+from physlab.engine.kubernetes.endings import (
+    Phase,
+    Seen,
+    ending,
+    given_up,
+    is_unsubmitted,
+    overdue,
+    phase_of,
+    unsaid,
+)
 from physlab.engine.kubernetes.leftovers import TAG, cancel_run
-from physlab.engine.kubernetes.look import look_closer
+from physlab.engine.kubernetes.look import look_closer, standing
 from physlab.engine.kubernetes.pool import Pool, find_pool
 from physlab.engine.ownership import POD, owner_labels
 from physlab.errors import PhyslabError, ResourceError, WorkerLostError
@@ -37,6 +47,12 @@ PAUSE_S = (0.3, 5.0)
 """Between two questions: the shorter when something has just changed [s]."""
 ANSWER_S = 60.0
 """So long the server may take for an answer [s]."""
+SUBMIT_S = 60.0
+"""A worker that has not made a job after so long has died over it [s]."""
+REST_S = (1.0, 15.0)
+"""Before a pod is tried once more whose job the cluster did not take; it doubles [s]."""
+LOOK_S = 15.0
+"""So often the cluster is asked, where it may be, whether it still has all pods: workers may be dead [s]."""
 HEARD_S = 2.0
 """So long a pod waits for the server to hear of its node's task run [s]."""
 _log = logging.getLogger("physlab.engine")
@@ -50,7 +66,11 @@ class _Pod:
     run_id: UUID
     phase: Phase = "waiting"
     since: float = field(default_factory=time.monotonic)
-    unseen: int = 0
+    begun: float = field(default_factory=time.monotonic)
+    starts: int = 1
+    rests_until: float | None = None
+    was_there: bool = False
+    missed: int = 0
 
 
 class PrefectLauncher:
@@ -69,6 +89,7 @@ class PrefectLauncher:
         self._wake = threading.Event()
         self._closed = False
         self._watching: threading.Thread | None = None
+        self._looked = time.monotonic()
 
     @cached_property
     def _client(self) -> SyncPrefectClient:
@@ -92,7 +113,7 @@ class PrefectLauncher:
         """
         with self._guard:
             pool = self._pool
-        run = self._asked(lambda: self._create(pool, order))
+        run = self._asked(lambda: self._create(pool, order, 1))
         with self._guard:
             if not self._closed:
                 self._pods[order.token] = _Pod(order, ended, run.id)
@@ -105,10 +126,10 @@ class PrefectLauncher:
                 return
         self._asked(lambda: cancel_run(self._client, run, "The run was stopped."))
 
-    def _create(self, pool: Pool, order: PodOrder) -> FlowRun:
+    def _create(self, pool: Pool, order: PodOrder, start: int) -> FlowRun:
         given: dict[str, Any] = {
             "parameters": {"order": order.digest, "store": self.site.store, "endpoint": self.site.store_endpoint},
-            "name": order.name[:200], "tags": [TAG], "idempotency_key": order.token,
+            "name": order.name[:200], "tags": [TAG], "idempotency_key": f"{order.token}-{start}",
             "job_variables": added_to(pool.usual, job_variables(self.site, order.shape)),
             "labels": {POD: self.name, **owner_labels()},
         }  # fmt: skip
@@ -176,13 +197,56 @@ class PrefectLauncher:
 
     def _look(self, pods: list[_Pod]) -> bool:
         """Ask for all flow runs, and take in what changed; say whether something did."""
+        for pod in pods:
+            if pod.rests_until is not None and pod.rests_until <= time.monotonic():
+                self._start_again(pod)
+        pods = [pod for pod in pods if pod.rests_until is None]
         found: dict[UUID, FlowRun] = {}
         for start in range(0, len(pods), PAGE):
             ids = [pod.run_id for pod in pods[start : start + PAGE]]
             asked = FlowRunFilter.model_validate({"id": {"any_": ids}})
             found |= {run.id: run for run in self._client.read_flow_runs(flow_run_filter=asked, limit=PAGE)}
         moved = [self._hear(pod, found.get(pod.run_id)) for pod in pods]
+        if time.monotonic() - self._looked > LOOK_S:
+            self._compare([pod for pod in pods if pod.phase == "running"], found)
+            self._looked = time.monotonic()
         return any(moved)
+
+    def _compare(self, pods: list[_Pod], runs: Mapping[UUID, FlowRun]) -> None:
+        """Take pods for lost that the cluster has no more, twice in a row: a dead worker does not tell Prefect."""
+        there = standing(self._place) if pods else None
+        if there is None:
+            return
+        for pod in pods:
+            seen = there.get(str(pod.run_id))
+            pod.was_there |= seen is not None
+            well = seen is not None and not seen.reason
+            pod.missed = 0 if well or not pod.was_there else pod.missed + 1
+            if pod.missed > 1:
+                why = unsaid(runs[pod.run_id], seen or Seen())
+                if not pod.order.answered():
+                    self._client.set_flow_run_state(pod.run_id, Crashed(message=why.message), force=True)
+                self._tell(pod, why)
+
+    @property
+    def _place(self) -> KubernetesSiteSettings:
+        """The site, with the namespace that its pods are in."""
+        usual = self._pool.usual.get("namespace")
+        return self.site if self.site.namespace else self.site.model_copy(update={"namespace": usual})
+
+    def _rest(self, pod: _Pod) -> bool:
+        """Try a pod once more after a while: the cluster has not taken its job, so that nothing of it has begun."""
+        pod.rests_until = time.monotonic() + min(REST_S[1], REST_S[0] * 2 ** (pod.starts - 1))
+        return True
+
+    def _start_again(self, pod: _Pod) -> None:
+        run = self._create(self._pool, pod.order, pod.starts + 1)
+        with self._guard:
+            pod.run_id, pod.phase, pod.since = run.id, "waiting", time.monotonic()
+            pod.starts, pod.rests_until = pod.starts + 1, None
+            waited_for = not self._closed and pod.order.token in self._pods
+        if not waited_for:
+            cancel_run(self._client, run, "Nobody waits for it any more.")
 
     def _hear(self, pod: _Pod, run: FlowRun | None) -> bool:
         if run is None:
@@ -192,13 +256,19 @@ class PrefectLauncher:
         if phase != before:
             pod.phase, pod.since = phase, time.monotonic()
         took_s = time.monotonic() - pod.since
+        patient = time.monotonic() - pod.begun < self.site.pending_s
+        if phase == "over" and patient and is_unsubmitted(run):
+            return self._rest(pod)
         if phase == "over":
-            return self._tell(pod, ending(run, look_closer(self._client, self.site, run)))
+            return self._tell(pod, ending(run, look_closer(self._client, self._place, run)))
         if phase == "again":  # somebody wants to start it once more, behind the lab's back
             cancel_run(self._client, run, "Its pod was lost; the lab sends its nodes again.")
-            return self._tell(pod, ending(run, look_closer(self._client, self.site, run)))
-        if phase in ("waiting", "pending") and time.monotonic() - pod.since > self.site.pending_s:
-            why = given_up(run, phase, self.site, self._workers(), look_closer(self._client, self.site, run))
+            return self._tell(pod, ending(run, look_closer(self._client, self._place, run)))
+        if phase == "pending" and patient and not run.infrastructure_pid and took_s > SUBMIT_S:
+            cancel_run(self._client, run, "Its worker has not made a job; another flow run is started.")
+            return self._rest(pod)
+        if phase in ("waiting", "pending") and took_s > self.site.pending_s:
+            why = given_up(run, phase, self.site, self._workers(), look_closer(self._client, self._place, run))
             cancel_run(self._client, run, why.message)
             return self._tell(pod, why)
         if phase == "running" and took_s > pod.order.shape.walltime_s + GRACE_S:

@@ -20,6 +20,8 @@ from physlab.sites.kubernetes.api import KubeApi, Object
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
+RUN = "prefect.io/flow-run-id"
+NO_JOB: Object = {"status": {}, "spec": {}}
 ERROR = 40
 LINES = 12
 ANSWER_S = 8.0
@@ -37,7 +39,7 @@ def look_closer(client: SyncPrefectClient, site: KubernetesSiteSettings, run: Fl
 
 async def _from_cluster(site: KubernetesSiteSettings, run: FlowRun) -> Seen:
     """Return what the cluster says of a flow run's job and pods; nothing where it does not know them."""
-    mine = f"prefect.io/flow-run-id={run.id}"
+    mine = f"{RUN}={run.id}"
     async with await KubeApi.open(site.kubeconfig, site.context, site.namespace) as api:
         jobs, _ = await api.list("jobs", labels=mine)
         pods, _ = await api.list("pods", labels=mine)
@@ -47,7 +49,34 @@ async def _from_cluster(site: KubernetesSiteSettings, run: FlowRun) -> Seen:
             events, _ = await api.list("events", fields=f"involvedObject.name={jobs[-1]['metadata']['name']}")
             said = [f"{event['reason']}: {event['message']}" for event in events if event.get("type") == "Warning"]
             return Seen(said[-1] if said else "")
-    return judged(jobs[-1] if jobs else {"status": {}, "spec": {}}, pods)
+    return judged(jobs[-1] if jobs else NO_JOB, pods)
+
+
+def standing(site: KubernetesSiteSettings) -> dict[str, Seen] | None:
+    """Return how the pods of all flow runs stand, by flow run; None where the cluster cannot be read from here.
+
+    A flow run whose reason is empty is well.
+    """
+    try:
+        return asyncio.run(asyncio.wait_for(_all_of(site), ANSWER_S))
+    except (PhyslabError, TimeoutError):
+        return None
+
+
+async def _all_of(site: KubernetesSiteSettings) -> dict[str, Seen]:
+    async with await KubeApi.open(site.kubeconfig, site.context, site.namespace) as api:
+        jobs, _ = await api.list("jobs", labels=RUN)
+        pods, _ = await api.list("pods", labels=RUN)
+    mine: dict[str, list[Object]] = {job["metadata"]["labels"][RUN]: [] for job in jobs}
+    for pod in pods:
+        mine.setdefault(pod["metadata"]["labels"][RUN], []).append(pod)
+    latest = {job["metadata"]["labels"][RUN]: job for job in jobs}
+    found = {}
+    for run, theirs in mine.items():
+        seen = judged(latest.get(run, NO_JOB), theirs)
+        over = run in latest and not seen.reason and reasons.has_ended(latest[run])
+        found[run] = Seen("its job is over") if over else seen
+    return found
 
 
 def judged(job: Object, pods: Sequence[Object]) -> Seen:
