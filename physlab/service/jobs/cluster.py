@@ -137,6 +137,9 @@ class Cluster(Protocol):
     def most_memory_gb(self, asked: JobResources) -> float | None:
         """Return the most memory that a job can be given on a machine [GB]; None when that is not known."""
 
+    def rest(self, longest_s: float) -> None:
+        """Wait until there may be news of jobs or of their logs, at most so long [s]."""
+
     def advice(self, status: JobStatus) -> str:
         """Return what to do about a job that failed, where its cluster knows better than anybody."""
 

@@ -236,6 +236,10 @@ class KubernetesJobs:
             return self.settings.most_memory_gb
         return 8 * asked.memory_mb * 2**20 / 1e9
 
+    def rest(self, longest_s: float) -> None:
+        """Wait for the watch, or a log, to hear something."""
+        self.client.rest(longest_s)
+
     def advice(self, status: JobStatus) -> str:
         """Return what to do about a reason of Kubernetes."""
         return advice(status.reason)

@@ -152,4 +152,4 @@ def follow_log(lab: Lab, job: KnownJob, *, follow: bool) -> Iterator[str]:
             yield tail.pieces(last=over)  # read after the end is known, so nothing is missed
             if over:
                 return
-            time.sleep(STREAM_S)
+            cluster.rest(STREAM_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +181,10 @@ class SlurmJobs:
     def read_log(self, job: KnownJob, start: int = 0) -> bytes:
         """Return a piece of the file that the job writes."""
         return self.files.read(job.folder / LOG, start)
+
+    def rest(self, longest_s: float) -> None:
+        """Wait: Slurm tells nothing of its own accord."""
+        time.sleep(longest_s)
 
     def bring_logs(self, jobs: Sequence[KnownJob]) -> None:
         """Bring the files that jobs wrote."""

@@ -111,7 +111,7 @@ def watch(
             return found
         if time.monotonic() - begun > timeout_s:
             raise _too_late(left, told, timeout_s)
-        time.sleep(pause)
+        cluster.rest(pause)
         pause = min(STREAM_S if logs else POLL_S[1], pause * 1.3)
 
 

@@ -26,6 +26,8 @@ LISTED_S = 60.0
 EVENTS_S = 5.0
 GRACE_S = 45.0
 CLOSING_S = 0.05
+NEWS_S = 0.1
+"""News of so long are taken in together [s]."""
 T = TypeVar("T")
 
 
@@ -45,6 +47,7 @@ class KubernetesClient:
         self._listeners: dict[str, Listener] = {}
         self._given_up: dict[str, JobStatus] = {}
         self._events: dict[str, tuple[float, str]] = {}
+        self._news = threading.Event()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -99,6 +102,12 @@ class KubernetesClient:
         """Return the Jobs of physlab that are there: `namespace/name` → label."""
         return self._run(self._present(namespace))
 
+    def rest(self, longest_s: float) -> None:
+        """Wait for news of jobs, pods or logs, at most so long [s]."""
+        if self._news.wait(longest_s):
+            time.sleep(NEWS_S)
+            self._news.clear()
+
     def log(self, job: str, *, to_the_end: bool = False) -> Path:
         """Return where a job's log is written as it comes; with `to_the_end` when all of it is there."""
         return self._run(self._log(job, to_the_end))
@@ -131,7 +140,7 @@ class KubernetesClient:
     async def _listener(self, namespace: str) -> Listener:
         if namespace not in self._listeners:
             api = await self._opened()
-            self._listeners[namespace] = Listener(api, namespace, self._scratch)
+            self._listeners[namespace] = Listener(api, namespace, self._scratch, self._news.set)
         await self._listeners[namespace].ready(LISTED_S)
         return self._listeners[namespace]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from physlab.sites.kubernetes import reasons
@@ -24,11 +24,12 @@ class Listener:
         api: The cluster.
         namespace: Its name.
         scratch: Folder for logs; each is a file there that grows.
+        news: Called when a job, a pod or a log has changed.
     """
 
-    def __init__(self, api: KubeApi, namespace: str, scratch: Path) -> None:
+    def __init__(self, api: KubeApi, namespace: str, scratch: Path, news: Callable[[], None] = lambda: None) -> None:
         self.namespace = namespace
-        self._api, self._scratch = api, scratch
+        self._api, self._scratch, self._news = api, scratch, news
         self._pods: dict[str, dict[str, Object]] = defaultdict(dict)
         self._room = asyncio.Semaphore(STREAMS)
         self._streams: dict[str, dict[str, asyncio.Task[None]]] = {}
@@ -86,6 +87,7 @@ class Listener:
         return path
 
     def _seen(self, kind: str, item: Object) -> None:
+        self._news()
         if kind == "pods":
             job = item["metadata"]["labels"].get("job-name", "")
             self._pods[job][item["metadata"]["name"]] = item
@@ -114,3 +116,4 @@ class Listener:
             async for line in stream.lines():
                 file.write(before + line)
                 file.flush()
+                self._news()
