@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import json
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -27,8 +29,9 @@ from physlab.testing import slurm
 from physlab.testing.kubernetes import KubernetesCluster, missing_parts
 from tests.architecture.source import ROOT
 from tests.flows.conftest import PrefectServer
-from tests.flows.podlab import KEYS, PodLab, bucket, keep_keys, make_test_pool, plan, worker
-from tests.system.pilots import PILOT
+from tests.flows.podlab import IMAGE, KEYS, PodLab, bucket, keep_keys, make_test_pool, plan, worker
+from tests.system.commandline import CommandLine
+from tests.system.pilots import PILOT, asleep
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there"),
@@ -236,6 +239,37 @@ def test_an_image_that_cannot_be_pulled_is_not_tried_again(
         assert run.state is not None and run.state.is_cancelled()
     finally:
         bench.lab.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_stopped_leaves_no_pod_and_goes_on_later(
+    prefect_server: PrefectServer, pool: None, cluster: KubernetesCluster, tmp_path: Path, number: signal.Signals
+) -> None:
+    cli = CommandLine(tmp_path, {"PREFECT_API_URL": prefect_server.api_url})
+    site = {"kubeconfig": str(cluster.kubeconfig), "image": IMAGE, "store": str(tmp_path / "exchange")}
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in site.items())
+    (tmp_path / "physlab.toml").write_text(f"[sites.kubernetes.k8s]\n{lines}memory_gb = 1.4\n")
+    began, go, other = tmp_path / "began", tmp_path / "go", tmp_path / "other.json"
+    slow = {"command": f"touch {began}; test -e {go} || sleep 987"}
+    nodes = [{"id": "quick", "tool": "constants_get", "params": {"name": "c"}, "resources": {"site": "local"}},
+             {"id": "slow", "tool": "shell", "params": slow, "dependencies": ["quick"]}]  # fmt: skip
+    (tmp_path / "graph.json").write_text(json.dumps({"metadata": {"title": "stopped"}, "nodes": nodes}))
+    run = cli.start(
+        "run", "graph.json", "--site", "k8s",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    PodLab.wait(began.exists, "the slow node runs")
+    run.send_signal(number)
+    run.communicate()
+    assert run.returncode == (130 if number is signal.SIGINT else -9)
+    go.touch()
+    if number is signal.SIGKILL:  # any run of this machine cleans up
+        other.write_text(json.dumps({"nodes": nodes[:1]}))
+        cli.run("run", "other.json", "--site", "local")
+    PodLab.wait(lambda: not asleep("987"), "no program is left", 40)
+    cluster.wait("no pod runs", lambda: "Running" not in cluster.run("get", "pods", "-o", "jsonpath={..phase}"))
+    reply = cli.json("run", "graph.json", "--site", "k8s", "--json")
+    assert {node["id"]: node["status"] for node in reply["nodes"]} == {"quick": "cached", "slow": "completed"}
 
 
 def test_what_a_killed_run_left_is_cancelled(prefect_server: PrefectServer) -> None:

@@ -17,7 +17,7 @@ import pytest
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
 from physlab.tools.execute import execute
 from tests.system.commandline import CommandLine
-from tests.system.pilots import PILOT, Bench, one, shell
+from tests.system.pilots import PILOT, Bench, asleep, one, shell
 from tests.unit.test_parts import film_work
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
@@ -219,8 +219,3 @@ def test_a_run_that_is_stopped_leaves_no_job_and_goes_on_later(
     reply = cli.json("run", "graph.json", "--site", "hpc", "--json")
     assert {node["id"]: node["status"] for node in reply["nodes"]} == {"quick": "cached", "slow": "completed"}
     near.wait("an empty queue", lambda: not near.queue(), 30)
-
-
-def asleep(marker: str) -> list[int]:
-    found = psutil.process_iter(["cmdline"])
-    return [one.pid for one in found if (one.info["cmdline"] or [])[:2] == ["sleep", marker]]
