@@ -134,8 +134,8 @@ def test_one_run_uses_this_machine_slurm_and_kubernetes(
 def test_pods_that_are_lost_are_replaced(
     prefect_server: PrefectServer, pool: None, cluster: KubernetesCluster, tmp_path: Path
 ) -> None:
-    """A node that ran out of memory gets more; one whose pod was thrown out is run again, and loses no retry."""
-    bench = PodLab(tmp_path / "lab", cluster)
+    """One that ran out of memory gets more; one that was thrown out is run again; one that saves goes on there."""
+    bench = PodLab(tmp_path / "lab", cluster, {"max_pods": 4})
 
     def waits(name: str, memory_gb: float) -> dict[str, Any]:
         mark = tmp_path / name
@@ -144,7 +144,14 @@ def test_pods_that_are_lost_are_replaced(
                 "resources": {"memory_gb": memory_gb}}  # fmt: skip
 
     light = {"id": "light", "tool": "constants_get", "params": {"name": "c"}}
-    graph = {"metadata": {"title": "losses"}, "nodes": [waits("hungry", 1.5), waits("evicted", 1.25), light]}
+    counts = (
+        "trap 'echo 42 > state.txt; exit 85' USR1; until [ -e state.txt ]; do sleep 0.1; done; cp state.txt out.txt"
+    )
+    saves = {"id": "saves", "tool": "shell", "resources": {"memory_gb": 1.75},
+             "params": {"command": f"touch {tmp_path}/saves; {counts}", "checkpoint": ["state.txt"],
+                        "outputs": ["out.txt"]}}  # fmt: skip
+    nodes = [waits("hungry", 1.5), waits("evicted", 1.25), saves, light]
+    graph = {"metadata": {"title": "losses"}, "nodes": nodes}
     found: list[Any] = []
     context = contextvars.copy_context()  # which server is meant
     run = threading.Thread(target=lambda: found.append(context.run(bench.run, graph)))
@@ -152,6 +159,7 @@ def test_pods_that_are_lost_are_replaced(
     try:
         cluster.end_container(bench.running(tmp_path / "hungry", "1500M"), "OOMKilled")
         cluster.evict(bench.running(tmp_path / "evicted", "1250M"))
+        cluster.run("delete", "pod", bench.running(tmp_path / "saves", "1750M"), "--wait=false")  # as for a drain
         run.join(200)
         [record] = found
         assert record.status == "completed", [node.error for node in record.nodes]
@@ -159,6 +167,9 @@ def test_pods_that_are_lost_are_replaced(
         assert "OOMKilled" in nodes["hungry"].history[0] and "Tried again with 3 GB" in nodes["hungry"].history[0]
         assert nodes["evicted"].attempts == 2 and len(nodes["evicted"].history) == 1
         assert "3000M" in bench.pods().values()
+        assert "saved where it was" in nodes["saves"].history[0] and nodes["saves"].attempts == 2
+        [made] = [item for item in bench.made(record, "saves").artifacts if item.name.endswith("out.txt")]
+        assert bench.lab.store.blobs.read(made.sha256) == b"42\n"
         with get_client(sync_client=True) as client:
             states = {run.name: run.run_count for run in client.read_flow_runs() if TAG in run.tags}
         assert set(states.values()) == {1}, "no flow run was started again behind the lab's back"
@@ -234,9 +245,14 @@ def test_an_image_that_cannot_be_pulled_is_not_tried_again(
         [failed] = record.nodes
         assert failed.attempts == 1 and failed.error is not None
         assert "lab.example/none:1" in failed.error["message"] and "within 6 s" in failed.error["message"]
-        with get_client(sync_client=True) as client:
-            run = client.read_flow_run(UUID(failed.error["details"]["flow_run"]))
-        assert run.state is not None and run.state.is_cancelled()
+        flow_run = failed.error["details"]["flow_run"]
+
+        def state() -> Any:
+            with get_client(sync_client=True) as client:
+                return client.read_flow_run(UUID(flow_run)).state
+
+        assert state().is_cancelled()
+        assert not cluster.run("get", "jobs,pods", "-l", f"prefect.io/flow-run-id={flow_run}", "-o", "name")
     finally:
         bench.lab.close()
 

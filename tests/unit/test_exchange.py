@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +24,7 @@ from physlab.sites.kubernetes.shapes import shape_for
 from physlab.sites.kubernetes.variables import added_to, job_variables
 from physlab.store import open_store
 from physlab.store.blobs import Blobs
+from tests.unit.tools.test_checkpoint import COUNT
 
 
 def store(folder: Path) -> Blobs:
@@ -118,17 +123,63 @@ def test_small_nodes_of_one_shape_share_a_pod(tmp_path: Path) -> None:
         dispatcher.close()
 
 
+class WantedBackError(BaseException):
+    """What Prefect raises in a flow when its pod is told to end, is no Exception either."""
+
+
+def test_a_pod_that_must_end_keeps_what_it_can(tmp_path: Path) -> None:
+    """A finished node is not lost, a program saves where it is, and only the rest is run again from the start."""
+    root = open_store(tmp_path / "store").root
+    pods = Pods()
+    place = str(tmp_path / "exchange")
+    dispatcher = Dispatcher("k8s", KubernetesSiteSettings(store=place, cpus=3), root, pods)
+    began = [tmp_path / name for name in ("count", "deaf")]
+
+    def program(mark: Path, command: str, **params: Any) -> Work:
+        given = {"command": f"touch {mark}; {command}", **params}
+        return constant("c").model_copy(update={"tool": "shell", "params": given, "label": mark.name})
+
+    def end_it() -> None:
+        while not all(mark.exists() for mark in began):
+            time.sleep(0.05)
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+    def told(number: int, frame: object) -> None:
+        raise WantedBackError
+
+    before = signal.signal(signal.SIGUSR2, told)
+    try:
+        works = [constant("c"), program(began[0], COUNT, checkpoint=["state.txt"]), program(began[1], "sleep 100")]
+        quick, count, deaf = [dispatcher.submit(work) for work in works]
+        assert pods.came.acquire(timeout=10)
+        [(order, ended)] = pods.started
+        threading.Thread(target=end_it).start()
+        with pytest.raises(WantedBackError):
+            perform(order.digest, Exchange(place), lambda words: None)
+        ended(WorkerLostError("its pod was evicted.", details={"ended": "preempted"}))
+        assert quick.result(20).fields["value"] == 299792458.0
+        saved, lost = count.exception(20), deaf.exception(20)
+        assert isinstance(saved, PhyslabError) and saved.details["ended"] == "checkpoint"
+        assert int(Blobs(root).read(saved.details["checkpoint"]["state.txt"])) > 0
+        assert isinstance(lost, WorkerLostError) and lost.details["ended"] == "preempted"
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+        dispatcher.close()
+    assert Exchange(place).read(reply_name(order.token)) is None, "it is removed when it was read"
+
+
 def test_a_pod_is_asked_for_what_its_nodes_need() -> None:
     site = KubernetesSiteSettings(store="/exchange", volume_claim="exchange", gpu_resource="nvidia.com/gpu", cpus=2)
     plain = job_variables(site, shape_for(Resources(), 60, site))
     assert plain["resources"]["limits"] == {"cpu": "2", "memory": "2000M"}
-    assert plain["env"] == {"PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "crash"}
+    assert plain["env"] == {"PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "relinquish"}
     mount = {"name": "physlab-store", "mountPath": "/exchange"}
     assert plain["volume_mounts"] == [mount]
     usual = {"volume_mounts": [{"name": "tmp", "mountPath": "/tmp"}], "env": {"HOME": "/scratch"}}  # noqa: S108
     beside = added_to(usual, plain)
     assert beside["volume_mounts"] == [*usual["volume_mounts"], mount]
-    assert beside["env"] == {"HOME": "/scratch", "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "crash"}
+    assert beside["env"] == {"HOME": "/scratch", "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "relinquish"}
     large = shape_for(Resources(cpu=8, memory_gb=6.5, gpu=1), 5000, site)
     assert job_variables(site, large)["resources"]["requests"] == {
         "cpu": "8", "memory": "6500M", "nvidia.com/gpu": "1"}  # fmt: skip

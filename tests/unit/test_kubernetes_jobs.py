@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from ruamel.yaml import YAML
 
-from physlab.errors import ConfigurationError, PhyslabError, ResourceError, ValidationError
+from physlab.engine.locator import root
+from physlab.errors import ComputationError, ConfigurationError, PhyslabError, ResourceError, ValidationError
 from physlab.model.job import JobRequest, JobResources, Mount, PodWishes, Toleration
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.kubernetes import api, logs
+from physlab.sites.kubernetes.exchange import Exchange
 from physlab.sites.kubernetes.manifest import Stage, manifest, program, refuse
 from physlab.sites.kubernetes.reasons import advice, judge
+from physlab.sites.kubernetes.stage import inputs_name, keep, made_name
 from physlab.sites.kubernetes.watch import Watch
+from physlab.store.blobs import Blobs
 
 KEYS = "keys"
 SITE = KubernetesSiteSettings(image="lab/physlab:1", store="s3://b/lab", store_secret=KEYS, node_selector={"a": "b"})
@@ -43,8 +49,9 @@ def test_a_job_asks_for_what_it_is_given() -> None:
     )  # fmt: skip
     made = spec(request)
     assert (made["completions"], made["parallelism"], made["completionMode"]) == (4, 4, "Indexed")
-    assert made["activeDeadlineSeconds"] == 91 and made["backoffLimit"] == 0
+    assert "activeDeadlineSeconds" not in made and made["backoffLimit"] == 0
     pod = made["template"]["spec"]
+    assert pod["activeDeadlineSeconds"] == 91, "waiting for a machine does not count"
     [work] = pod["containers"]
     assert work["command"] == ["python3", "a b.py", "$$(HOME) $$$$ $$x"], "the kubelet makes of it what was written"
     assert {"name": "A", "value": "$$(id)"} in work["env"]
@@ -76,7 +83,34 @@ def test_the_user_s_container_sees_no_key_of_the_store() -> None:
     assert [fetch["name"], work["name"], keep["name"]] == ["fetch", "job", "keep"]
     assert work["command"] == ["./script"] and "envFrom" not in work
     assert fetch["envFrom"] == keep["envFrom"] == [{"secretRef": {"name": "keys"}}]
+    assert keep["command"][:3] == ["python", "-P", "-m"], "a file of the job called random.py is not imported"
     assert "--makes=a $$(b)" in keep["command"] and "--job=$(JOB_NAME)" in keep["command"]
+
+
+def test_the_network_policy_lets_its_pods_reach_the_store() -> None:
+    labels = spec(JobRequest(command=("true",)), Stage("tok"))["template"]["metadata"]["labels"]
+    policies = (root() / "deployments/kubernetes/manifests/network.yaml").read_text(encoding="utf-8")
+    found = {item["metadata"]["name"]: item["spec"] for item in YAML(typ="safe").load_all(policies)}
+    peers = [peer for rule in found["physlab-store"]["ingress"] for peer in rule["from"]]
+    for selector in (found["physlab-run"]["podSelector"], *(peer["podSelector"] for peer in peers)):
+        assert selector["matchLabels"].items() <= labels.items()
+
+
+def test_what_is_kept_is_the_job_s_own(tmp_path: Path) -> None:
+    """A link would bring what the container that keeps has, such as the keys of the store in its environment."""
+    folder, store = tmp_path / "job", Exchange(str(tmp_path / "exchange"))
+    folder.mkdir()
+    (folder / "out.txt").symlink_to("/proc/self/environ")
+    (folder / "own.txt").write_text("42")
+    blobs = Blobs(tmp_path / "blobs")
+    blobs.create()
+    store.write(inputs_name("tok"), b"{}")
+    given = argparse.Namespace(makes=["own.txt"], wanted=".", job="j", index=None, token="tok")  # noqa: S106
+    keep(store, blobs, given, folder)
+    assert list(json.loads(store.read(made_name("j", None)) or b"")["files"]) == ["own.txt"]
+    given.makes = ["out.txt"]
+    with pytest.raises(ComputationError, match=r"out\.txt is a link"):
+        keep(store, blobs, given, folder)
 
 
 def test_a_schedule_is_a_cron_job() -> None:

@@ -15,6 +15,7 @@ from prefect.exceptions import PrefectException
 
 from physlab.engine.kubernetes import launch_pods
 from physlab.engine.kubernetes.leftovers import cancel_leftovers
+from physlab.engine.kubernetes.look import remove_jobs
 from physlab.engine.kubernetes.pool import find_pool, make_pool
 from physlab.engine.server import ServerInfo, connected, ensure_server
 from physlab.errors import ConfigurationError, MissingExtraError, ResourceError
@@ -65,7 +66,7 @@ def check_pods(settings: Settings, name: str) -> Iterator[Check]:
             ("worker", lambda: _worker(client, site)),
             ("store", lambda: _store(site, name)),
             ("cluster", lambda: _cluster(site)),
-            ("left over", lambda: _leftovers(client)),
+            ("left over", lambda: _leftovers(client, site)),
             ("round trip", lambda: _round_trip(settings, name)),
         )
         for label, look in looks:
@@ -135,8 +136,10 @@ def _cluster(site: KubernetesSiteSettings) -> Check:
         return Check("cluster", True, f"not to be read from here, reasons come through Prefect: {said[:200]}")
 
 
-def _leftovers(client: SyncPrefectClient) -> Check:
-    count = len(cancel_leftovers(client))
+def _leftovers(client: SyncPrefectClient, site: KubernetesSiteSettings) -> Check:
+    found = cancel_leftovers(client)
+    remove_jobs(site, found)
+    count = len(found)
     return Check("left over", True, f"{count} flow runs of killed runs were cancelled" if count else "nothing")
 
 

@@ -6,7 +6,7 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,7 +31,7 @@ from physlab.engine.kubernetes.endings import (
     unsaid,
 )
 from physlab.engine.kubernetes.leftovers import TAG, cancel_run
-from physlab.engine.kubernetes.look import look_closer, standing
+from physlab.engine.kubernetes.look import RUN, from_cluster, from_logs, remove_jobs, standing
 from physlab.engine.kubernetes.pool import Pool, find_pool
 from physlab.engine.ownership import POD, owner_labels
 from physlab.errors import PhyslabError, ResourceError, WorkerLostError
@@ -51,6 +51,10 @@ SUBMIT_S = 60.0
 """A worker that has not made a job after so long has died over it [s]."""
 REST_S = (1.0, 15.0)
 """Before a pod is tried once more whose job the cluster did not take; it doubles [s]."""
+LAST_WORDS_S = 25.0
+"""A pod whose programs save where they are may speak so long after it was told to end [s]."""
+BLIND_S = 60.0
+"""A cluster that cannot be read from here is not tried again for so long [s]."""
 LOOK_S = 15.0
 """So often the cluster is asked, where it may be, whether it still has all pods: workers may be dead [s]."""
 HEARD_S = 2.0
@@ -90,6 +94,7 @@ class PrefectLauncher:
         self._closed = False
         self._watching: threading.Thread | None = None
         self._looked = time.monotonic()
+        self._blind_until = 0.0
 
     @cached_property
     def _client(self) -> SyncPrefectClient:
@@ -168,7 +173,7 @@ class PrefectLauncher:
         if client is not None:
             client.__exit__(None, None, None)
 
-    def _cancel(self, pods: Iterable[_Pod], why: str) -> None:
+    def _cancel(self, pods: Sequence[_Pod], why: str) -> None:
         for pod in pods:
             try:
                 cancel_run(self._client, self._client.read_flow_run(pod.run_id), why)
@@ -176,6 +181,13 @@ class PrefectLauncher:
                 continue
             except (httpx.HTTPError, PrefectException) as error:
                 _log.warning("Flow run %s could not be cancelled (%r): the next run does it.", pod.run_id, error)
+        waiting = [pod for pod in pods if pod.phase == "pending"]
+        if waiting and not self._removed(waiting):
+            _log.warning("Jobs that have not begun are left on '%s': physlab site check %s", self.name, self.name)
+
+    def _removed(self, pods: Iterable[_Pod]) -> bool:
+        """Delete the jobs of pods that have not begun, which nobody else does; say whether that was possible."""
+        return remove_jobs(self._place, [pod.run_id for pod in pods])
 
     # --- watching ---------------------------------------------------------------------------------------------------
 
@@ -193,6 +205,9 @@ class PrefectLauncher:
             except (httpx.HTTPError, PrefectException) as silent:  # nothing is concluded from that
                 _log.warning("The Prefect server does not answer: %r", silent)
                 moved = self._look_without_server(pods)
+            except Exception:  # noqa: BLE001 - all pods hang on this thread: the next look follows, whatever this met
+                _log.exception("A look at the pods of '%s' failed", self.name)
+                moved = False
             pause = PAUSE_S[0] if moved else min(PAUSE_S[1], 1.3 * pause)
 
     def _look(self, pods: list[_Pod]) -> bool:
@@ -206,7 +221,7 @@ class PrefectLauncher:
             ids = [pod.run_id for pod in pods[start : start + PAGE]]
             asked = FlowRunFilter.model_validate({"id": {"any_": ids}})
             found |= {run.id: run for run in self._client.read_flow_runs(flow_run_filter=asked, limit=PAGE)}
-        moved = [self._hear(pod, found.get(pod.run_id)) for pod in pods]
+        moved = [self._hear_of(pod, found.get(pod.run_id)) for pod in pods]
         if time.monotonic() - self._looked > LOOK_S:
             self._compare([pod for pod in pods if pod.phase == "running"], found)
             self._looked = time.monotonic()
@@ -214,17 +229,20 @@ class PrefectLauncher:
 
     def _compare(self, pods: list[_Pod], runs: Mapping[UUID, FlowRun]) -> None:
         """Take pods for lost that the cluster has no more, twice in a row: a dead worker does not tell Prefect."""
-        there = standing(self._place) if pods else None
-        if there is None:
+        if not pods or time.monotonic() < self._blind_until:
             return
-        for pod in pods:
+        there = standing(self._place)
+        if there is None:
+            self._blind_until = time.monotonic() + BLIND_S
+            return
+        for pod in [pod for pod in pods if pod.run_id in runs]:
             seen = there.get(str(pod.run_id))
             pod.was_there |= seen is not None
             well = seen is not None and not seen.reason
             pod.missed = 0 if well or not pod.was_there else pod.missed + 1
             if pod.missed > 1:
                 why = unsaid(runs[pod.run_id], seen or Seen())
-                if not pod.order.answered():
+                if not _answered(pod):
                     self._client.set_flow_run_state(pod.run_id, Crashed(message=why.message), force=True)
                 self._tell(pod, why)
 
@@ -248,6 +266,27 @@ class PrefectLauncher:
         if not waited_for:
             cancel_run(self._client, run, "Nobody waits for it any more.")
 
+    def _hear_of(self, pod: _Pod, run: FlowRun | None) -> bool:
+        """Take in what became of one pod; what goes wrong over it is no trouble for the others."""
+        try:
+            return self._hear(pod, run)
+        except (httpx.HTTPError, PrefectException):
+            raise
+        except Exception:  # noqa: BLE001 - and no trouble for this one, which is looked at again
+            _log.exception("A look at the pod of %s failed", pod.order.name)
+            return False
+
+    def _closer(self, pod: _Pod, run: FlowRun) -> Seen:
+        """Return why a pod came to nothing; nobody is asked about one that did not."""
+        if (run.state is not None and run.state.is_completed()) or _answered(pod):
+            return Seen()
+        seen: Seen | None = Seen()
+        if time.monotonic() >= self._blind_until:
+            seen = from_cluster(self._place, run)
+            if seen is None:
+                self._blind_until = time.monotonic() + BLIND_S
+        return seen if seen is not None and seen.reason else from_logs(self._client, run)
+
     def _hear(self, pod: _Pod, run: FlowRun | None) -> bool:
         if run is None:
             gone = WorkerLostError("its flow run was deleted.", details={"ended": "worker_lost"})
@@ -259,27 +298,37 @@ class PrefectLauncher:
         patient = time.monotonic() - pod.begun < self.site.pending_s
         if phase == "over" and patient and is_unsubmitted(run):
             return self._rest(pod)
+        if phase == "over" and took_s < LAST_WORDS_S and self._may_speak(pod, run):
+            return phase != before
         if phase == "over":
-            return self._tell(pod, ending(run, look_closer(self._client, self._place, run)))
+            return self._tell(pod, ending(run, self._closer(pod, run)))
         if phase == "again":  # somebody wants to start it once more, behind the lab's back
             cancel_run(self._client, run, "Its pod was lost; the lab sends its nodes again.")
-            return self._tell(pod, ending(run, look_closer(self._client, self._place, run)))
+            return self._tell(pod, ending(run, self._closer(pod, run)))
         if phase == "pending" and patient and not run.infrastructure_pid and took_s > SUBMIT_S:
             cancel_run(self._client, run, "Its worker has not made a job; another flow run is started.")
             return self._rest(pod)
         if phase in ("waiting", "pending") and took_s > self.site.pending_s:
-            why = given_up(run, phase, self.site, self._workers(), look_closer(self._client, self._place, run))
+            why = given_up(run, phase, self.site, self._workers(), self._closer(pod, run))
             cancel_run(self._client, run, why.message)
+            if phase == "pending" and not self._removed([pod]):
+                why.hint += f" Its job is left: kubectl delete job -l {RUN}={run.id}"
             return self._tell(pod, why)
         if phase == "running" and took_s > pod.order.shape.walltime_s + GRACE_S:
             cancel_run(self._client, run, "Its time is over.")
             return self._tell(pod, overdue(took_s))
         return phase != before
 
+    @staticmethod
+    def _may_speak(pod: _Pod, run: FlowRun) -> bool:
+        """Say whether a pod may still be saving where it is: the observer calls it lost as soon as it has to end."""
+        crashed = run.state is not None and run.state.is_crashed()
+        return pod.order.saves and crashed and not _answered(pod)
+
     def _look_without_server(self, pods: list[_Pod]) -> bool:
         """Take replies that are there: a pod may have ended without being able to say so."""
         gone = WorkerLostError("the Prefect server is gone.", details={"ended": "worker_lost"})
-        told = [self._tell(pod, gone) for pod in pods if pod.order.answered()]
+        told = [self._tell(pod, gone) for pod in pods if _answered(pod)]
         return any(told)
 
     def _tell(self, pod: _Pod, error: PhyslabError) -> bool:
@@ -304,3 +353,11 @@ class PrefectLauncher:
                 f"The Prefect server cannot start a pod of '{self.name}': {error}",
                 hint="Does it answer? physlab server status",
             ) from error
+
+
+def _answered(pod: _Pod) -> bool:
+    """Say whether a pod's reply is in the store; a store that is out of reach has none for now."""
+    try:
+        return pod.order.answered()
+    except PhyslabError:
+        return False

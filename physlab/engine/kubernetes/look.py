@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import httpx
 from prefect.client.schemas.filters import LogFilter
@@ -24,17 +25,18 @@ RUN = "prefect.io/flow-run-id"
 NO_JOB: Object = {"status": {}, "spec": {}}
 ERROR = 40
 LINES = 12
+FEW = 40
+"""So many flow runs are named in one question."""
 ANSWER_S = 8.0
 """A cluster that does not answer in time is not asked further: this is the thread that watches all pods [s]."""
 
 
-def look_closer(client: SyncPrefectClient, site: KubernetesSiteSettings, run: FlowRun) -> Seen:
-    """Return why a pod came to nothing, or does not begin."""
+def from_cluster(site: KubernetesSiteSettings, run: FlowRun) -> Seen | None:
+    """Return why a pod came to nothing, or does not begin; None where the cluster cannot be read from here."""
     try:
-        seen = asyncio.run(asyncio.wait_for(_from_cluster(site, run), ANSWER_S))
-    except (PhyslabError, TimeoutError):
-        seen = Seen()
-    return seen if seen.reason else _from_logs(client, run)
+        return asyncio.run(asyncio.wait_for(_from_cluster(site, run), ANSWER_S))
+    except (PhyslabError, TimeoutError, OSError):
+        return None
 
 
 async def _from_cluster(site: KubernetesSiteSettings, run: FlowRun) -> Seen:
@@ -59,7 +61,7 @@ def standing(site: KubernetesSiteSettings) -> dict[str, Seen] | None:
     """
     try:
         return asyncio.run(asyncio.wait_for(_all_of(site), ANSWER_S))
-    except (PhyslabError, TimeoutError):
+    except (PhyslabError, TimeoutError, OSError):
         return None
 
 
@@ -102,7 +104,24 @@ def _as_ours(pod: Object) -> Object:
     return {**pod, "status": {**status, "containerStatuses": named}}
 
 
-def _from_logs(client: SyncPrefectClient, run: FlowRun) -> Seen:
+def remove_jobs(site: KubernetesSiteSettings, runs: Iterable[UUID]) -> bool:
+    """Delete the jobs of flow runs that Prefect leaves there; False where that is not possible from here."""
+    try:
+        asyncio.run(asyncio.wait_for(_remove(site, [str(run) for run in runs]), ANSWER_S))
+    except (PhyslabError, TimeoutError, OSError):
+        return False
+    return True
+
+
+async def _remove(site: KubernetesSiteSettings, runs: Sequence[str]) -> None:
+    async with await KubeApi.open(site.kubeconfig, site.context, site.namespace) as api:
+        for start in range(0, len(runs), FEW):
+            jobs, _ = await api.list("jobs", labels=f"{RUN} in ({','.join(runs[start : start + FEW])})")
+            for job in jobs:
+                await api.delete("jobs", job["metadata"]["name"], uid=job["metadata"]["uid"])
+
+
+def from_logs(client: SyncPrefectClient, run: FlowRun) -> Seen:
     """Return what the worker's observer wrote: its diagnosis, or the last lines of the container."""
     asked = LogFilter.model_validate({"flow_run_id": {"any_": [run.id]}, "level": {"ge_": ERROR}})
     try:

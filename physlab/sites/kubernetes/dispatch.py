@@ -64,6 +64,8 @@ class Dispatcher:
         outer.set_running_or_notify_cancel()
         errand = Errand(work, shape_for(work.resources, work.time_limit_s, self.settings), outer, self._launcher.here())
         with self._guard:
+            if self._closed:
+                raise _stopped(work.label)
             self._errands[outer] = errand
         self._packer.add(errand)
         return outer
@@ -79,21 +81,21 @@ class Dispatcher:
         with self._guard:
             idle = [pack for pack in self._awaited.values() if all(item.outer.done() for item in pack.errands)]
         for pack in idle:
-            self._launcher.stop(pack.token)
-            self._conclude(pack)
-            self._clear(pack)
+            self._give_up(pack)
 
     def close(self) -> None:
         """Stop all pods, and wait for what is on its way."""
-        self._closed = True
         with self._guard:
-            left, packs = list(self._errands.values()), list(self._awaited.values())
+            self._closed = True
+            left = list(self._errands.values())
         for errand in left:
             self._finish(errand, _stopped(errand.work.label))
         self._packer.close()
         self._packing.join()
         self._threads.shutdown(cancel_futures=True)
         self._launcher.close()
+        with self._guard:
+            packs = list(self._awaited.values())
         for pack in packs:
             self._clear(pack)
 
@@ -114,10 +116,14 @@ class Dispatcher:
                 said = f"{pack.errands[0].work.label}: {type(fault).__name__}: {fault}."
                 self._end(pack, ComputationError(said, hint="Please report this fault."))
 
-        if not self._closed:
+        with contextlib.suppress(RuntimeError):  # it was closed meanwhile
             self._threads.submit(carefully)
 
     def _send(self, pack: Pack) -> None:
+        pack.errands = [errand for errand in pack.errands if not errand.outer.done()]
+        if not pack.errands or self._closed:
+            self._conclude(pack)
+            return
         for digest in {digest for errand in pack.errands for digest in given_digests(errand.work)}:
             self._exchange.put(self._blobs, digest)
         for _, digest in self._tools:
@@ -126,16 +132,22 @@ class Dispatcher:
         pack.token = secrets.token_hex(16)
         pack.order = self._exchange.put_order(self._spelled(pack))
         with self._guard:
-            if self._closed:
-                return
             self._awaited[pack.token] = pack
         more = f" and {len(pack.errands) - 1} more" if len(pack.errands) > 1 else ""
         order = PodOrder(
             pack.token, f"{first.work.label}{more}", pack.order, shape,
-            above=first.above,
+            above=first.above, saves=any(errand.work.params.get("checkpoint") for errand in pack.errands),
             answered=lambda: self._exchange.read(reply_name(pack.token)) is not None,
         )  # fmt: skip
         self._launcher.start(order, lambda error: self._later(pack, lambda: self._take(pack, error)))
+        if all(errand.outer.done() for errand in pack.errands):  # it was stopped while it was on its way
+            self._give_up(pack)
+
+    def _give_up(self, pack: Pack) -> None:
+        """Stop a pod that nobody waits for."""
+        self._launcher.stop(pack.token)
+        self._conclude(pack)
+        self._clear(pack)
 
     def _spelled(self, pack: Pack) -> bytes:
         shape = pack.errands[0].shape
@@ -160,6 +172,8 @@ class Dispatcher:
         reply = json.loads(data)
         for errand, answer in zip(pack.errands, reply["replies"], strict=True):
             try:
+                if "lost" in answer:
+                    raise _of(error, errand.work, self.name)
                 self._take_answer(errand, answer, reply["machine"])
             except PhyslabError as trouble:
                 self._finish(errand, trouble)

@@ -6,18 +6,19 @@ It needs physlab and the store's address, nothing else: no settings of the lab, 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from physlab import device
-from physlab.errors import PhyslabError, ResourceError
+from physlab.errors import PhyslabError, ResourceError, StoreError
 from physlab.model import Work
 from physlab.sites import memory
 from physlab.sites.kubernetes.exchange import Exchange, reply_name
@@ -27,6 +28,8 @@ from physlab.store.blobs import Blobs
 
 INLINE_BYTES = 256 << 10
 """Files of a node up to so much in all travel inside the reply."""
+SAVE_S = 20.0
+"""Programs have so long to save where they are when a pod must end; Kubernetes gives it 30 s or more [s]."""
 CLOSE_S = 10.0
 """A node must be over so long before the pod's time is [s]."""
 
@@ -47,11 +50,25 @@ def perform(digest: str, exchange: Exchange, say: Callable[[str], None]) -> list
     """
     begun = time.monotonic()
     order = json.loads(exchange.order(digest))
+
+    def reply(replies: list[dict[str, Any]]) -> None:
+        told = {"replies": replies, "machine": socket.gethostname(), "accelerators": list(device.accelerators())}
+        exchange.write(reply_name(order["token"]), json.dumps(told).encode())
+
     with tempfile.TemporaryDirectory(prefix="physlab-pod-") as folder:
         pod = _Pod(order, exchange, Path(folder), say, begun + order["walltime_s"])
-        replies = pod.perform()
-        reply = {"replies": replies, "machine": socket.gethostname(), "accelerators": list(device.accelerators())}
-        exchange.write(reply_name(order["token"]), json.dumps(reply).encode())
+        try:
+            replies = pod.perform()
+        except Exception:
+            raise
+        except BaseException:  # its machine is wanted back; or nobody waits any more, and the order is gone, too
+            with contextlib.suppress(StoreError):
+                exchange.order(digest)
+                reply(pod.rest())
+            raise
+        finally:
+            pod.close()
+        reply(replies)
     return replies
 
 
@@ -64,38 +81,52 @@ class _Pod:
         self._blobs.create()
         self._limited, self._kills = memory.is_limited(), memory.oom_kills()
         self._guard = threading.Lock()
+        self._works = [Work.model_validate_json(text) for text in order["works"]]
+        self._site = LocalSite(root, order["cpus"], pin=False)  # the other cores of the machine are others'
+        self._threads = ThreadPoolExecutor(order["at_once"], thread_name_prefix="node")
+        self._answers: list[Future[dict[str, Any]]] = []
 
     def perform(self) -> list[dict[str, Any]]:
-        works = [Work.model_validate_json(text) for text in self._order["works"]]
         tools = [tuple(item) for item in self._order["tools"]]
         if missing := self._missing([digest for _, digest in tools]):
-            return [{"need": missing} for _ in works]
+            return [{"need": missing} for _ in self._works]
         if tools:
             know_tools(tools, self._root)
-        site = LocalSite(self._root, self._order["cpus"], pin=False)  # the other cores of the machine are others'
-        threads = ThreadPoolExecutor(self._order["at_once"], thread_name_prefix="node")
-        try:
-            return list(threads.map(lambda work: self._answer(site, work), works))
-        finally:  # also when the flow run is cancelled: what runs is stopped before it is waited for
-            site.close()
-            threads.shutdown(cancel_futures=True)
+        self._answers = [self._threads.submit(self._answer, work) for work in self._works]
+        return [answer.result() for answer in self._answers]
 
-    def _answer(self, site: LocalSite, work: Work) -> dict[str, Any]:
+    def rest(self) -> list[dict[str, Any]]:
+        """Return what came to its end when all of it must: programs save where they are, the others are lost."""
+        for answer in self._answers:
+            answer.cancel()  # what has not begun does not
+        saving = [answer for answer, work in zip(self._answers, self._works, strict=True)
+                  if work.params.get("checkpoint") and not answer.done()]  # fmt: skip
+        if saving:
+            self._site.warn()
+            wait(saving, SAVE_S)
+        return [_made(answer) or {"lost": True} for answer in self._answers] or [{"lost": True} for _ in self._works]
+
+    def close(self) -> None:
+        """Stop what runs before it is waited for."""
+        self._site.close()
+        self._threads.shutdown(cancel_futures=True)
+
+    def _answer(self, work: Work) -> dict[str, Any]:
         try:
             if time.monotonic() + work.time_limit_s + CLOSE_S > self._ends:
                 return {"later": True}
             if missing := self._missing(given_digests(work)):
                 return {"need": missing}
-            return self._run(site, work)
+            return self._run(work)
         except PhyslabError as error:
             self._say(f"{work.label} failed: {error.message}")
             return told(error)
 
-    def _run(self, site: LocalSite, work: Work) -> dict[str, Any]:
+    def _run(self, work: Work) -> dict[str, Any]:
         self._say(f"{work.label} begins")
         begun = time.perf_counter()
         try:
-            result = site.submit(self._as_here(work)).result()
+            result = self._site.submit(self._as_here(work)).result()
         except PhyslabError as error:
             said = told(error, self._was_killed())
             self._say(f"{work.label} failed: {said['error']['message']}")
@@ -146,3 +177,7 @@ def require_done(replies: list[dict[str, Any]]) -> None:
     if undone:
         first = failed[0]["message"] if failed else "it was not begun"
         raise ResourceError(f"{undone} of {len(replies)} nodes came to nothing; first: {first}")
+
+
+def _made(answer: Future[dict[str, Any]]) -> dict[str, Any] | None:
+    return answer.result() if answer.done() and not answer.cancelled() and answer.exception() is None else None

@@ -20,6 +20,7 @@ class PodOrder:
         digest: Digest of the order, which lies in the store.
         shape: What the pod is asked for.
         above: Where its first node is shown, as `Launcher.here` said.
+        saves: Whether a program in it saves where it is, so that its last words are worth waiting for.
         answered: Says whether its reply is in the store; asked when Prefect is silent.
     """
 
@@ -28,6 +29,7 @@ class PodOrder:
     digest: str
     shape: Shape
     above: Any = None
+    saves: bool = False
     answered: Callable[[], bool] = field(default=lambda: False, compare=False)
 
 

@@ -19,7 +19,9 @@ FOLDER = "/physlab/job"
 IMAGE = "python:3.11"
 SCRATCH = "/tmp"  # noqa: S108 - of the container
 SCRIPT = "script"
-STAGE = ("python", "-m", "physlab.sites.kubernetes.stage")
+RUN = {"app.kubernetes.io/component": "run"}
+"""The label of pods that network policies let reach the store."""
+STAGE = ("python", "-P", "-m", "physlab.sites.kubernetes.stage")  # -P: nothing is imported from the user's folder
 BACKSTOP_S = 14 * 86_400
 """A finished Job that nobody came back for is removed by the cluster after so long [s]."""
 HISTORY = {"successfulJobsHistoryLimit": 100, "failedJobsHistoryLimit": 100}  # until physlab has kept them
@@ -66,13 +68,12 @@ def manifest(
     many = (
         {"completionMode": "Indexed", "completions": asked.nodes, "parallelism": asked.nodes} if asked.nodes > 1 else {}
     )
-    limit = {"activeDeadlineSeconds": math.ceil(asked.walltime_s)} if asked.walltime_s is not None else {}
     spec: Object = {
-        **many, **limit,
+        **many,
         "backoffLimit": 0,
         "ttlSecondsAfterFinished": BACKSTOP_S if pod.ttl_s is None else pod.ttl_s,
         "template": {
-            "metadata": {"labels": labels, "annotations": {"kubectl.kubernetes.io/default-container": WORK}},
+            "metadata": {"labels": {**labels, **RUN}, "annotations": {"kubectl.kubernetes.io/default-container": WORK}},
             "spec": _pod(request, site, stage),
         },
     }  # fmt: skip
@@ -159,6 +160,8 @@ def _pod(request: JobRequest, site: KubernetesSiteSettings, stage: Stage | None)
             ours.append({"name": "physlab-store", "mountPath": site.store})
         spec["initContainers"] = [_stage(FETCH, site, stage, request, ours), work]
         spec["containers"] = [_stage(KEEP, site, stage, request, ours)]
+    if request.resources.walltime_s is not None:  # of the pod, not of the Job: waiting for a machine does not count
+        spec["activeDeadlineSeconds"] = math.ceil(request.resources.walltime_s)
     spec["volumes"] = volumes
     spec["serviceAccountName"] = pod.service_account
     spec["automountServiceAccountToken"] = pod.service_account is not None

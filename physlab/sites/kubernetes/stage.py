@@ -58,14 +58,22 @@ def keep(exchange: Exchange, blobs: Blobs, given: argparse.Namespace, folder: Pa
     unmade = [name for name in given.makes if not (folder / name).exists()]
     if unmade:
         raise ComputationError(f"the job ended without making {unmade[0]}")
+    if linked := [name for name in given.makes if not _is_own(folder, name) and not (folder / name).is_dir()]:
+        raise ComputationError(f"{linked[0]} is a link, and only files of the job's own are kept")
     inputs = frozenset((LOG, *_listed(exchange, given.token)))
     [found] = SharedFiles().bring([Wish(folder, given.wanted, inputs, folder)])
     if isinstance(found, ComputationError):
         record: dict[str, Any] = {"error": {"message": found.message, "hint": found.hint}}
     else:
-        found |= {name: folder / name for name in given.makes if (folder / name).is_file()}
+        found |= {name: folder / name for name in given.makes if _is_own(folder, name)}
         record = {"files": {name: _kept(exchange, blobs, path) for name, path in found.items()}}
     exchange.write(made_name(given.job, given.index), json.dumps(record).encode())
+
+
+def _is_own(folder: Path, name: str) -> bool:
+    """Say whether a file is of the job's own making; a link may lead to what is ours, such as the keys of the store."""
+    path = folder / name
+    return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(folder.resolve())
 
 
 def _kept(exchange: Exchange, blobs: Blobs, path: Path) -> dict[str, Any]:

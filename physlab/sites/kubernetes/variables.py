@@ -26,7 +26,7 @@ def job_variables(site: KubernetesSiteSettings, shape: Shape) -> dict[str, Any]:
         amounts[str(site.gpu_resource)] = str(shape.gpus)
     variables: dict[str, Any] = {
         "resources": {"requests": amounts, "limits": amounts},
-        "env": {"PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "crash"},
+        "env": {"PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "relinquish"},
         "finished_job_ttl": site.ttl_s,
         "deadline_s": int(site.pending_s + shape.walltime_s + GRACE_S),
     }
