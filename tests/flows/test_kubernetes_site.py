@@ -252,7 +252,8 @@ def test_an_image_that_cannot_be_pulled_is_not_tried_again(
                 return client.read_flow_run(UUID(flow_run)).state
 
         assert state().is_cancelled()
-        assert not cluster.run("get", "jobs,pods", "-l", f"prefect.io/flow-run-id={flow_run}", "-o", "name")
+        mine = ("get", "jobs,pods", "-l", f"prefect.io/flow-run-id={flow_run}", "-o", "name")
+        cluster.wait("nothing of it is left", lambda: not cluster.run(*mine))
     finally:
         bench.lab.close()
 
