@@ -232,6 +232,13 @@ def test_failures_have_their_names(make_lab: LabMaker, cluster: KubernetesCluste
     assert jobs_there(cluster) == []
 
 
+def test_a_folder_that_is_not_there_loses_nothing(lab: Lab, cluster: KubernetesCluster, tmp_path: Path) -> None:
+    with pytest.raises(ComputationError, match="made no 'reslts'") as caught:
+        submit(lab, tmp_path, "sh", "-c", "mkdir results; echo 42 >results/x", artifacts_path="reslts")
+    folder = Path(str(caught.value.hint).rpartition(" in ")[2].rstrip("."))
+    assert (folder / "results" / "x").read_text() == "42\n", "all that it made is kept"
+
+
 def test_what_never_begins_is_given_up_with_the_reason(
     make_lab: LabMaker, cluster: KubernetesCluster, tmp_path: Path
 ) -> None:
@@ -302,9 +309,10 @@ def test_a_quota_says_so(make_lab: LabMaker, cluster: KubernetesCluster, tmp_pat
 
 
 def test_the_api_goes_down_while_a_job_runs(lab: Lab, cluster: KubernetesCluster, tmp_path: Path) -> None:
-    accepted = submit(lab, tmp_path, "sh", "-c", "for n in 1 2 3 4 5; do echo $n; sleep 0.5; done", wait=False)
+    accepted = submit(lab, tmp_path, "sh", "-c", "for n in 1 2 3 4 5; do echo $n; sleep 1; done", wait=False)
     [job] = service.find_jobs(lab, accepted["job_id"])
     cluster.wait("its pod runs", lambda: running_pod(cluster, accepted["job_id"]))
+    assert "".join(service.follow_log(lab, job, follow=False)).startswith("1\n"), "what there is so far"
     heard = ""
     for number, piece in enumerate(service.follow_log(lab, job, follow=True)):
         heard += piece
@@ -413,3 +421,14 @@ def test_a_schedule_begins_runs_that_are_jobs(lab: Lab, cluster: KubernetesClust
         service.fetch_jobs(lab, service.find_jobs(lab, body["job_id"]))
     [(_, gone)] = service.cancel_jobs(lab, service.find_jobs(lab, body["job_id"]))
     assert gone.state == "cancelled" and jobs_there(cluster) == []
+
+
+def test_a_finished_run_of_a_cancelled_schedule_is_kept(lab: Lab, cluster: KubernetesCluster, tmp_path: Path) -> None:
+    body = submit(lab, tmp_path, "sh", "-c", "echo hourly; echo 7 >n", name="hourly", spec={"schedule": "0 * * * *"})
+    assert cluster.due(body["job_id"].partition("/")[2], "lab")
+    cluster.wait("it ran", lambda: "Complete" in cluster.run("get", "jobs", "-n", "lab", "-o", "json"))
+    [(_, gone)] = service.cancel_jobs(lab, service.find_jobs(lab, body["job_id"]))
+    assert gone.state == "cancelled" and jobs_there(cluster) == []
+    [(run, status)] = [item for item in service.list_jobs(lab, 9) if item[0].job_id != body["job_id"]]
+    assert status.state == "completed" and "".join(service.follow_log(lab, run, follow=True)) == "hourly\n"
+    assert Path(run.artifacts[0]["path"]).read_text() == "7\n"

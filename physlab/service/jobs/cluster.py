@@ -137,6 +137,9 @@ class Cluster(Protocol):
     def most_memory_gb(self, asked: JobResources) -> float | None:
         """Return the most memory that a job can be given on a machine [GB]; None when that is not known."""
 
+    def hear(self, job: KnownJob) -> None:
+        """Wait until what a running job has written so far can be read."""
+
     def rest(self, longest_s: float) -> None:
         """Wait until there may be news of jobs or of their logs, at most so long [s]."""
 

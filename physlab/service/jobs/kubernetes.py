@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from physlab.sites.kubernetes.manifest import Stage, manifest, refuse
 from physlab.sites.kubernetes.reasons import advice
 from physlab.sites.kubernetes.stage import LOG
 
+HEAR_S, QUIET_S = 4.0, 0.5
+"""For the log of a running job is waited so long, and until it is quiet for so long [s]."""
 AT_HAND = "kubernetes"
 """What the cluster of the present kubeconfig is called without any settings."""
 
@@ -235,6 +238,16 @@ class KubernetesJobs:
         if self.settings.most_memory_gb is not None or asked.memory_mb is None:
             return self.settings.most_memory_gb
         return 8 * asked.memory_mb * 2**20 / 1e9
+
+    def hear(self, job: KnownJob) -> None:
+        """Wait until the log has come and no more of it comes."""
+        before, until = 0, time.monotonic() + HEAR_S
+        while time.monotonic() < until:
+            self.client.rest(QUIET_S)
+            size = self.client.log(job.job_id).stat().st_size
+            if size and size == before:
+                return
+            before = size
 
     def rest(self, longest_s: float) -> None:
         """Wait for the watch, or a log, to hear something."""

@@ -80,6 +80,7 @@ def cancel_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
     found: dict[str, tuple[KnownJob, JobStatus]] = {}
     for place, mine in by_cluster(going).items():
         with open_again(lab, *place) as cluster:
+            _end_runs(lab, cluster, [job for job in mine if job.request.pod.schedule])
             told = _cancelled(cluster, mine)
             for job in mine:
                 status = told[job.job_id]
@@ -87,6 +88,20 @@ def cancel_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> Known:
                 found[str(job.folder)] = (over, status)
     write_down(lab, [job for job, _ in found.values() if not job.is_open])
     return [found.get(str(job.folder), (job, status)) for job, status in now]
+
+
+def _end_runs(lab: Lab, cluster: Cluster, schedules: Sequence[KnownJob]) -> None:
+    """Keep what the finished runs of schedules made, and cancel the others: all of them go with their schedule."""
+    if not schedules:
+        return
+    _adopt(lab, cluster, schedules)
+    theirs = {run.folder for job in schedules for run in cluster.runs(job)}
+    runs = [job for job in known_jobs(lab) if job.folder in theirs and job.is_open]
+    told = cluster.look(runs)
+    finish(lab, cluster, [(run, told[run.job_id]) for run in runs if told[run.job_id].ended])
+    going = [run for run in runs if not told[run.job_id].ended]
+    ends = _cancelled(cluster, going) if going else {}
+    write_down(lab, [ended(run, ends[run.job_id]) for run in going if ends[run.job_id].ended])
 
 
 def _cancelled(cluster: Cluster, jobs: Sequence[KnownJob]) -> dict[str, JobStatus]:
@@ -149,6 +164,8 @@ def follow_log(lab: Lab, job: KnownJob, *, follow: bool) -> Iterator[str]:
         while True:
             [(job, status)] = _asked(lab, cluster, [job])
             over = not follow or status.ended
+            if over and not status.ended:
+                cluster.hear(job)
             yield tail.pieces(last=over)  # read after the end is known, so nothing is missed
             if over:
                 return

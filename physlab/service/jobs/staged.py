@@ -64,20 +64,19 @@ class StagedFiles:
         exchange.write(inputs_name(job.token), json.dumps(listed).encode())
 
     def made(self, job: KnownJob) -> dict[str, Any] | None:
-        """Return the list of what a job made; None as long as there is none."""
+        """Return what a job made (`files`), and what went wrong over it (`error`); None as long as it is not known."""
         exchange, nodes = self.exchange, job.request.resources.nodes
         if exchange is None:
             return None
-        found: dict[str, Any] = {}
+        found, files = dict[str, Any](), dict[str, Any]()
         for index in range(nodes) if nodes > 1 else [None]:
             text = exchange.read(made_name(_job_name(job), index))
             if text is None:
                 return None
             record = json.loads(text)
-            if "error" in record:
-                return dict(record)
-            found |= {name if index is None else f"{index}/{name}": item for name, item in record["files"].items()}
-        return found
+            found |= {"error": record["error"]} if "error" in record else {}
+            files |= {name if index is None else f"{index}/{name}": item for name, item in record["files"].items()}
+        return {**found, "files": files}
 
     def bring(self, job: KnownJob) -> Brought:
         """Bring what a job made, each file checked against its SHA-256.
@@ -94,10 +93,8 @@ class StagedFiles:
                 f"The list of what job {job.job_id} made is not in {exchange.url}.",
                 hint="Did somebody empty it?",
             )
-        if "error" in made:
-            return ComputationError(made["error"]["message"], hint=made["error"]["hint"])
         brought = {}
-        for name, item in made.items():
+        for name, item in made["files"].items():
             if not exchange.get(self.blobs, item["sha256"]):
                 raise ResourceError(f"'{name}' of job {job.job_id} is not in {exchange.url}.", hint="Run it again.")
             target = job.folder / name
@@ -106,6 +103,8 @@ class StagedFiles:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.blobs.path(item["sha256"]), target)
             brought[name] = target
+        if "error" in made:
+            return ComputationError(made["error"]["message"], hint=f"What it made instead is in {job.folder}.")
         return brought
 
     def forget(self, job: KnownJob) -> None:

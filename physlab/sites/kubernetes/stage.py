@@ -61,12 +61,15 @@ def keep(exchange: Exchange, blobs: Blobs, given: argparse.Namespace, folder: Pa
     if linked := [name for name in given.makes if not _is_own(folder, name) and not (folder / name).is_dir()]:
         raise ComputationError(f"{linked[0]} is a link, and only files of the job's own are kept")
     inputs = frozenset((LOG, *_listed(exchange, given.token)))
+    record: dict[str, Any] = {}
     [found] = SharedFiles().bring([Wish(folder, given.wanted, inputs, folder)])
+    if isinstance(found, ComputationError):  # the folder goes with the pod: all that was made is kept instead
+        record["error"] = {"message": found.message}
+        [found] = SharedFiles().bring([Wish(folder, ".", inputs, folder)])
     if isinstance(found, ComputationError):
-        record: dict[str, Any] = {"error": {"message": found.message, "hint": found.hint}}
-    else:
-        found |= {name: folder / name for name in given.makes if _is_own(folder, name)}
-        record = {"files": {name: _kept(exchange, blobs, path) for name, path in found.items()}}
+        found = {}
+    found |= {name: folder / name for name in given.makes if _is_own(folder, name)}
+    record["files"] = {name: _kept(exchange, blobs, path) for name, path in found.items()}
     exchange.write(made_name(given.job, given.index), json.dumps(record).encode())
 
 
