@@ -46,6 +46,7 @@ class KubernetesClient:
         self._api: KubeApi | None = None
         self._listeners: dict[str, Listener] = {}
         self._given_up: dict[str, JobStatus] = {}
+        self._pending: dict[str, float] = {}  # since when they are seen to wait
         self._events: dict[str, tuple[float, str]] = {}
         self._news = threading.Event()
 
@@ -176,15 +177,25 @@ class KubernetesClient:
             return status if status.ended else status.model_copy(update={"state": "cancelled", "reason": DELETED})
         status = reasons.judge(there, pods, job)
         if status.state != "pending":
+            self._pending.pop(job, None)
             return status
         if not pods and (why := await self._why_no_pod(listener, name)):
             status = status.model_copy(update={"reason": why[:500]})
-        if reasons.age_s(there) < self._site.pending_s or reasons.is_suspended(there):
+        if self._waited_s(job, there) < self._site.pending_s:
             return status
         await (await self._opened()).delete("jobs", name, listener.namespace, uid=there["metadata"]["uid"])
         told = f"{status.reason} (given up after pending_s = {self._site.pending_s:g} s)"
         self._given_up[job] = status.model_copy(update={"state": "rejected", "reason": told})
         return self._given_up[job]
+
+    def _waited_s(self, job: str, there: Object) -> float:
+        """Return how long a Job has waited since it was let in, no longer than it was seen to [s]: clocks differ."""
+        if reasons.is_suspended(there):
+            self._pending.pop(job, None)
+            return 0.0
+        seen_s = time.monotonic() - self._pending.setdefault(job, time.monotonic())
+        admitted_s = reasons.admitted_s(there)
+        return seen_s if admitted_s is None else min(seen_s, admitted_s)
 
     async def _why_no_pod(self, listener: Listener, name: str) -> str:
         """Return what the events say of a Job that has no pod: a quota, an admission rule, a missing account."""
