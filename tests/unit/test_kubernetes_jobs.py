@@ -15,6 +15,7 @@ from physlab.errors import ConfigurationError, PhyslabError, ResourceError, Vali
 from physlab.model.job import JobRequest, JobResources, Mount, PodWishes, Toleration
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.kubernetes import api, logs
+from physlab.sites.kubernetes import watch as watches
 from physlab.sites.kubernetes.manifest import Stage, manifest, program, refuse
 from physlab.sites.kubernetes.reasons import advice, judge
 from physlab.sites.kubernetes.watch import Watch
@@ -231,6 +232,61 @@ def test_a_watch_that_the_server_forgot_lists_again() -> None:
         return set(watch.present["jobs"]), set(watch.gone["jobs"])
 
     assert asyncio.run(follow()) == ({"b", "c"}, {"a", "x"})
+
+
+class Halved:
+    """An API that lists pods at once, and forbids it for jobs until it is allowed."""
+
+    def __init__(self) -> None:
+        self.forbidden = True
+
+    def path(self, kind: str, namespace: str) -> str:
+        return kind
+
+    async def list(self, kind: str, namespace: str, *, labels: str) -> tuple[list[dict[str, Any]], str]:
+        if kind == "jobs" and self.forbidden:
+            await asyncio.sleep(0.02)
+            raise ConfigurationError("forbidden", hint="Ask.")
+        return [{"metadata": {"name": kind}}], "1"
+
+    async def lines(self, path: str, query: dict[str, str], *, silence_s: float) -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.01)
+        if path == "jobs" and self.forbidden:
+            raise ConfigurationError("expired", hint="Log in.")
+        yield b'{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "1"}}}\n'
+
+
+def test_one_kind_that_is_listed_hides_no_trouble_with_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "PAUSE_S", (0.01, 0.01))
+
+    async def follow() -> None:
+        watch = Watch(halved := Halved(), "ns", "l", ("jobs", "pods"))  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError):
+            await watch.ready(5)
+        await asyncio.sleep(0.1)  # pods are listed and followed meanwhile
+        for trouble in (True, False, True, False):
+            halved.forbidden = trouble
+            await asyncio.sleep(0.1)
+            if trouble:
+                with pytest.raises(ConfigurationError):
+                    await watch.ready(5)
+            else:
+                await watch.ready(5)
+                assert set(watch.present["jobs"]) == {"jobs"}
+        await watch.close()
+
+    asyncio.run(follow())
+
+
+def test_what_was_never_listed_is_not_ready() -> None:
+    async def wait() -> None:
+        watch = Watch(halved := Halved(), "ns", "l", ("jobs", "pods"))  # type: ignore[arg-type]
+        with pytest.raises(ResourceError, match="did not list"):
+            await watch.ready(0.0)
+        assert halved.forbidden
+        await watch.close()
+
+    asyncio.run(wait())
 
 
 class Server:
