@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -290,17 +290,24 @@ def test_what_was_never_listed_is_not_ready() -> None:
 
 
 class Server:
-    """A real HTTP server that answers as it is told, one answer after another."""
+    """A real HTTP server that answers as it is told, one answer after another; status 0 hangs up instead."""
 
     def __init__(self, *answers: tuple[int, dict[str, Any], dict[str, str]]) -> None:
         self.answers, self.asked = list(answers), 0
+        self.methods: list[str] = []
 
     async def handle(self, request: web.Request) -> web.Response:
         self.asked += 1
+        self.methods.append(request.method)
         status, body, headers = self.answers.pop(0)
-        return web.json_response(body, status=status, headers=headers)
+        if not status and request.transport is not None:
+            request.transport.close()
+        return web.json_response(body, status=status or 200, headers=headers)
 
     async def ask(self, method: str, kind: str, patience_s: float = 10) -> Any:
+        return await self.serve(lambda asked: asked.ask(method, asked.path(kind), patience_s=patience_s))
+
+    async def serve(self, use: Callable[[api.KubeApi], Awaitable[Any]]) -> Any:
         from kubernetes_asyncio import client
 
         runner = web.AppRunner(app := web.Application())
@@ -312,7 +319,7 @@ class Server:
         made.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
             async with api.KubeApi(client.ApiClient(made), "lab") as asked:
-                return await asked.ask(method, asked.path(kind), patience_s=patience_s)
+                return await use(asked)
         finally:
             await runner.cleanup()
 
@@ -339,3 +346,47 @@ def test_a_refusal_says_what_to_do(status: int, message: str, kind: type[Physlab
         role = YAML(typ="safe").load(caught.value.hint.partition("\n")[2])
         assert role["metadata"]["namespace"] == "lab" and len(role["rules"]) == 3, "it can be pasted"
     assert json.dumps(caught.value.as_reply())
+
+
+JOB = {"metadata": {"name": "x", "labels": {"physlab.io/job": "x"}}}
+
+
+def refused(status: int, reason: str, message: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    return status, {"kind": "Status", "reason": reason, "message": message}, {}
+
+
+LOST: tuple[int, dict[str, Any], dict[str, str]] = (0, {}, {})
+MADE: tuple[int, dict[str, Any], dict[str, str]] = (200, JOB, {})
+NONE = refused(404, "NotFound", "there is none")
+THERE = refused(409, "AlreadyExists", "it exists")
+QUOTA = refused(403, "Forbidden", "exceeded quota: small")
+UPDATED = refused(409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "small"')
+
+
+@pytest.mark.parametrize(("answers", "methods"), [
+    ([UPDATED, NONE, UPDATED, NONE, MADE], "POST GET POST GET POST"),
+    ([LOST, QUOTA, MADE], "POST POST GET"),
+    ([LOST, UPDATED, MADE], "POST POST GET"),
+    ([LOST, THERE, MADE], "POST POST GET"),
+], ids=["a quota is updated", "lost, then no room", "lost, then a quota is updated", "lost, then there"])  # fmt: skip
+def test_a_job_is_made_although_the_api_seems_to_refuse_it(
+    answers: list[Any], methods: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "PAUSE_S", (0.0, 0.0))
+    server = Server(*answers)
+    assert asyncio.run(server.serve(lambda asked: asked.create("jobs", JOB))) == JOB
+    assert " ".join(server.methods) == methods
+
+
+@pytest.mark.parametrize(("answers", "kind", "said"), [
+    ([THERE, (200, {"metadata": {"name": "x"}}, {})], ValidationError, "exists"),
+    ([QUOTA, NONE], ResourceError, "Ask for less"),
+    ([QUOTA, refused(403, "Forbidden", "get is forbidden")], ResourceError, "Ask for less"),
+    ([UPDATED, NONE], ResourceError, "resourcequotas"),
+])  # fmt: skip
+def test_a_refusal_of_a_job_that_was_not_made_is_believed(
+    answers: list[Any], kind: type[PhyslabError], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "PATIENCE_S", 0.0)
+    with pytest.raises(kind, match=said):
+        asyncio.run(Server(*answers).serve(lambda asked: asked.create("jobs", JOB)))

@@ -97,16 +97,32 @@ class KubeApi:
 
         Raises:
             ValidationError: The API refuses it; with its words.
+            ResourceError: It is busy with something else all the time, a quota for instance.
         """
+        deadline, pause = asyncio.get_running_loop().time() + PATIENCE_S, PAUSE_S[0]
+        while True:
+            try:
+                return await self.ask("POST", self.path(kind, namespace), body=body)
+            except PhyslabError as error:
+                if error.details.get("status") not in (403, 409):
+                    raise
+                if (there := await self._made(kind, body, namespace)) is not None:
+                    return there
+                if error.details["status"] == 403 or error.details.get("reason") == "AlreadyExists":
+                    raise
+                if asyncio.get_running_loop().time() + pause > deadline:
+                    raise ResourceError(error.message, hint="Try again later.", details=error.details) from error
+            await asyncio.sleep(pause)
+            pause = min(PAUSE_S[1], 2 * pause)
+
+    async def _made(self, kind: str, body: Object, namespace: str | None) -> Object | None:
+        """Return an object that an attempt made whose answer was lost; None when there is none, or another's."""
         try:
-            return await self.ask("POST", self.path(kind, namespace), body=body)
-        except PhyslabError as error:
-            if error.details.get("status") != 409:
-                raise
             there = await self.get(kind, body["metadata"]["name"], namespace)
-            if there is None or there["metadata"].get("labels") != body["metadata"].get("labels"):
-                raise
-            return there
+        except (ConfigurationError, ValidationError):
+            return None  # the refusal says more
+        ours = there is not None and there["metadata"].get("labels") == body["metadata"].get("labels")
+        return there if ours else None
 
     async def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """Return an object; None when there is none of that name."""
