@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from physlab.errors import ConfigurationError, MissingExtraError, PhyslabError, ResourceError, ValidationError
-from physlab.settings import child_environment
+from physlab.errors import ConfigurationError, PhyslabError, ResourceError, ValidationError
+from physlab.sites.kubernetes.access import Access
 
 PATIENCE_S = 30.0
 ANSWER_S = 30.0
@@ -20,7 +20,6 @@ PAUSE_S = (0.5, 20.0)
 AGAIN = (429, 500, 502, 503, 504)
 PAGE = 500
 GROUPS = {"jobs": "/apis/batch/v1", "cronjobs": "/apis/batch/v1", "pods": "/api/v1", "events": "/api/v1"}
-_IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 ROLE = """apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {{name: physlab, namespace: {namespace}}}
@@ -54,31 +53,8 @@ class KubeApi:
             ConfigurationError: There is none, or it cannot be read.
             MissingExtraError: The client's package is not installed.
         """
-        try:
-            from kubernetes_asyncio import client, config
-        except ImportError as error:
-            raise MissingExtraError(
-                "Kubernetes needs a package that is not installed.", hint="pip install 'physlab[kubernetes]'"
-            ) from error
-        made = client.Configuration()
-        made.connection_pool_maxsize = 0  # logs that are followed hold a connection each; the listener counts them
-        given = str(kubeconfig or child_environment({}).get("KUBECONFIG", "")) or "~/.kube/config"
-        files = [Path(part).expanduser() for part in given.split(":") if part]
-        try:
-            if not any(file.is_file() for file in files) and (kubeconfig is not None or not _IN_POD.is_file()):
-                raise FileNotFoundError("there is no such file")
-            if not any(file.is_file() for file in files):
-                config.load_incluster_config(client_configuration=made)  # type: ignore[no-untyped-call]
-                found = _IN_POD.read_text(encoding="utf-8").strip()
-            else:
-                loader = await config.load_kube_config(given, context, made)
-                found = (loader.current_context or {})["context"].get("namespace") or "default"
-        except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
-            raise ConfigurationError(
-                f"There is no access to a Kubernetes cluster: {given}: {str(error).strip()}",
-                hint="Set KUBECONFIG, or kubeconfig and context under [sites.kubernetes.NAME] in physlab.toml.",
-            ) from error
-        return cls(client.ApiClient(made), namespace or found)
+        client, found = await Access(kubeconfig, context).open()
+        return cls(client, namespace or found)
 
     async def __aenter__(self) -> Self:
         return self
