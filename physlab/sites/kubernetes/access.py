@@ -1,8 +1,9 @@
-"""How a cluster is reached: by a kubeconfig, or by what a pod is given."""
+"""How a cluster is reached: by a kubeconfig, or by what a pod is given; read again when access has expired."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class Access:
 
     kubeconfig: Path | None = None
     context: str | None = None
+    _guard: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def open(self) -> tuple[Any, str]:
         """Return a client of kubernetes_asyncio, and the namespace that is meant when none is named.
@@ -33,10 +35,31 @@ class Access:
             ConfigurationError: There is no access, or it cannot be read.
             MissingExtraError: The client's package is not installed.
         """
-        return await self._told()
+        return await self._told(client=True)
 
-    async def _told(self) -> tuple[Any, str]:
-        """Read it; return a client and the namespace; every fault is told as one of the file."""
+    async def renew(self, client: Any, used: object) -> None:
+        """Give a client the access of this moment, unless that was done since a key was used; plugins run again.
+
+        Args:
+            client: The client.
+            used: The key that was refused, as `key` told it before.
+
+        Raises:
+            ConfigurationError: There is no access any more.
+        """
+        async with self._guard:
+            if self.key(client) == used:
+                made, _ = await self._told(client=False)
+                client.configuration.api_key = made.api_key
+                client.configuration.refresh_api_key_hook = made.refresh_api_key_hook
+
+    @staticmethod
+    def key(client: Any) -> object:
+        """Return the key that a client shows at the moment."""
+        return client.configuration.api_key.get("BearerToken")
+
+    async def _told(self, *, client: bool) -> tuple[Any, str]:
+        """Read it; return a client or its configuration, and the namespace; every fault is told as one of the file."""
         try:
             import aiohttp
             import yaml  # type: ignore[import-untyped]
@@ -52,7 +75,7 @@ class Access:
         given = str(self.kubeconfig or child_environment({}).get("KUBECONFIG", "")) or "~/.kube/config"
         try:
             namespace = await self._load(given, made)
-            return clients.ApiClient(made), namespace
+            return (clients.ApiClient(made) if client else made), namespace
         except faults as error:
             raise ConfigurationError(
                 f"There is no access to a Kubernetes cluster: {given}: {_reason(error)}",

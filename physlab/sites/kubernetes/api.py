@@ -37,10 +37,11 @@ class KubeApi:
     Args:
         client: A client of kubernetes_asyncio.
         namespace: The namespace that is meant when none is named.
+        access: Where its access comes from, if it can be renewed.
     """
 
-    def __init__(self, client: Any, namespace: str) -> None:
-        self._client = client
+    def __init__(self, client: Any, namespace: str, access: Access | None = None) -> None:
+        self._client, self._access = client, access
         self.namespace = namespace
 
     @classmethod
@@ -53,8 +54,9 @@ class KubeApi:
             ConfigurationError: There is none, or it cannot be read.
             MissingExtraError: The client's package is not installed.
         """
-        client, found = await Access(kubeconfig, context).open()
-        return cls(client, namespace or found)
+        access = Access(kubeconfig, context)
+        client, found = await access.open()
+        return cls(client, namespace or found, access)
 
     async def __aenter__(self) -> Self:
         return self
@@ -194,6 +196,18 @@ class KubeApi:
             yield rest
 
     async def _send(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Object | None, timeout: Any
+    ) -> Any:
+        """Send a request; where access has expired, renew it and send once more."""
+        used = Access.key(self._client)
+        response = await self._call(method, path, query, body, timeout)
+        if response.status != 401 or self._access is None:
+            return response
+        response.release()
+        await self._access.renew(self._client, used)
+        return await self._call(method, path, query, body, timeout)
+
+    async def _call(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Object | None, timeout: Any
     ) -> Any:
         return await self._client.call_api(
