@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from physlab.model.job import JobRequest, JobStatus, PodWishes
+from physlab.service.jobs.kubernetes import KubernetesJobs
+from physlab.service.jobs.ledger import KnownJob
+from physlab.service.jobs.staged import StagedFiles
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.kubernetes import client as clients
 from physlab.sites.kubernetes.client import KubernetesClient
+from physlab.sites.kubernetes.exchange import Exchange
 from physlab.sites.kubernetes.manifest import LABEL
+from physlab.store.blobs import Blobs
 
 Object = dict[str, Any]
 PENDING_S = 100.0
@@ -61,8 +69,8 @@ def ago(seconds: float) -> str:
     return f"{datetime.now(UTC) - timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def job(name: str = "j", *, made_s: float = 1000.0, token: str | None = None, **status: Any) -> Object:
-    head = {"name": name, "uid": name, "labels": {LABEL: token or name}, "creationTimestamp": ago(made_s)}
+def job(name: str = "j", *, made_s: float = 1000.0, label: str | None = None, **status: Any) -> Object:
+    head = {"name": name, "uid": name, "labels": {LABEL: label or name}, "creationTimestamp": ago(made_s)}
     return {"metadata": head, "spec": {}, "status": status}
 
 
@@ -118,3 +126,42 @@ def test_time_in_which_a_job_is_held_back_is_not_counted(tmp_path: Path, monkeyp
             clock.now += PENDING_S
         there["spec"]["suspend"] = False
         assert client.poll(["lab/j"])["lab/j"].state == "rejected"
+
+
+# --- jobs that the lab knows ----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def held_jobs(api: HeldApi, folder: Path) -> Iterator[KubernetesJobs]:
+    """A cluster of a lab, with a store."""
+    (folder / "scratch").mkdir()
+    with held_client(api, folder / "scratch") as client:
+        files = StagedFiles("k", Exchange(str(folder / "store")), Blobs(folder / "blobs"))
+        yield KubernetesJobs("k", KubernetesSiteSettings(), client, files, folder / "here")
+
+
+def known(token: str, folder: Path, job_id: str = "", *, schedule: str | None = None, ended: bool = False) -> KnownJob:
+    request = JobRequest(command=("true",), token=token, pod=PodWishes(schedule=schedule))
+    status = JobStatus(job_id=job_id, state="cancelled") if ended else None
+    made = KnownJob(job_id, token, folder / "here" / token, "2026-01-01T00:00:00+00:00", request, status, site="k")
+    return replace(made, backend="k8s")
+
+
+def test_a_schedule_is_found_again_and_none_of_its_runs_is_taken_for_it(tmp_path: Path) -> None:
+    runs = [job("nightly-1-29000000", label="nightly-1"), job("once-1")]
+    api = HeldApi(jobs=runs, cronjobs=[job("nightly-1")])
+    nightly, once = known("nightly-1", tmp_path, schedule="0 3 * * *"), known("once-1", tmp_path)
+    gone, mistaken = known("gone-1", tmp_path, schedule="0 3 * * *"), known("nightly-1", tmp_path / "other")
+    with held_jobs(api, tmp_path) as cluster:
+        found = cluster.find([nightly, once, gone, mistaken], 60.0)
+    assert found == {nightly.folder: "lab/nightly-1", once.folder: "lab/once-1"}
+
+
+def test_a_schedule_that_is_over_and_still_there_is_removed(tmp_path: Path) -> None:
+    api = HeldApi(jobs=[job("run-1", label="nightly-1")], cronjobs=[job("nightly-1")])
+    with held_jobs(api, tmp_path) as cluster:
+        cluster._tidy([
+            known("nightly-1", tmp_path, "lab/nightly-1", schedule="0 3 * * *", ended=True),
+            known("gone-1", tmp_path, "lab/gone-1", schedule="0 3 * * *", ended=True),
+        ])  # fmt: skip
+    assert api.deleted == ["nightly-1"]

@@ -162,14 +162,16 @@ class KubernetesJobs:
         return told
 
     def find(self, jobs: Sequence[KnownJob], age_s: float) -> dict[Path, str] | None:
-        """Find Jobs by their label."""
+        """Find Jobs and CronJobs by their names, which are their labels; the runs of a schedule have its label too."""
         found: dict[Path, str] = {}
-        for namespace in {job.request.pod.namespace for job in jobs}:
+        for namespace, scheduled in _places(jobs):
             try:
-                there = {token: job_id for job_id, token in self.client.present(namespace).items()}
+                there = self._there(namespace, scheduled=scheduled)
             except ResourceError:
                 return None
-            found |= {job.folder: there[job.token] for job in jobs if job.token in there}
+            named = {token: job_id for job_id, token in there.items() if job_id.endswith(f"/{token}")}
+            mine = [job for job in jobs if _place(job) == (namespace, scheduled)]
+            found |= {job.folder: named[job.token] for job in mine if job.token in named}
         return found
 
     def cancel(self, jobs: Iterable[KnownJob]) -> None:
@@ -256,10 +258,14 @@ class KubernetesJobs:
     def _tidy(self, known: Iterable[KnownJob]) -> None:
         """Delete the Jobs whose ends are in the ledger: whoever wrote that down died before deleting them."""
         over = [job for job in known if job.backend == self.kind and job.site == self.name and not job.is_open]
-        with contextlib.suppress(PhyslabError):
-            for namespace in {job.request.pod.namespace for job in over}:
-                there = self.client.present(namespace)
-                self.settle(job for job in over if job.job_id in there)
+        for namespace, scheduled in _places(over):
+            with contextlib.suppress(PhyslabError):
+                there = self._there(namespace, scheduled=scheduled)
+                mine = [job for job in over if _place(job) == (namespace, scheduled)]
+                self.settle(job for job in mine if job.job_id in there)
+
+    def _there(self, namespace: str | None, *, scheduled: bool) -> dict[str, str]:
+        return self.client.schedules(namespace) if scheduled else self.client.present(namespace)
 
 
 def _find(lab: Lab, name: str | None, *, again: bool) -> tuple[str, KubernetesSiteSettings]:
@@ -270,6 +276,15 @@ def _find(lab: Lab, name: str | None, *, again: bool) -> tuple[str, KubernetesSi
         hint = nearest(name, known) if known else f"Describe it in physlab.toml under [sites.kubernetes.{name}]."
         raise ValidationError(f"There is no Kubernetes cluster '{name}'.", hint=hint)
     return name, known[name]
+
+
+def _place(job: KnownJob) -> tuple[str | None, bool]:
+    """Return a job's namespace, and whether it is a schedule there."""
+    return job.request.pod.namespace, job.request.pod.schedule is not None
+
+
+def _places(jobs: Iterable[KnownJob]) -> list[tuple[str | None, bool]]:
+    return list(dict.fromkeys(map(_place, jobs)))
 
 
 def _cron(jobs: Iterable[KnownJob]) -> frozenset[str]:

@@ -103,6 +103,10 @@ class KubernetesClient:
         """Return the Jobs of physlab that are there: `namespace/name` → label."""
         return self._run(self._present(namespace))
 
+    def schedules(self, namespace: str | None = None) -> dict[str, str]:
+        """Return the CronJobs of physlab that are there: `namespace/name` → label; the cluster is asked each time."""
+        return self._run(self._schedules(namespace))
+
     def rest(self, longest_s: float) -> None:
         """Wait for news of jobs, pods or logs, at most so long [s]."""
         if self._news.wait(longest_s):
@@ -227,6 +231,12 @@ class KubernetesClient:
         listener = await self._listener(namespace)
         jobs: Mapping[str, Object] = listener.jobs
         return {f"{namespace}/{name}": item["metadata"]["labels"][LABEL] for name, item in jobs.items()}
+
+    async def _schedules(self, namespace: str | None) -> dict[str, str]:
+        api = await self._opened()
+        items, _ = await api.list("cronjobs", namespace := namespace or api.namespace, labels=LABEL)
+        heads = [item["metadata"] for item in items]
+        return {f"{namespace}/{head['name']}": head["labels"][LABEL] for head in heads}
 
     async def _remove(self, jobs: list[str], cron: frozenset[str]) -> None:
         api = await self._opened()
