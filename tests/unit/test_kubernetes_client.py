@@ -1,14 +1,16 @@
-"""The client of a Kubernetes cluster against an API that holds what it is told: no sockets, no cluster."""
+"""The client of a Kubernetes cluster against an API that holds what it is given: no sockets, no cluster."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,20 +23,23 @@ from physlab.sites.kubernetes import client as clients
 from physlab.sites.kubernetes.client import KubernetesClient
 from physlab.sites.kubernetes.exchange import Exchange
 from physlab.sites.kubernetes.manifest import LABEL
+from physlab.sites.kubernetes.stage import made_name
 from physlab.store.blobs import Blobs
 
 Object = dict[str, Any]
+T = TypeVar("T")
 PENDING_S = 100.0
 
 
 class HeldApi:
-    """An API that holds objects of each kind, and tells nothing more of them than the first list."""
+    """An API that holds objects of each kind, and tells of those changes that it is told."""
 
     namespace = "lab"
 
     def __init__(self, **held: list[Object]) -> None:
         self.held = {"jobs": [], "pods": [], "cronjobs": [], "events": [], **held}
         self.deleted: list[str] = []
+        self.changes: dict[str, list[Object]] = {}
 
     def path(self, *words: str) -> str:
         return "/".join(words)
@@ -52,8 +57,15 @@ class HeldApi:
         return True
 
     async def lines(self, path: str, query: dict[str, str], *, silence_s: float) -> AsyncIterator[bytes]:
-        await asyncio.sleep(3600)
-        yield b""
+        while True:
+            for change in self.changes.pop(path.partition("/")[0], []):
+                yield json.dumps(change).encode()
+            await asyncio.sleep(0.01)
+
+    def tell(self, kind: str, change: str, item: Object) -> None:
+        """Let the watch of a kind say that an object has changed."""
+        item["metadata"]["resourceVersion"] = "2"
+        self.changes.setdefault(kind, []).append({"type": change, "object": item})
 
     async def close(self) -> None:
         pass
@@ -63,6 +75,13 @@ def held_client(api: HeldApi, scratch: Path, **settings: Any) -> KubernetesClien
     client = KubernetesClient(KubernetesSiteSettings(pending_s=PENDING_S, **settings), scratch)
     client._api = api  # type: ignore[assignment]
     return client
+
+
+def wait_for(look: Callable[[], T], good: Callable[[T], bool]) -> T:
+    end = time.monotonic() + 5
+    while not good(found := look()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return found
 
 
 def ago(seconds: float) -> str:
@@ -165,3 +184,16 @@ def test_a_schedule_that_is_over_and_still_there_is_removed(tmp_path: Path) -> N
             known("gone-1", tmp_path, "lab/gone-1", schedule="0 3 * * *", ended=True),
         ])  # fmt: skip
     assert api.deleted == ["nightly-1"]
+
+
+@pytest.mark.parametrize(("made", "state"), [(True, "completed"), (False, "cancelled")])
+def test_of_a_job_that_was_deleted_the_store_tells_whether_it_was_done(made: bool, state: str, tmp_path: Path) -> None:
+    api = HeldApi(jobs=[job(startTime=ago(5))], pods=[pod(job={"running": {}})])
+    with held_jobs(api, tmp_path) as cluster:
+        mine = known("j", tmp_path, "lab/j")
+        assert cluster.look([mine])["lab/j"].state == "running"
+        api.tell("jobs", "DELETED", api.held["jobs"].pop())
+        if made and cluster.files.exchange is not None:
+            cluster.files.exchange.write(made_name("j", None), b'{"files": {}}')
+        found = wait_for(lambda: cluster.look([mine])["lab/j"], lambda status: status.state != "running")
+    assert (found.state, found.forgotten) == (state, False)

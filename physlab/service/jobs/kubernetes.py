@@ -19,7 +19,7 @@ from physlab.service.jobs.ledger import KnownJob, known_jobs
 from physlab.service.jobs.staged import StagedFiles
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.files import PIECE, Brought
-from physlab.sites.kubernetes.client import KubernetesClient
+from physlab.sites.kubernetes.client import DELETED, KubernetesClient
 from physlab.sites.kubernetes.exchange import Exchange
 from physlab.sites.kubernetes.manifest import Stage, manifest, refuse
 from physlab.sites.kubernetes.reasons import advice
@@ -156,7 +156,8 @@ class KubernetesJobs:
         known = {job.job_id: job for job in jobs}
         told = self.client.poll(known, cron=_cron(known.values()))
         for job_id, status in told.items():
-            if status.forgotten and self.files.made(known[job_id]) is not None:
+            gone = status.forgotten or (status.state, status.reason) == ("cancelled", DELETED)
+            if gone and self.files.made(known[job_id]) is not None:
                 done = {"state": "completed", "reason": "what it made is in the store", "exit_code": 0}
                 told[job_id] = status.model_copy(update={**done, "forgotten": False})
         return told
