@@ -20,6 +20,7 @@ from physlab.service.jobs.ledger import KnownJob
 from physlab.service.jobs.staged import StagedFiles
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.kubernetes import client as clients
+from physlab.sites.kubernetes import listener
 from physlab.sites.kubernetes.client import KubernetesClient
 from physlab.sites.kubernetes.exchange import Exchange
 from physlab.sites.kubernetes.manifest import LABEL
@@ -40,6 +41,7 @@ class HeldApi:
         self.held = {"jobs": [], "pods": [], "cronjobs": [], "events": [], **held}
         self.deleted: list[str] = []
         self.changes: dict[str, list[Object]] = {}
+        self.logs: dict[str, bytes] = {}
 
     def path(self, *words: str) -> str:
         return "/".join(words)
@@ -57,6 +59,12 @@ class HeldApi:
         return True
 
     async def lines(self, path: str, query: dict[str, str], *, silence_s: float) -> AsyncIterator[bytes]:
+        if path.endswith("/log"):
+            name = path.split("/")[2]
+            if "follow" in query or name not in self.logs:
+                await asyncio.sleep(3600)
+            yield self.logs[name]
+            return
         while True:
             for change in self.changes.pop(path.partition("/")[0], []):
                 yield json.dumps(change).encode()
@@ -153,7 +161,7 @@ def test_time_in_which_a_job_is_held_back_is_not_counted(tmp_path: Path, monkeyp
 @contextlib.contextmanager
 def held_jobs(api: HeldApi, folder: Path) -> Iterator[KubernetesJobs]:
     """A cluster of a lab, with a store."""
-    (folder / "scratch").mkdir()
+    (folder / "scratch").mkdir(exist_ok=True)
     with held_client(api, folder / "scratch") as client:
         files = StagedFiles("k", Exchange(str(folder / "store")), Blobs(folder / "blobs"))
         yield KubernetesJobs("k", KubernetesSiteSettings(), client, files, folder / "here")
@@ -197,3 +205,40 @@ def test_of_a_job_that_was_deleted_the_store_tells_whether_it_was_done(made: boo
             cluster.files.exchange.write(made_name("j", None), b'{"files": {}}')
         found = wait_for(lambda: cluster.look([mine])["lab/j"], lambda status: status.state != "running")
     assert (found.state, found.forgotten) == (state, False)
+
+
+# --- logs -----------------------------------------------------------------------------------------------------------
+
+RUNNING: Object = {"running": {}}
+ENDED: Object = {"terminated": {"exitCode": 0}}
+SAID = b"2026-01-01T00:00:00.000000001Z 42\n"
+DONE = [{"type": "Complete", "status": "True"}]
+
+
+def test_a_container_that_has_ended_waits_for_no_follower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "STREAMS", 1)
+    names = ("long", "short", "over")
+    states = dict(zip(names, (RUNNING, RUNNING, ENDED), strict=True))
+    api = HeldApi(jobs=[job(name) for name in names], pods=[pod(name, job=states[name]) for name in names])
+    api.logs = {"short-pod": SAID, "over-pod": SAID}
+    with held_client(api, tmp_path) as client:
+        long, short, over = (client.log(f"lab/{name}") for name in names)
+        assert wait_for(over.read_bytes, bool) == b"42\n"
+        assert (long.read_bytes(), short.read_bytes()) == (b"", b"")
+        api.tell("pods", "MODIFIED", pod("short", job=ENDED))
+        assert wait_for(short.read_bytes, bool) == b"42\n"
+        assert [client.has_heard(f"lab/{name}") for name in names] == [False, True, True]
+
+
+def test_a_job_whose_log_cannot_be_read_is_left_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "GRACE_S", 0.05)
+    mine = known("j", tmp_path, "lab/j", ended=True)
+    api = HeldApi(jobs=[job(conditions=DONE)], pods=[pod(job=ENDED)])
+    with held_jobs(api, tmp_path) as cluster:
+        cluster.bring_logs([mine])
+        cluster.settle([mine])
+    assert api.deleted == []
+    api.logs["j-pod"] = SAID
+    with held_jobs(api, tmp_path) as cluster:
+        cluster._tidy([mine])
+    assert api.deleted == ["j"] and (mine.folder / "log.txt").read_bytes() == b"42\n"

@@ -200,6 +200,8 @@ class KubernetesJobs:
     def bring_logs(self, jobs: Sequence[KnownJob]) -> None:
         """Keep whole logs here; one that is shorter than what was heard before does not replace it."""
         for job in jobs:
+            self.client.log(job.job_id)  # all are read at once
+        for job in jobs:
             heard, kept = self.client.log(job.job_id, to_the_end=True), job.folder / LOG
             if kept.is_file() and kept.stat().st_size > heard.stat().st_size:
                 continue
@@ -226,9 +228,13 @@ class KubernetesJobs:
         return found
 
     def settle(self, jobs: Iterable[KnownJob]) -> None:
-        """Delete the Jobs, unless they are to be kept, and their lists in the store; what fails, the next one does."""
+        """Delete the Jobs, unless they are to be kept, and their lists in the store; what fails, the next one does.
+
+        A Job whose log could not be read to its end is left to the next one, too.
+        """
         jobs = [job for job in jobs if job.job_id and not job.request.pod.keep]
         with contextlib.suppress(PhyslabError):
+            jobs = [job for job in jobs if job.request.pod.schedule or self.client.has_heard(job.job_id)]
             self.client.remove([job.job_id for job in jobs], cron=_cron(jobs))
             for job in jobs:
                 self.files.forget(job)
@@ -260,10 +266,12 @@ class KubernetesJobs:
         """Delete the Jobs whose ends are in the ledger: whoever wrote that down died before deleting them."""
         over = [job for job in known if job.backend == self.kind and job.site == self.name and not job.is_open]
         for namespace, scheduled in _places(over):
-            with contextlib.suppress(PhyslabError):
+            with contextlib.suppress(PhyslabError, OSError):
                 there = self._there(namespace, scheduled=scheduled)
-                mine = [job for job in over if _place(job) == (namespace, scheduled)]
-                self.settle(job for job in mine if job.job_id in there)
+                mine = [job for job in over if _place(job) == (namespace, scheduled) and job.job_id in there]
+                if not scheduled:
+                    self.bring_logs([job for job in mine if not job.request.pod.keep])
+                self.settle(mine)
 
     def _there(self, namespace: str | None, *, scheduled: bool) -> dict[str, str]:
         return self.client.schedules(namespace) if scheduled else self.client.present(namespace)

@@ -117,6 +117,10 @@ class KubernetesClient:
         """Return where a job's log is written as it comes; with `to_the_end` when all of it is there."""
         return self._run(self._log(job, to_the_end))
 
+    def has_heard(self, job: str) -> bool:
+        """Say whether all that a job wrote was read, so that nothing of it is lost with its pods."""
+        return self._run(self._has_heard(job))
+
     # --- in the thread that listens ---------------------------------------------------------------------------------
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -243,6 +247,10 @@ class KubernetesClient:
         for job in jobs:
             namespace, _, name = job.partition("/")
             await api.delete("cronjobs" if job in cron else "jobs", name, namespace)
+
+    async def _has_heard(self, job: str) -> bool:
+        namespace, _, name = job.partition("/")
+        return (await self._listener(namespace)).has_heard(name)
 
     async def _log(self, job: str, to_the_end: bool) -> Path:
         namespace, _, name = job.partition("/")
