@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -172,10 +173,9 @@ class Replay:
     async def lines(self, path: str, query: dict[str, str], *, silence_s: float) -> AsyncIterator[bytes]:
         self.asked += 1
         end = self._cuts.pop(0) if self._cuts else None
-        since = query.get("sinceTime", "")[:19]
-        data = b"".join(self._all)[:end]
-        for line in data.splitlines(keepends=True):
-            if line[:19].decode() >= since:
+        since = datetime.fromisoformat(query.get("sinceTime", "1970-01-01T00:00:00Z"))
+        for line, whole in zip(b"".join(self._all)[:end].splitlines(keepends=True), self._all, strict=False):
+            if datetime.fromisoformat(whole.partition(b" ")[0].decode()) >= since:
                 yield line
         if end is not None:
             raise ResourceError("broken")
@@ -196,6 +196,27 @@ def test_a_log_comes_whole_and_once_however_often_it_breaks(monkeypatch: pytest.
 
     assert asyncio.run(hear()) == [f"{text}\n".encode() for _, text in said]
     assert replay.asked > len(cuts), "it broke each time"
+
+
+@pytest.mark.parametrize("zones", [("+02:00",), ("-05:30",), ("+02:00", "+01:00")], ids=["east", "west", "changing"])
+def test_a_log_of_a_machine_that_is_not_on_utc_comes_whole_and_once(
+    zones: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "PAUSE_S", (0.0, 0.0))
+    said = []
+    for n in range(200):
+        zone = zones[n * len(zones) // 200]
+        own = datetime(2026, 1, 1, 10, tzinfo=UTC) + timedelta(seconds=n // 7)
+        local = own.astimezone(datetime.fromisoformat(f"2026-01-01T00:00:00{zone}").tzinfo)
+        said.append((f"{local:%Y-%m-%dT%H:%M:%S}.{n:09d}{zone}", f"line {n % 3}"))
+    replay = Replay(said, cuts := [40, 1000, 3333, 5000, 6001])
+    count = len(cuts)
+    stream = logs.LogStream(replay, "ns", "pod", "job", lambda: replay.asked > count)  # type: ignore[arg-type]
+
+    async def hear() -> list[bytes]:
+        return [line async for line in stream.lines()]
+
+    assert asyncio.run(hear()) == [f"{text}\n".encode() for _, text in said]
 
 
 class Changing:
