@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 import pytest
 
+from physlab.errors import ResourceError
 from physlab.model.job import JobRequest, JobStatus, PodWishes
 from physlab.service.jobs.kubernetes import KubernetesJobs
 from physlab.service.jobs.ledger import KnownJob
 from physlab.service.jobs.staged import StagedFiles
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.kubernetes import client as clients
-from physlab.sites.kubernetes import listener
+from physlab.sites.kubernetes import listener, logs
 from physlab.sites.kubernetes.client import KubernetesClient
 from physlab.sites.kubernetes.exchange import Exchange
 from physlab.sites.kubernetes.manifest import LABEL
@@ -42,6 +43,7 @@ class HeldApi:
         self.deleted: list[str] = []
         self.changes: dict[str, list[Object]] = {}
         self.logs: dict[str, bytes] = {}
+        self.broken = False
 
     def path(self, *words: str) -> str:
         return "/".join(words)
@@ -61,6 +63,8 @@ class HeldApi:
     async def lines(self, path: str, query: dict[str, str], *, silence_s: float) -> AsyncIterator[bytes]:
         if path.endswith("/log"):
             name = path.split("/")[2]
+            if self.broken:
+                raise ResourceError("its machine does not answer")
             if "follow" in query or name not in self.logs:
                 await asyncio.sleep(3600)
             yield self.logs[name]
@@ -230,15 +234,20 @@ def test_a_container_that_has_ended_waits_for_no_follower(tmp_path: Path, monkey
         assert [client.has_heard(f"lab/{name}") for name in names] == [False, True, True]
 
 
-def test_a_job_whose_log_cannot_be_read_is_left_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "GRACE_S", 0.05)
+@pytest.mark.parametrize("broken", [True, False], ids=["its machine does not answer", "it takes too long"])
+def test_a_job_whose_log_cannot_be_read_is_left_to_the_next(
+    broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "PAUSE_S", (0.0, 0.0))
+    monkeypatch.setattr(clients, "GRACE_S", 5.0 if broken else 0.05)
     mine = known("j", tmp_path, "lab/j", ended=True)
     api = HeldApi(jobs=[job(conditions=DONE)], pods=[pod(job=ENDED)])
+    api.broken = broken
     with held_jobs(api, tmp_path) as cluster:
         cluster.bring_logs([mine])
         cluster.settle([mine])
     assert api.deleted == []
-    api.logs["j-pod"] = SAID
+    api.logs["j-pod"], api.broken = SAID, False
     with held_jobs(api, tmp_path) as cluster:
         cluster._tidy([mine])
     assert api.deleted == ["j"] and (mine.folder / "log.txt").read_bytes() == b"42\n"

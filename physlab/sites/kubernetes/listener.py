@@ -35,6 +35,7 @@ class Listener:
         self._pods: dict[str, dict[str, Object]] = defaultdict(dict)
         self._follow, self._read = asyncio.Semaphore(STREAMS), asyncio.Semaphore(READINGS)
         self._over: dict[str, asyncio.Event] = defaultdict(asyncio.Event)  # by pod: nothing more will be written
+        self._heard: set[str] = set()  # pods whose logs were read to their ends
         self._streams: dict[str, dict[str, asyncio.Task[None]]] = {}
         self._watch = Watch(api, namespace, LABEL, ("jobs", "pods"), self._seen)
 
@@ -91,11 +92,7 @@ class Listener:
 
     def has_heard(self, job: str) -> bool:
         """Say whether the logs of all of a job's pods that have begun were read to their ends."""
-        streams = self._streams.get(job, {})
-        begun = {pod["metadata"]["name"] for pod in self.pods(job) if _has_begun(pod)}
-        return begun <= set(streams) and all(
-            task.done() and not task.cancelled() and task.exception() is None for task in streams.values()
-        )
+        return all(pod["metadata"]["name"] in self._heard for pod in self.pods(job) if _has_begun(pod))
 
     def _seen(self, kind: str, item: Object) -> None:
         self._news()
@@ -122,6 +119,8 @@ class Listener:
             await self._copy(stream, before, job)
         finally:
             place.release()
+        if stream.whole:
+            self._heard.add(pod)
 
     def _has_ended(self, job: str, pod: str) -> bool:
         now = self._pods[job][pod]

@@ -31,11 +31,15 @@ class LogStream:
         pod: Its name.
         container: The container's name.
         ended: Tells whether the container has ended.
+
+    Attributes:
+        whole: All of it was read, or nothing more of it is to be had; not so when its machine did not answer.
     """
 
     def __init__(self, api: KubeApi, namespace: str, pod: str, container: str, ended: Callable[[], bool]) -> None:
         self._api, self._path = api, api.path("pods", namespace, pod, "log")
         self._container, self._ended = container, ended
+        self.whole = False
         self._recent: deque[tuple[datetime, bytes]] = deque()
 
     async def lines(self) -> AsyncIterator[bytes]:
@@ -49,10 +53,12 @@ class LogStream:
                     heard = True
                     yield line
                 if over:
+                    self.whole = True
                     return
             except PhyslabError as error:
                 if error.details.get("status") == GONE or (over and error.details.get("status") == UNBEGUN):
-                    return  # the pod is not there any more, or its container never began
+                    self.whole = True  # the pod is not there any more, or its container never began
+                    return
                 left -= over
                 if not left:
                     return  # its machine does not answer any more
