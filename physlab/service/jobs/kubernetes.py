@@ -20,7 +20,7 @@ from physlab.service.jobs.ledger import KnownJob, known_jobs
 from physlab.service.jobs.staged import StagedFiles
 from physlab.settings import KubernetesSiteSettings
 from physlab.sites.files import PIECE, Brought
-from physlab.sites.kubernetes.client import KubernetesClient
+from physlab.sites.kubernetes.client import DELETED, KubernetesClient
 from physlab.sites.kubernetes.exchange import Exchange
 from physlab.sites.kubernetes.manifest import Stage, manifest, refuse
 from physlab.sites.kubernetes.reasons import advice
@@ -159,20 +159,23 @@ class KubernetesJobs:
         known = {job.job_id: job for job in jobs}
         told = self.client.poll(known, cron=_cron(known.values()))
         for job_id, status in told.items():
-            if status.forgotten and self.files.made(known[job_id]) is not None:
+            gone = status.forgotten or (status.state, status.reason) == ("cancelled", DELETED)
+            if gone and self.files.made(known[job_id]) is not None:
                 done = {"state": "completed", "reason": "what it made is in the store", "exit_code": 0}
                 told[job_id] = status.model_copy(update={**done, "forgotten": False})
         return told
 
     def find(self, jobs: Sequence[KnownJob], age_s: float) -> dict[Path, str] | None:
-        """Find Jobs by their label."""
+        """Find Jobs and CronJobs by their names, which are their labels; the runs of a schedule have its label too."""
         found: dict[Path, str] = {}
-        for namespace in {job.request.pod.namespace for job in jobs}:
+        for namespace, scheduled in _places(jobs):
             try:
-                there = {token: job_id for job_id, token in self.client.present(namespace).items()}
+                there = self._there(namespace, scheduled=scheduled)
             except ResourceError:
                 return None
-            found |= {job.folder: there[job.token] for job in jobs if job.token in there}
+            named = {token: job_id for job_id, token in there.items() if job_id.endswith(f"/{token}")}
+            mine = [job for job in jobs if _place(job) == (namespace, scheduled)]
+            found |= {job.folder: named[job.token] for job in mine if job.token in named}
         return found
 
     def cancel(self, jobs: Iterable[KnownJob]) -> None:
@@ -200,6 +203,8 @@ class KubernetesJobs:
     def bring_logs(self, jobs: Sequence[KnownJob]) -> None:
         """Keep whole logs here; one that is shorter than what was heard before does not replace it."""
         for job in jobs:
+            self.client.log(job.job_id)  # all are read at once
+        for job in jobs:
             heard, kept = self.client.log(job.job_id, to_the_end=True), job.folder / LOG
             if kept.is_file() and kept.stat().st_size > heard.stat().st_size:
                 continue
@@ -226,9 +231,13 @@ class KubernetesJobs:
         return found
 
     def settle(self, jobs: Iterable[KnownJob]) -> None:
-        """Delete the Jobs, unless they are to be kept, and their lists in the store; what fails, the next one does."""
+        """Delete the Jobs, unless they are to be kept, and their lists in the store; what fails, the next one does.
+
+        A Job whose log could not be read to its end is left to the next one, too.
+        """
         jobs = [job for job in jobs if job.job_id and not job.request.pod.keep]
         with contextlib.suppress(PhyslabError):
+            jobs = [job for job in jobs if job.request.pod.schedule or self.client.has_heard(job.job_id)]
             self.client.remove([job.job_id for job in jobs], cron=_cron(jobs))
             for job in jobs:
                 self.files.forget(job)
@@ -269,10 +278,16 @@ class KubernetesJobs:
     def _tidy(self, known: Iterable[KnownJob]) -> None:
         """Delete the Jobs whose ends are in the ledger: whoever wrote that down died before deleting them."""
         over = [job for job in known if job.backend == self.kind and job.site == self.name and not job.is_open]
-        with contextlib.suppress(PhyslabError):
-            for namespace in {job.request.pod.namespace for job in over}:
-                there = self.client.present(namespace)
-                self.settle(job for job in over if job.job_id in there)
+        for namespace, scheduled in _places(over):
+            with contextlib.suppress(PhyslabError, OSError):
+                there = self._there(namespace, scheduled=scheduled)
+                mine = [job for job in over if _place(job) == (namespace, scheduled) and job.job_id in there]
+                if not scheduled:
+                    self.bring_logs([job for job in mine if not job.request.pod.keep])
+                self.settle(mine)
+
+    def _there(self, namespace: str | None, *, scheduled: bool) -> dict[str, str]:
+        return self.client.schedules(namespace) if scheduled else self.client.present(namespace)
 
 
 def _find(lab: Lab, name: str | None, *, again: bool) -> tuple[str, KubernetesSiteSettings]:
@@ -283,6 +298,15 @@ def _find(lab: Lab, name: str | None, *, again: bool) -> tuple[str, KubernetesSi
         hint = nearest(name, known) if known else f"Describe it in physlab.toml under [sites.kubernetes.{name}]."
         raise ValidationError(f"There is no Kubernetes cluster '{name}'.", hint=hint)
     return name, known[name]
+
+
+def _place(job: KnownJob) -> tuple[str | None, bool]:
+    """Return a job's namespace, and whether it is a schedule there."""
+    return job.request.pod.namespace, job.request.pod.schedule is not None
+
+
+def _places(jobs: Iterable[KnownJob]) -> list[tuple[str | None, bool]]:
+    return list(dict.fromkeys(map(_place, jobs)))
 
 
 def _cron(jobs: Iterable[KnownJob]) -> frozenset[str]:

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from physlab.errors import ConfigurationError, MissingExtraError, PhyslabError, ResourceError, ValidationError
-from physlab.settings import child_environment
+from physlab.errors import ConfigurationError, PhyslabError, ResourceError, ValidationError
+from physlab.sites.kubernetes.access import Access
 
 PATIENCE_S = 30.0
 ANSWER_S = 30.0
@@ -20,7 +20,6 @@ PAUSE_S = (0.5, 20.0)
 AGAIN = (429, 500, 502, 503, 504)
 PAGE = 500
 GROUPS = {"jobs": "/apis/batch/v1", "cronjobs": "/apis/batch/v1", "pods": "/api/v1", "events": "/api/v1"}
-_IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 ROLE = """apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {{name: physlab, namespace: {namespace}}}
@@ -38,10 +37,11 @@ class KubeApi:
     Args:
         client: A client of kubernetes_asyncio.
         namespace: The namespace that is meant when none is named.
+        access: Where its access comes from, if it can be renewed.
     """
 
-    def __init__(self, client: Any, namespace: str) -> None:
-        self._client = client
+    def __init__(self, client: Any, namespace: str, access: Access | None = None) -> None:
+        self._client, self._access = client, access
         self.namespace = namespace
 
     @classmethod
@@ -54,31 +54,9 @@ class KubeApi:
             ConfigurationError: There is none, or it cannot be read.
             MissingExtraError: The client's package is not installed.
         """
-        try:
-            from kubernetes_asyncio import client, config
-        except ImportError as error:
-            raise MissingExtraError(
-                "Kubernetes needs a package that is not installed.", hint="pip install 'physlab[kubernetes]'"
-            ) from error
-        made = client.Configuration()
-        made.connection_pool_maxsize = 0  # logs that are followed hold a connection each; the listener counts them
-        given = str(kubeconfig or child_environment({}).get("KUBECONFIG", "")) or "~/.kube/config"
-        files = [Path(part).expanduser() for part in given.split(":") if part]
-        try:
-            if not any(file.is_file() for file in files) and (kubeconfig is not None or not _IN_POD.is_file()):
-                raise FileNotFoundError("there is no such file")
-            if not any(file.is_file() for file in files):
-                config.load_incluster_config(client_configuration=made)  # type: ignore[no-untyped-call]
-                found = _IN_POD.read_text(encoding="utf-8").strip()
-            else:
-                loader = await config.load_kube_config(given, context, made)
-                found = (loader.current_context or {})["context"].get("namespace") or "default"
-        except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
-            raise ConfigurationError(
-                f"There is no access to a Kubernetes cluster: {given}: {str(error).strip()}",
-                hint="Set KUBECONFIG, or kubeconfig and context under [sites.kubernetes.NAME] in physlab.toml.",
-            ) from error
-        return cls(client.ApiClient(made), namespace or found)
+        access = Access(kubeconfig, context)
+        client, found = await access.open()
+        return cls(client, namespace or found, access)
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,16 +75,32 @@ class KubeApi:
 
         Raises:
             ValidationError: The API refuses it; with its words.
+            ResourceError: It is busy with something else all the time, a quota for instance.
         """
+        deadline, pause = asyncio.get_running_loop().time() + PATIENCE_S, PAUSE_S[0]
+        while True:
+            try:
+                return await self.ask("POST", self.path(kind, namespace), body=body)
+            except PhyslabError as error:
+                if error.details.get("status") not in (403, 409):
+                    raise
+                if (there := await self._made(kind, body, namespace)) is not None:
+                    return there
+                if error.details["status"] == 403 or error.details.get("reason") == "AlreadyExists":
+                    raise
+                if asyncio.get_running_loop().time() + pause > deadline:
+                    raise ResourceError(error.message, hint="Try again later.", details=error.details) from error
+            await asyncio.sleep(pause)
+            pause = min(PAUSE_S[1], 2 * pause)
+
+    async def _made(self, kind: str, body: Object, namespace: str | None) -> Object | None:
+        """Return an object that an attempt made whose answer was lost; None when there is none, or another's."""
         try:
-            return await self.ask("POST", self.path(kind, namespace), body=body)
-        except PhyslabError as error:
-            if error.details.get("status") != 409:
-                raise
             there = await self.get(kind, body["metadata"]["name"], namespace)
-            if there is None or there["metadata"].get("labels") != body["metadata"].get("labels"):
-                raise
-            return there
+        except (ConfigurationError, ValidationError):
+            return None  # the refusal says more
+        ours = there is not None and there["metadata"].get("labels") == body["metadata"].get("labels")
+        return there if ours else None
 
     async def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """Return an object; None when there is none of that name."""
@@ -202,6 +196,18 @@ class KubeApi:
             yield rest
 
     async def _send(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Object | None, timeout: Any
+    ) -> Any:
+        """Send a request; where access has expired, renew it and send once more."""
+        used = Access.key(self._client)
+        response = await self._call(method, path, query, body, timeout)
+        if response.status != 401 or self._access is None:
+            return response
+        response.release()
+        await self._access.renew(self._client, used)
+        return await self._call(method, path, query, body, timeout)
+
+    async def _call(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Object | None, timeout: Any
     ) -> Any:
         return await self._client.call_api(

@@ -46,6 +46,7 @@ class KubernetesClient:
         self._api: KubeApi | None = None
         self._listeners: dict[str, Listener] = {}
         self._given_up: dict[str, JobStatus] = {}
+        self._pending: dict[str, float] = {}  # since when they are seen to wait
         self._events: dict[str, tuple[float, str]] = {}
         self._news = threading.Event()
 
@@ -102,6 +103,10 @@ class KubernetesClient:
         """Return the Jobs of physlab that are there: `namespace/name` → label."""
         return self._run(self._present(namespace))
 
+    def schedules(self, namespace: str | None = None) -> dict[str, str]:
+        """Return the CronJobs of physlab that are there: `namespace/name` → label; the cluster is asked each time."""
+        return self._run(self._schedules(namespace))
+
     def rest(self, longest_s: float) -> None:
         """Wait for news of jobs, pods or logs, at most so long [s]."""
         if self._news.wait(longest_s):
@@ -111,6 +116,10 @@ class KubernetesClient:
     def log(self, job: str, *, to_the_end: bool = False) -> Path:
         """Return where a job's log is written as it comes; with `to_the_end` when all of it is there."""
         return self._run(self._log(job, to_the_end))
+
+    def has_heard(self, job: str) -> bool:
+        """Say whether all that a job wrote was read, so that nothing of it is lost with its pods."""
+        return self._run(self._has_heard(job))
 
     # --- in the thread that listens ---------------------------------------------------------------------------------
 
@@ -176,15 +185,25 @@ class KubernetesClient:
             return status if status.ended else status.model_copy(update={"state": "cancelled", "reason": DELETED})
         status = reasons.judge(there, pods, job)
         if status.state != "pending":
+            self._pending.pop(job, None)
             return status
         if not pods and (why := await self._why_no_pod(listener, name)):
             status = status.model_copy(update={"reason": why[:500]})
-        if reasons.age_s(there) < self._site.pending_s or reasons.is_suspended(there):
+        if self._waited_s(job, there) < self._site.pending_s:
             return status
         await (await self._opened()).delete("jobs", name, listener.namespace, uid=there["metadata"]["uid"])
         told = f"{status.reason} (given up after pending_s = {self._site.pending_s:g} s)"
         self._given_up[job] = status.model_copy(update={"state": "rejected", "reason": told})
         return self._given_up[job]
+
+    def _waited_s(self, job: str, there: Object) -> float:
+        """Return how long a Job has waited since it was let in, no longer than it was seen to [s]: clocks differ."""
+        if reasons.is_suspended(there):
+            self._pending.pop(job, None)
+            return 0.0
+        seen_s = time.monotonic() - self._pending.setdefault(job, time.monotonic())
+        admitted_s = reasons.admitted_s(there)
+        return seen_s if admitted_s is None else min(seen_s, admitted_s)
 
     async def _why_no_pod(self, listener: Listener, name: str) -> str:
         """Return what the events say of a Job that has no pod: a quota, an admission rule, a missing account."""
@@ -217,11 +236,21 @@ class KubernetesClient:
         jobs: Mapping[str, Object] = listener.jobs
         return {f"{namespace}/{name}": item["metadata"]["labels"][LABEL] for name, item in jobs.items()}
 
+    async def _schedules(self, namespace: str | None) -> dict[str, str]:
+        api = await self._opened()
+        items, _ = await api.list("cronjobs", namespace := namespace or api.namespace, labels=LABEL)
+        heads = [item["metadata"] for item in items]
+        return {f"{namespace}/{head['name']}": head["labels"][LABEL] for head in heads}
+
     async def _remove(self, jobs: list[str], cron: frozenset[str]) -> None:
         api = await self._opened()
         for job in jobs:
             namespace, _, name = job.partition("/")
             await api.delete("cronjobs" if job in cron else "jobs", name, namespace)
+
+    async def _has_heard(self, job: str) -> bool:
+        namespace, _, name = job.partition("/")
+        return (await self._listener(namespace)).has_heard(name)
 
     async def _log(self, job: str, to_the_end: bool) -> Path:
         namespace, _, name = job.partition("/")

@@ -14,7 +14,9 @@ from physlab.sites.kubernetes.manifest import LABEL
 from physlab.sites.kubernetes.watch import Watch
 
 STREAMS = 200
-"""So many logs are followed at once; the others are read when one of these has ended."""
+"""So many logs are followed at once; the others are read when one of these, or their own container, has ended."""
+READINGS = 20
+"""So many logs of containers that have ended are read at once, beside those that are followed."""
 
 
 class Listener:
@@ -31,7 +33,9 @@ class Listener:
         self.namespace = namespace
         self._api, self._scratch, self._news = api, scratch, news
         self._pods: dict[str, dict[str, Object]] = defaultdict(dict)
-        self._room = asyncio.Semaphore(STREAMS)
+        self._follow, self._read = asyncio.Semaphore(STREAMS), asyncio.Semaphore(READINGS)
+        self._over: dict[str, asyncio.Event] = defaultdict(asyncio.Event)  # by pod: nothing more will be written
+        self._heard: set[str] = set()  # pods whose logs were read to their ends
         self._streams: dict[str, dict[str, asyncio.Task[None]]] = {}
         self._watch = Watch(api, namespace, LABEL, ("jobs", "pods"), self._seen)
 
@@ -86,30 +90,57 @@ class Listener:
             await asyncio.wait(streams, timeout=wait_s)
         return path
 
+    def has_heard(self, job: str) -> bool:
+        """Say whether the logs of all of a job's pods that have begun were read to their ends."""
+        return all(pod["metadata"]["name"] in self._heard for pod in self.pods(job) if _has_begun(pod))
+
     def _seen(self, kind: str, item: Object) -> None:
         self._news()
         if kind == "pods":
             job = item["metadata"]["labels"].get("job-name", "")
             self._pods[job][item["metadata"]["name"]] = item
+            if self._has_ended(job, item["metadata"]["name"]):
+                self._over[item["metadata"]["name"]].set()
             if job in self._streams:
                 self._attend(item)
 
     def _attend(self, pod: Object) -> None:
         """Begin to listen to a pod when there is something to hear."""
         name, job = pod["metadata"]["name"], pod["metadata"]["labels"].get("job-name", "")
-        if name not in self._streams[job] and reasons.container_state(pod, reasons.WORK)[0] != "waiting":
+        if name not in self._streams[job] and _has_begun(pod):
             self._streams[job][name] = asyncio.create_task(self._write(job, name))
 
     async def _write(self, job: str, pod: str) -> None:
-        def ended() -> bool:
-            now = self._pods[job][pod]
-            return pod in self._watch.gone["pods"] or reasons.container_state(now, reasons.WORK)[0] == "terminated"
-
         index = reasons.pod_index(self._pods[job][pod])
         before = b"" if index is None else b"[%d] " % index
-        stream = LogStream(self._api, self.namespace, pod, reasons.WORK, ended)
-        async with self._room:
+        stream = LogStream(self._api, self.namespace, pod, reasons.WORK, lambda: self._has_ended(job, pod))
+        place = await self._place(pod)
+        try:
             await self._copy(stream, before, job)
+        finally:
+            place.release()
+        if stream.whole:
+            self._heard.add(pod)
+
+    def _has_ended(self, job: str, pod: str) -> bool:
+        now = self._pods[job][pod]
+        return pod in self._watch.gone["pods"] or reasons.container_state(now, reasons.WORK)[0] == "terminated"
+
+    async def _place(self, pod: str) -> asyncio.Semaphore:
+        """Take a place among the followers; a container that ends, or has, needs only one of the short ones."""
+        if not self._over[pod].is_set():
+            follow = asyncio.create_task(self._follow.acquire())
+            over = asyncio.create_task(self._over[pod].wait())
+            try:
+                await asyncio.wait((follow, over), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                over.cancel()
+                if not follow.done():
+                    follow.cancel()
+            if follow.done():
+                return self._follow
+        await self._read.acquire()
+        return self._read
 
     async def _copy(self, stream: LogStream, before: bytes, job: str) -> None:
         with (self._scratch / f"{self.namespace}.{job}.log").open("ab") as file:
@@ -117,3 +148,7 @@ class Listener:
                 file.write(before + line)
                 file.flush()
                 self._news()
+
+
+def _has_begun(pod: Object) -> bool:
+    return reasons.container_state(pod, reasons.WORK)[0] != "waiting"

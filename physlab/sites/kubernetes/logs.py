@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ PAUSE_S = (0.2, 5.0)
 WINDOW_S = 2
 GONE, UNBEGUN = 404, 400
 TRIES = 6
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 
 
 class LogStream:
@@ -29,12 +31,16 @@ class LogStream:
         pod: Its name.
         container: The container's name.
         ended: Tells whether the container has ended.
+
+    Attributes:
+        whole: All of it was read, or nothing more of it is to be had; not so when its machine did not answer.
     """
 
     def __init__(self, api: KubeApi, namespace: str, pod: str, container: str, ended: Callable[[], bool]) -> None:
         self._api, self._path = api, api.path("pods", namespace, pod, "log")
         self._container, self._ended = container, ended
-        self._recent: deque[tuple[str, bytes]] = deque()
+        self.whole = False
+        self._recent: deque[tuple[datetime, bytes]] = deque()
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Yield each line once, with its end, until the container has ended and all of it was read."""
@@ -47,10 +53,12 @@ class LogStream:
                     heard = True
                     yield line
                 if over:
+                    self.whole = True
                     return
             except PhyslabError as error:
                 if error.details.get("status") == GONE or (over and error.details.get("status") == UNBEGUN):
-                    return  # the pod is not there any more, or its container never began
+                    self.whole = True  # the pod is not there any more, or its container never began
+                    return
                 left -= over
                 if not left:
                     return  # its machine does not answer any more
@@ -62,8 +70,9 @@ class LogStream:
         query = {"container": self._container, "timestamps": "true", **({"follow": "true"} if follow else {})}
         said: Counter[bytes] = Counter()
         if self._recent:
-            query["sinceTime"] = since = _before(self._recent[-1][0])
-            said.update(line for at, line in self._recent if at >= since[:19])
+            since = _before(self._recent[-1][0])
+            query["sinceTime"] = f"{since:%Y-%m-%dT%H:%M:%SZ}"
+            said.update(line for at, line in self._recent if at >= since)
         async for line in self._api.lines(self._path, query, silence_s=SILENCE_S):
             if not line.endswith(b"\n") and follow:
                 return  # cut off in the middle; the next stream has it whole
@@ -76,16 +85,27 @@ class LogStream:
             yield text + b"\n"
 
     def _remember(self, stamp: str, line: bytes) -> None:
-        self._recent.append((stamp, line))
-        oldest = _before(stamp)[:19]
+        at = _instant(stamp) or (self._recent[-1][0] if self._recent else None)
+        if at is None:
+            return  # it says no time; the next line does
+        self._recent.append((at, line))
+        oldest = _before(at)
         while self._recent and self._recent[0][0] < oldest:
             self._recent.popleft()
 
 
-def _before(stamp: str) -> str:
+def _before(at: datetime) -> datetime:
     """Return a time a little before another one, in whole seconds; the streams of a container are not quite in step."""
+    return at.replace(microsecond=0) - timedelta(seconds=WINDOW_S)
+
+
+def _instant(stamp: str) -> datetime | None:
+    """Return when a line was written, in UTC whatever its machine's clock shows; None where it does not say."""
+    found = _STAMP.fullmatch(stamp)
+    if found is None:
+        return None
+    whole, fraction, zone = found.groups("")
     try:
-        at = datetime.fromisoformat(stamp[:19]).replace(tzinfo=UTC)
-    except ValueError:
-        return stamp
-    return f"{at - timedelta(seconds=WINDOW_S):%Y-%m-%dT%H:%M:%SZ}"
+        return datetime.fromisoformat(f"{whole}.{fraction:0<6.6}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -89,8 +89,12 @@ def has_ended(job: Object) -> bool:
 
 
 def has_begun(pods: Sequence[Object]) -> bool:
-    """Say whether what the user asked for has begun in one of the pods."""
-    return any(container_state(pod, WORK)[0] != "waiting" for pod in pods)
+    """Say whether one of the pods is at work: fetching inputs is work, not being able to go on after that is none."""
+    return any(
+        container_state(pod, WORK)[0] != "waiting"
+        or (container_state(pod, FETCH)[0] != "waiting" and not waiting_reason(pod))
+        for pod in pods
+    )
 
 
 def is_suspended(job: Object) -> bool:
@@ -98,9 +102,13 @@ def is_suspended(job: Object) -> bool:
     return bool(job["spec"].get("suspend"))
 
 
-def age_s(item: Object) -> float:
-    """Return how long ago an object was made [s]."""
-    return (datetime.now(UTC) - _time(item["metadata"]["creationTimestamp"])).total_seconds()
+def admitted_s(job: Object) -> float | None:
+    """Return how long ago a Job was let in, by the clock of this machine [s]; None where nobody has said when.
+
+    The job controller says it, and says it anew when a Job that was held back may go on.
+    """
+    began = (job.get("status") or {}).get("startTime")
+    return None if began is None else (datetime.now(UTC) - _time(began)).total_seconds()
 
 
 def pod_index(pod: Object) -> int | None:

@@ -30,7 +30,7 @@ class Watch:
     Attributes:
         present: Kind → name → object.
         gone: Kind → name → the last that was seen of an object that is not there any more.
-        trouble: What keeps it from knowing; None when it knows.
+        trouble: Kind → what keeps it from knowing; of those that it knows nothing.
     """
 
     def __init__(
@@ -39,26 +39,27 @@ class Watch:
         self.namespace = namespace
         self.present: dict[str, dict[str, Object]] = {kind: {} for kind in kinds}
         self.gone: dict[str, dict[str, Object]] = {kind: {} for kind in kinds}
-        self.trouble: PhyslabError | None = None
+        self.trouble: dict[str, PhyslabError] = {}
         self._api, self._labels, self._seen = api, labels, seen
-        self._listed = {kind: asyncio.Event() for kind in kinds}
+        self._listed: set[str] = set()
+        self._told = {kind: asyncio.Event() for kind in kinds}  # it was listed, or why it cannot be
         self._tasks = [asyncio.create_task(self._keep(kind)) for kind in kinds]
 
     async def ready(self, limit_s: float) -> None:
-        """Wait until everything was listed once.
+        """Wait until everything was listed once, or it is known why something cannot be.
 
         Raises:
             PhyslabError: It cannot be; with the reason.
         """
-        waits = [asyncio.create_task(event.wait()) for event in self._listed.values()]
+        waits = [asyncio.create_task(event.wait()) for event in self._told.values()]
         try:
             await asyncio.wait(waits, timeout=limit_s)
         finally:
             for wait in waits:
                 wait.cancel()
-        if self.trouble is not None:
-            raise self.trouble
-        if not all(event.is_set() for event in self._listed.values()):
+        for error in self.trouble.values():
+            raise error
+        if self._listed != set(self._told):
             raise ResourceError(f"The cluster did not list its jobs within {limit_s:g} s.", hint="Try again later.")
 
     async def close(self) -> None:
@@ -82,14 +83,16 @@ class Watch:
                 self._tell(kind, error)
             except PhyslabError as error:
                 self._tell(kind, error)
+            if kind in self.trouble:
+                version = ""  # a list tells that it is over
             await asyncio.sleep(pause)
             pause = min(PAUSE_S[1], 2 * pause)
 
     def _tell(self, kind: str, error: PhyslabError) -> None:
         """Say what is wrong; a stream that broke after all was listed is no trouble, only a pause."""
-        if not self._listed[kind].is_set() or isinstance(error, ConfigurationError):
-            self.trouble = error
-            self._listed[kind].set()
+        if kind not in self._listed or isinstance(error, ConfigurationError):
+            self.trouble[kind] = error
+            self._told[kind].set()
 
     async def _relist(self, kind: str) -> str:
         items, version = await self._api.list(kind, self.namespace, labels=self._labels)
@@ -98,8 +101,9 @@ class Watch:
             self._take(kind, "DELETED", self.present[kind][name])
         for item in items:
             self._take(kind, "MODIFIED", item)
-        self.trouble = None
-        self._listed[kind].set()
+        self.trouble.pop(kind, None)
+        self._listed.add(kind)
+        self._told[kind].set()
         return version
 
     async def _follow(self, kind: str, version: str) -> str:
