@@ -147,3 +147,17 @@ def descendants(names: Iterable[str], downstream: Mapping[str, Iterable[str]]) -
                 seen.add(target)
                 stack.append(target)
     return seen
+
+
+def edges_of(dag: Dag) -> list[dict[str, Any]]:
+    """Return the edges of a graph, whatever they were written as."""
+    connected = connect(dag)
+    found: list[dict[str, Any]] = []
+    for node in connected.nodes:
+        fields: Mapping[str, list[str]] = {}
+        for reference in find_references(node.params):
+            fields = {**fields, reference.node: [*fields.get(reference.node, []), ".".join(reference.path)]}
+        for name in needs(node):
+            keys = sorted({field for field in fields.get(name, []) if field})
+            found.append({"from": name, "to": node.id, **({"data_key": ", ".join(keys)} if keys else {})})
+    return found

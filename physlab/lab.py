@@ -7,7 +7,7 @@ import contextvars
 import gc
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,10 +17,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from physlab import graph
-from physlab.errors import ConfigurationError, ValidationError, nearest
+from physlab.errors import ValidationError, nearest
 from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Checked, Plan, check, make_plan
 from physlab.planning.devices import Devices
+from physlab.planning.placement import require_sites
 from physlab.plugins import all_tools
 from physlab.settings import KubernetesSiteSettings, Settings, SlurmSiteSettings
 from physlab.sites import LocalSite, Site
@@ -311,33 +312,14 @@ class Lab:
         asked = request or RunRequest()
         clusters = self.clusters(asked.site)
         if asked.site is None:
-            self._require_sites(checked, clusters)
+            pods = self.settings.sites.kubernetes if self._launch is None else ()
+            require_sites({name: item.node for name, item in checked.nodes.items()}, clusters, self.site_names, pods)
         sites = [*self.sites(asked.parallelism), *clusters] if clusters else []
         devices = Devices(self.settings.device, sites, asked.offload_policy, self.mean_durations)
         with _no_collection():
             return make_plan(
                 checked.nodes, self.store, code_of=code_digest, device_of=devices.device_of, refresh=refresh
             )
-
-    def _require_sites(self, checked: Checked, clusters: Sequence[Site]) -> None:
-        """Raise when a node asks for a site that cannot run it; a run that goes to one site as a whole asks nobody."""
-        there = {site.name: site for site in clusters}
-        for name, item in checked.nodes.items():
-            wanted = item.node.resources.site if item.node.resources else None
-            if wanted is None or wanted == LocalSite.name:
-                continue
-            if wanted not in there:
-                if wanted in self.settings.sites.kubernetes:
-                    raise no_server(wanted)
-                raise ConfigurationError(
-                    f"The node '{name}' asks for the site '{wanted}', which this lab does not have.",
-                    hint=f"{nearest(wanted, self.site_names)} Or run all of it here: --site local.",
-                )
-            if (fit := there[wanted].affinity(item.node)).score == 0:
-                raise ConfigurationError(
-                    f"The node '{name}' asks for the site '{wanted}', but {fit.reason}.",
-                    hint="Ask for less, or for another site; all of them: physlab sites.",
-                )
 
     def mean_durations(self) -> dict[tuple[str, str | None], float]:
         """Return how long each method took on average [ms]."""
@@ -412,19 +394,3 @@ def slug(title: str) -> str:
 def new_run_id() -> str:
     """Return a name for a run: its time and six random digits."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def edges_of(dag: Dag) -> list[dict[str, Any]]:
-    """Return the edges of a graph, whatever they were written as."""
-    from physlab.model import find_references
-
-    connected = graph.connect(dag)
-    found: list[dict[str, Any]] = []
-    for node in connected.nodes:
-        fields: Mapping[str, list[str]] = {}
-        for reference in find_references(node.params):
-            fields = {**fields, reference.node: [*fields.get(reference.node, []), ".".join(reference.path)]}
-        for name in graph.needs(node):
-            keys = sorted({field for field in fields.get(name, []) if field})
-            found.append({"from": name, "to": node.id, **({"data_key": ", ".join(keys)} if keys else {})})
-    return found

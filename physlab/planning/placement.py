@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from physlab.errors import ConfigurationError, nearest
 from physlab.model import Node
 from physlab.model.record import OffloadPolicy
 from physlab.sites import Site
+from physlab.sites.kubernetes.launching import no_server
 
 HEAVY_S = 60.0
 """A node that is expected to take longer is worth the way to a cluster [s]."""
@@ -57,6 +59,39 @@ def place(
         if away_fit.score > 0:
             return _spare(local, away, node, expected_s)
     return best, fit.reason
+
+
+def require_sites(
+    nodes: Mapping[str, Node], sites: Sequence[Site], known: Sequence[str], without_server: Collection[str]
+) -> None:
+    """Raise when a node asks for a site that cannot run it.
+
+    Args:
+        nodes: The nodes of a run that may go anywhere.
+        sites: The clusters that it may use.
+        known: The names of all sites, this machine first.
+        without_server: Sites that are left out only because there is no Prefect server.
+
+    Raises:
+        ConfigurationError: It is not there, or the node does not fit.
+    """
+    there = {site.name: site for site in sites}
+    for name, node in nodes.items():
+        wanted = node.resources.site if node.resources else None
+        if wanted is None or wanted == known[0]:
+            continue
+        if wanted not in there:
+            if wanted in without_server:
+                raise no_server(wanted)
+            raise ConfigurationError(
+                f"The node '{name}' asks for the site '{wanted}', which this lab does not have.",
+                hint=f"{nearest(wanted, known)} Or run all of it here: --site local.",
+            )
+        if (fit := there[wanted].affinity(node)).score == 0:
+            raise ConfigurationError(
+                f"The node '{name}' asks for the site '{wanted}', but {fit.reason}.",
+                hint="Ask for less, or for another site; all of them: physlab sites.",
+            )
 
 
 def _accelerated(

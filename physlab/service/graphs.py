@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from physlab.errors import ComputationError, PhyslabError, ValidationError
-from physlab.lab import Lab, NamedDag, edges_of, few_collections, new_run_id
+from physlab.graph import edges_of
+from physlab.lab import Lab, NamedDag, few_collections, new_run_id
 from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Plan
 from physlab.run import Event, Run, walk

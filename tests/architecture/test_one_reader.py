@@ -19,6 +19,7 @@ BOUNDARIES = {  # where foreign code may throw anything
     "physlab.sites.slurm.dispatch",  # whatever Dask makes of a lost worker
     "physlab.sites.kubernetes.dispatch",  # a fault of ours ends the work, not hangs the run
     "physlab.cli.boundary",  # the last border to the shell
+    "physlab.engine.kubernetes.launcher",
     "physlab.engine.noderun",  # stands where Prefect's task engine catches what a task throws
     "physlab.run.walk",  # a fault of ours ends the node, not the run
 }
