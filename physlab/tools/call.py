@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 import pydantic
 
@@ -37,7 +37,6 @@ def check_params(method: Method, params: Mapping[str, Any]) -> Any:
 
 def explain(method: Method, error: pydantic.ValidationError) -> Iterator[dict[str, Any]]:
     """Yield the findings of pydantic in the house's words."""
-    known = [info.alias or name for name, info in method.params.model_fields.items()]
     for item in error.errors():
         loc = [part for part in item["loc"] if not (isinstance(part, str) and ("[" in part or "-" in part))]
         name = ".".join(map(str, loc)) or "parameters"
@@ -46,7 +45,7 @@ def explain(method: Method, error: pydantic.ValidationError) -> Iterator[dict[st
         shown = repr(item["input"])
         shown = shown if len(shown) <= 80 else shown[:77] + "…"
         if item["type"] == "extra_forbidden":
-            text, hint = f"unknown parameter '{name}'.", nearest(name, known)
+            text, hint = f"unknown parameter '{name}'.", nearest(str(loc[-1]), _known(method.params, item["loc"][:-1]))
         elif item["type"] == "missing":
             text, hint = f"the parameter '{name}' is missing.", f"See: physlab tools show {method.full_name}."
         elif isinstance(cause, PhyslabError):
@@ -62,6 +61,17 @@ def explain(method: Method, error: pydantic.ValidationError) -> Iterator[dict[st
             text = f"{name} = {shown}: {reason[:1].lower() + reason[1:].rstrip('.')}."
             hint = f"See: physlab tools show {method.full_name}."
         yield {"loc": list(item["loc"]), "message": text, "hint": hint, "code": code}
+
+
+def _known(model: type[pydantic.BaseModel], loc: Sequence[Any]) -> list[str]:
+    """Return the parameters of a method, or of what stands at a place inside one of them."""
+    for part in loc:
+        info = model.model_fields.get(str(part))
+        kinds = (info.annotation, *get_args(info.annotation)) if info is not None else ()
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)]
+        if inner:
+            model = inner[0]
+    return [info.alias or name for name, info in model.model_fields.items()]
 
 
 def call_method(method: Method, params: Mapping[str, Any], context: Context) -> dict[str, Any]:

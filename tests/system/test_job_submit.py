@@ -199,6 +199,11 @@ def test_a_dry_run_shows_the_script_and_submits_nothing(lab: Lab, tmp_path: Path
     ({"job_spec": {"command": ["true"]}, "timeout_sec": "abc"}, "timeout_sec = 'abc'"),
     ({"job_spec": {"command": ["true"]}, "artifacts_path": "../x"}, "leaves the job's folder"),
     ({"script": "collect.py"}, "script 'collect.py' does not exist"),
+    ({"job_spec": {"command": ["true"], "colour": 1}}, "(?s)parameter 'job_spec.colour'.*Known: command, env, image"),
+    ({"job_spec": {"command": ["true"], "resources": {"memory": "0"}}}, "memory = '0' is less than a megabyte"),
+    ({"backend": "k8s", "job_spec": {"command": ["true"], "mounts": [{"source": "x", "target": "/y"}]}},
+     "(?s)mounts.0.source = 'x'.*claim:NAME"),
+    ({"backend": "k8s", "job_spec": {"command": ["true"], "schedule": "at night"}}, "(?s)schedule.*five fields"),
 ])  # fmt: skip
 def test_wrong_requests_are_refused_before_anything_is_made(
     lab: Lab, tmp_path: Path, params: dict[str, Any], said: str

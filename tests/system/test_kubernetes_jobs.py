@@ -242,20 +242,22 @@ def test_a_folder_that_is_not_there_loses_nothing(lab: Lab, cluster: KubernetesC
 def test_what_never_begins_is_given_up_with_the_reason(
     make_lab: LabMaker, cluster: KubernetesCluster, tmp_path: Path
 ) -> None:
-    lab = make_lab(pending_s=5)
+    lab = make_lab(pending_s=7)
     cluster.lose_image("gone:1")
     jobs = [
         {"name": "image", "command": ["true"], "image": "gone:1"},
         {"name": "node", "command": ["true"], "resources": {"gpu": 8}},
+        {"name": "secret", "command": ["true"], "mounts": [{"source": "secret:nosuch", "target": "/x"}]},
     ]
-    with pytest.raises(PhyslabError, match="2 of 2 jobs did not succeed") as caught:
+    with pytest.raises(PhyslabError, match="3 of 3 jobs did not succeed") as caught:
         call(lab, tmp_path, tool="job_submit", backend="k8s", jobs=jobs, retries=3)
     reasons = {
         status["job_id"].partition("/")[2][:4]: status["reason"] for status in caught.value.details["jobs"].values()
     }
-    assert "gone:1" in reasons["imag"] and "pending_s = 5 s" in reasons["imag"]
+    assert "gone:1" in reasons["imag"] and "pending_s = 7 s" in reasons["imag"]
+    assert 'secret "nosuch" not found' in reasons["secr"], "as its pod's events say"
     assert "Unschedulable" in reasons["node"] and "nvidia.com/gpu" in reasons["node"]
-    assert len(service.known_jobs(lab)) == 2, "neither was tried again"
+    assert len(service.known_jobs(lab)) == 3, "none was tried again"
     assert jobs_there(cluster) == []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,14 @@ from physlab.sites.slurm.states import seconds
 
 SPELLINGS = {"cpu": "cpus", "cpus_per_node": "cpus", "gpu": "gpus", "time": "walltime_s", "time_limit": "walltime_s",
              "memory": "memory_mb"}  # fmt: skip
+FORMS = {
+    "image": "Write it as registry.example/name:tag.", "name": "Use letters, digits, '.', '_' and '-'.",
+    "namespace": "Use small letters, digits, '.' and '-'.", "time_zone": "Write it as Europe/Berlin.",
+    "schedule": "Write the five fields of cron, such as '0 3 * * *', or @daily.",
+    "source": "Write an absolute folder, claim:NAME, claim:NAME/folder, secret:NAME or configmap:NAME.",
+    "target": "Write an absolute folder, such as /data, without ':' and ','.",
+}  # fmt: skip
+"""What is accepted where a pattern decides."""
 POD = tuple(PodWishes.model_fields)
 
 
@@ -53,11 +61,18 @@ def read_request(given: Mapping[str, Any], base_dir: Path, backend: str, what: s
     except pydantic.ValidationError as error:
         item = error.errors()[0]
         name, said = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
-        raise ValidationError(f"{what}: {name} = {item['input']!r}: {said}.", hint="Correct it.") from error
-    if request.mounts and request.image is None:
+        if item["type"] == "string_pattern_mismatch":
+            said = "it is not of the form that this has"
+        raise ValidationError(f"{what}: {name} = {item['input']!r}: {said}.", hint=_form(item["loc"])) from error
+    if request.mounts and request.image is None and backend != "k8s":  # there every job has an image
         raise ValidationError(f"{what}: mounts without an image.", hint="Name the container: image.")
     BACKENDS[backend].refuse(request)  # says what is wrong before anything is made
     return Asked(request, inputs, given.get("artifacts_path", "."))
+
+
+def _form(loc: Sequence[Any]) -> str:
+    """Return what is accepted at a place of a job's description."""
+    return next((FORMS[part] for part in reversed(loc) if part in FORMS), "Correct it.")
 
 
 def read_pod(spec: Mapping[str, Any], given: Mapping[str, Any], backend: str) -> PodWishes:
@@ -152,4 +167,6 @@ def _megabytes(text: str) -> int:
         raise ValidationError(f"memory = {text!r} is no size.", hint="Write 32GB or 4Gi.")
     base = 1024.0 if match[3] else 1000.0
     size = float(match[1]) * base ** " KMGT".index((match[2] or " ").upper())
-    return max(1, round(size / 2**20))  # Slurm's M is 2^20 bytes
+    if size < 2**20:
+        raise ValidationError(f"memory = {text!r} is less than a megabyte.", hint="Write 32GB or 4Gi.")
+    return round(size / 2**20)  # Slurm's M is 2^20 bytes

@@ -24,6 +24,8 @@ FORGOTTEN = "the cluster does not know it (any more)"
 DELETED = "its Job was deleted"
 LISTED_S = 60.0
 EVENTS_S = 5.0
+STUCK_S = 4.0
+"""A pod whose containers have not begun after so long is asked about [s]."""
 GRACE_S = 45.0
 CLOSING_S = 0.05
 NEWS_S = 0.1
@@ -187,9 +189,12 @@ class KubernetesClient:
         if status.state != "pending":
             self._pending.pop(job, None)
             return status
-        if not pods and (why := await self._why_no_pod(listener, name)):
+        waited_s = self._waited_s(job, there)
+        stuck = bool(pods) and status.reason == "Pending" and waited_s > STUCK_S
+        about = ("Pod", pods[0]["metadata"]["name"]) if stuck else ("Job", name)
+        if (stuck or not pods) and (why := await self._warning(listener, *about)):
             status = status.model_copy(update={"reason": why[:500]})
-        if self._waited_s(job, there) < self._site.pending_s:
+        if waited_s < self._site.pending_s:
             return status
         await (await self._opened()).delete("jobs", name, listener.namespace, uid=there["metadata"]["uid"])
         told = f"{status.reason} (given up after pending_s = {self._site.pending_s:g} s)"
@@ -205,11 +210,11 @@ class KubernetesClient:
         admitted_s = reasons.admitted_s(there)
         return seen_s if admitted_s is None else min(seen_s, admitted_s)
 
-    async def _why_no_pod(self, listener: Listener, name: str) -> str:
-        """Return what the events say of a Job that has no pod: a quota, an admission rule, a missing account."""
+    async def _warning(self, listener: Listener, kind: str, name: str) -> str:
+        """Return what the events say of a Job without a pod, or a pod without containers: a quota, a missing secret."""
         asked, said = self._events.get(name, (0.0, ""))
         if time.monotonic() - asked > EVENTS_S:
-            api, fields = await self._opened(), f"involvedObject.name={name},involvedObject.kind=Job,type=Warning"
+            api, fields = await self._opened(), f"involvedObject.name={name},involvedObject.kind={kind},type=Warning"
             with contextlib.suppress(PhyslabError):  # without the right to read them the reason stays unknown
                 events, _ = await api.list("events", listener.namespace, fields=fields)
                 said = f"{events[-1]['reason']}: {events[-1]['message']}" if events else ""

@@ -30,6 +30,8 @@ ADVICE = (  # a word of the reason → what to do
     (IMAGE, "Check the image's name and tag, and whether the cluster may pull it (image_pull_secrets)."),
     (CONFIG, "Check the secrets, config maps, claims and the user that the pod names; an image that must run as root "
              "needs run_as_user: 0."),
+    (("persistentvolumeclaim", "serviceaccount", "service account", "FailedMount"),
+     "Check the names of claims, secrets, config maps and the service account: kubectl get pvc,secret,configmap,sa."),
     (("Unschedulable",), "Ask for less, drop the node selector, add a toleration, or give a busy cluster more time: "
                          "pending_s in the cluster's settings."),
     (("FailedCreate", "quota"), "Ask for less, wait until others end, or have the quota raised."),
