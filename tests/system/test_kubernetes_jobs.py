@@ -195,14 +195,16 @@ def test_a_workflow_hands_files_on(lab: Lab, cluster: KubernetesCluster, tmp_pat
     steps = [
         {"step": "prepare", "command": ["sh", "-c", "echo 1 >clean.csv; echo 2 >>clean.csv"], "outputs": ["clean.csv"]},
         {"step": "analyse", "command": ["sh", "-c", "wc -l <clean.csv >n"], "dependencies": ["clean.csv"]},
+        {"step": "sum", "command": ["awk", '{s += $1} END {print s >"s"}', "clean.csv"], "dependencies": ["prepare"]},
     ]
     body = call(lab, tmp_path, tool="job_submit", backend="k8s", workflow=steps)
-    assert [Path(path).name for path in body["returned_artifacts"]] == ["clean.csv", "n"]
-    assert Path(body["returned_artifacts"][1]).read_text().strip() == "2" and jobs_there(cluster) == []
+    assert [Path(path).name for path in body["returned_artifacts"]] == ["clean.csv", "n", "s"]
+    assert [Path(path).read_text().strip() for path in body["returned_artifacts"][1:]] == ["2", "3"]
+    assert jobs_there(cluster) == []
     steps[0]["command"] = ["sh", "-c", "exit 3"]
     with pytest.raises(ComputationError, match=r"The step 'prepare' failed.*exit code 3") as caught:
         call(lab, tmp_path, tool="job_submit", backend="k8s", workflow=steps)
-    assert caught.value.details["not_run"] == ["analyse"]
+    assert caught.value.details["not_run"] == ["analyse", "sum"]
 
 
 # --- what goes wrong ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from physlab.service.jobs.cluster import Cluster, by_cluster, open_again
 from physlab.service.jobs.finish import LOG, finish, result
 from physlab.service.jobs.ledger import KnownJob, ended, known_jobs, write_down
 from physlab.service.jobs.reconcile import reconcile, submitting
-from physlab.service.jobs.watch import POLL_S, STREAM_S, LogTail
+from physlab.service.jobs.watch import POLL_S, STREAM_S, LogTail, is_lost
 
 CANCEL_S = 20.0
 Known = list[tuple[KnownJob, JobStatus]]
@@ -129,6 +129,11 @@ def fetch_jobs(lab: Lab, jobs: Sequence[KnownJob]) -> list[dict[str, Any]]:
         _refuse_schedule(job)
     told = job_statuses(lab, jobs)
     for job, status in told:
+        if status.state == "unknown":
+            raise ResourceError(
+                f"What became of job {job.job_id or job.token} is not known: {status.reason}.",
+                hint="Try again later: what the cluster still has is not lost.",
+            )
         if not status.ended:
             raise ResourceError(
                 f"Job {job.job_id or job.token} has not ended: it is {status.state} ({status.reason}).",
@@ -160,10 +165,10 @@ def follow_log(lab: Lab, job: KnownJob, *, follow: bool) -> Iterator[str]:
         if not job.is_open and kept.is_file():
             yield kept.read_text(encoding="utf-8", errors="replace")
             return
-        tail = LogTail(cluster, job)
+        tail, missed = LogTail(cluster, job), dict[str, float]()
         while True:
             [(job, status)] = _asked(lab, cluster, [job])
-            over = not follow or status.ended
+            over = not follow or status.ended or is_lost(job.job_id, status, missed)
             if over and not status.ended:
                 cluster.hear(job)
             yield tail.pieces(last=over)  # read after the end is known, so nothing is missed

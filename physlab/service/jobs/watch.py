@@ -99,7 +99,7 @@ def watch(
         told = cluster.look(left.values())
         gone: list[tuple[KnownJob, JobStatus]] = []
         for job_id, status in told.items():
-            job, over = left[job_id], status.ended or _is_lost(job_id, status, missed)
+            job, over = left[job_id], status.ended or is_lost(job_id, status, missed)
             if job.folder in logs and (over or status.state == "running"):
                 with contextlib.suppress(ResourceError):  # the next look reads on
                     logs[job.folder](over)
@@ -120,7 +120,7 @@ def _followed(cluster: Cluster, job: KnownJob, say: Say, several: bool) -> Calla
     return lambda over: lines.add(tail.pieces(last=over), last=over)
 
 
-def _is_lost(job_id: str, status: JobStatus, missed: dict[str, float]) -> bool:
+def is_lost(job_id: str, status: JobStatus, missed: dict[str, float]) -> bool:
     """Say whether nobody has known a job for so long that nobody will."""
     if not status.forgotten:
         missed.pop(job_id, None)

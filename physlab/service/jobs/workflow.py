@@ -67,8 +67,9 @@ def _step(item: Mapping[str, Any], asked: Mapping[str, Asked], base_dir: Path) -
     inputs = list(asked[name].inputs)
     after = set()
     for needed in item.get("dependencies") or ():
-        if needed in asked:  # the name of a step
+        if needed in asked:  # the name of a step: all that it makes
             after.add(needed)
+            takes |= dict.fromkeys(asked[needed].request.makes, needed)
             continue
         maker = _maker(needed, name, asked)
         if maker is None and (base_dir / needed).is_file():
