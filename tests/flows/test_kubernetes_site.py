@@ -184,6 +184,7 @@ def messages() -> list[str]:
         return [run.state.message or "" for run in client.read_flow_runs() if TAG in run.tags and run.state]
 
 
+@pytest.mark.drill
 def test_a_dead_worker_and_a_silent_api_cost_nothing_but_time(
     prefect_server: PrefectServer, cluster: KubernetesCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,

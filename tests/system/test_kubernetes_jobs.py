@@ -98,6 +98,24 @@ def test_a_job_from_its_inputs_to_its_outputs(lab: Lab, cluster: KubernetesClust
     assert jobs_there(cluster) == [], "it is removed when all is kept"
 
 
+def test_a_local_command_runs_a_job_with_its_log_streamed_and_cleaned_up(
+    line: CommandLine, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    """What the product promises: a line is shown while the job runs, and nothing is left when it is over."""
+    go = tmp_path / "go"
+    command = ["sh", "-c", f"echo first; until [ -e {go} ]; do sleep 0.05; done; echo last; echo 42 >answer.txt"]
+    spec = json.dumps({"command": command, "image": "physlab"})
+    process = line.start("call", "distributed_collaboration.job_submit", "backend=k8s", f"job_spec={spec}")
+    assert process.stderr is not None and process.stdout is not None
+    assert process.stderr.readline() == "first\n" and process.poll() is None, "shown while the job still runs"
+    assert len(jobs_there(cluster)) == 1
+    go.touch()
+    out, err = process.communicate()
+    body = json.loads(out)
+    assert (process.returncode, err, body["state"]) == (0, "last\n", "completed")
+    assert Path(body["returned_artifacts"][0]).read_text() == "42\n" and jobs_there(cluster) == []
+
+
 def test_what_seed_payloads_say_works(lab: Lab, cluster: KubernetesCluster, tmp_path: Path) -> None:
     script = "#!/bin/bash\n#SBATCH --nodes=1\nawk '{s += $1} END {print s}' in.csv >sum.txt\nrm in.csv\n"
     (tmp_path / "in.csv").write_text("1\n2\n")
