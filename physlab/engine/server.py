@@ -111,6 +111,9 @@ def stop_server(settings: Settings) -> bool:
     if not folder.is_served():
         return False
     with folder.starting():
+        until = time.monotonic() + STOP_S
+        while not folder.state() and folder.is_served() and time.monotonic() < until:  # it has not said yet who it is
+            time.sleep(0.05)
         if not folder.is_served():
             return False
         pid = folder.pid()

@@ -191,6 +191,7 @@ def test_a_dead_worker_and_a_silent_api_cost_nothing_but_time(
 ) -> None:  # fmt: skip
     """Pods end without a worker; one that dies unseen is missed; jobs that the API does not take are sent later."""
     monkeypatch.setattr(launcher, "LOOK_S", 1.0)
+    monkeypatch.setattr(launcher, "PAUSE_S", (0.3, 1.0))
     silent_s = 30 if request.config.getoption("--seeds") > 2 else 4
     here = {"PREFECT_API_URL": prefect_server.api_url}
     bench = PodLab(tmp_path / "lab", cluster, {"pool": "drill"})
@@ -215,7 +216,7 @@ def test_a_dead_worker_and_a_silent_api_cost_nothing_but_time(
             run.start()
             pod = bench.running(tmp_path / "unseen-began", "1200M")
             bench.wait((tmp_path / "alone-began").exists, "the other runs")
-            time.sleep(3)  # so that it was seen there
+            time.sleep(5)  # so that it was seen there
             first.kill()
             first.wait()
         cluster.run("delete", "pod", pod, "--force", "--grace-period=0")

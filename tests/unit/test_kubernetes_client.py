@@ -127,19 +127,19 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize(("there", "pods", "ends"), [
-    (job(startTime=ago(1000)), [pod(job=IMAGE)], ("pending", "rejected")),
-    (job(), [], ("pending", "rejected")),
-    (job(startTime=ago(5)), [pod(job=IMAGE)], ("pending", "pending")),
-    (job(startTime=ago(1000)), [pod(fetch={"running": {}}, job={})], ("running", "running")),
-    (job(startTime=ago(1000)), [pod(fetch=FETCHED, job={})], ("running", "running")),
-    (job(startTime=ago(1000)), [pod(fetch=FETCHED, job=IMAGE)], ("pending", "rejected")),
+@pytest.mark.parametrize(("let_in_s", "pods", "ends"), [
+    (1000, [pod(job=IMAGE)], ("pending", "rejected")),
+    (None, [], ("pending", "rejected")),
+    (5, [pod(job=IMAGE)], ("pending", "pending")),
+    (1000, [pod(fetch={"running": {}}, job={})], ("running", "running")),
+    (1000, [pod(fetch=FETCHED, job={})], ("running", "running")),
+    (1000, [pod(fetch=FETCHED, job=IMAGE)], ("pending", "rejected")),
 ], ids=["stuck", "no pod", "let in lately", "fetching", "fetched", "no image after that"])  # fmt: skip
 def test_a_job_is_given_up_when_it_was_seen_to_wait_since_it_was_let_in(
-    there: Object, pods: list[Object], ends: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    let_in_s: float | None, pods: list[Object], ends: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clients, "time", clock := Clock())
-    api = HeldApi(jobs=[there], pods=pods)
+    api = HeldApi(jobs=[job() if let_in_s is None else job(startTime=ago(let_in_s))], pods=pods)
     with held_client(api, tmp_path) as client:
         first = client.poll(["lab/j"])["lab/j"].state
         clock.now += PENDING_S

@@ -73,7 +73,6 @@ class _Pod:
     begun: float = field(default_factory=time.monotonic)
     starts: int = 1
     rests_until: float | None = None
-    was_there: bool = False
     missed: int = 0
 
 
@@ -94,7 +93,7 @@ class PrefectLauncher:
         self._closed = False
         self._watching: threading.Thread | None = None
         self._looked = time.monotonic()
-        self._blind_until = 0.0
+        self._blind_until, self._sees = 0.0, False
 
     @cached_property
     def _client(self) -> SyncPrefectClient:
@@ -237,13 +236,12 @@ class PrefectLauncher:
             return
         for pod in [pod for pod in pods if pod.run_id in runs]:
             seen = there.get(str(pod.run_id))
-            pod.was_there |= seen is not None
+            self._sees |= seen is not None  # else it may be another cluster than the worker's
             well = seen is not None and not seen.reason
-            pod.missed = 0 if well or not pod.was_there else pod.missed + 1
+            pod.missed = 0 if well or not self._sees else pod.missed + 1
             if pod.missed > 1:
                 why = unsaid(runs[pod.run_id], seen or Seen())
-                if not _answered(pod):
-                    self._client.set_flow_run_state(pod.run_id, Crashed(message=why.message), force=True)
+                self._client.set_flow_run_state(pod.run_id, Crashed(message=why.message))
                 self._tell(pod, why)
 
     @property
