@@ -6,7 +6,6 @@ import contextvars
 import json
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,6 +177,12 @@ def test_pods_that_are_lost_are_replaced(
         run.join(60)
 
 
+def looked(cluster: KubernetesCluster) -> bool:
+    """Say whether somebody but Prefect's observer has asked for all pods since the last time."""
+    asked = [item for item in cluster.audit() if (item["verb"], item.get("resource")) == ("list", "pods")]
+    return any("Generator" in item["agent"] for item in asked)
+
+
 def messages() -> list[str]:
     """Return what the states of the pods' flow runs say."""
     with get_client(sync_client=True) as client:
@@ -216,7 +221,8 @@ def test_a_dead_worker_and_a_silent_api_cost_nothing_but_time(
             run.start()
             pod = bench.running(tmp_path / "unseen-began", "1200M")
             bench.wait((tmp_path / "alone-began").exists, "the other runs")
-            time.sleep(5)  # so that it was seen there
+            cluster.audit()
+            bench.wait(lambda: looked(cluster), "the lab has seen them there")
             first.kill()
             first.wait()
         cluster.run("delete", "pod", pod, "--force", "--grace-period=0")

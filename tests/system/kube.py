@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from physlab.lab import Lab
 from physlab.settings import load_settings
 from physlab.testing.kubernetes import ClusterPlan, KubernetesCluster, NodePlan
 from tests.system.commandline import CommandLine
+from tests.system.conftest import call
 
 IMAGES = {"physlab": {"env": {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}}}
 PLAN = ClusterPlan(nodes=(NodePlan(), NodePlan("node-2")), images=IMAGES, namespaces=("lab",), job_backoff_s=1)
@@ -63,3 +65,49 @@ def line(cluster: KubernetesCluster, store: Path, tmp_path: Path) -> CommandLine
     words = "\n".join(f'{key} = "{value}"' for key, value in site_of(cluster, store).items())
     (tmp_path / "physlab.toml").write_text(f"[sites.kubernetes.k]\n{words}\n")
     return CommandLine(tmp_path, cluster.environment)
+
+
+@pytest.fixture
+def lab(make_lab: LabMaker) -> Lab:
+    return make_lab()
+
+
+@pytest.fixture(autouse=True)
+def well(cluster: KubernetesCluster) -> Iterator[None]:
+    cluster.audit()
+    yield
+    cluster.heal()
+    if left := jobs_there(cluster):
+        cluster.run("delete", "-n", "lab", *left)
+
+
+def jobs_there(cluster: KubernetesCluster) -> list[str]:
+    return cluster.run("get", "jobs,cronjobs", "-n", "lab", "-o", "name").split()
+
+
+def make(cluster: KubernetesCluster, version: str, kind: str, name: str, namespace: str = "", **more: Any) -> None:
+    head = {"name": name, **({"namespace": namespace} if namespace else {})}
+    cluster.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": version, "kind": kind, "metadata": head, **more}))
+
+
+def submit(lab: Lab, folder: Path, *command: str, **more: Any) -> dict[str, Any]:
+    return call(
+        lab,
+        folder,
+        tool="job_submit",
+        backend="k8s",
+        job_spec={"command": list(command), **more.pop("spec", {})},
+        **more,
+    )
+
+
+def running_pod(cluster: KubernetesCluster, job_id: str) -> str:
+    """Return a job's pod once what the user asked for runs in it."""
+    name = job_id.partition("/")[2]
+    found = json.loads(cluster.run("get", "pods", "-n", "lab", "-l", f"job-name={name}", "-o", "json"))["items"]
+    for pod in found:
+        status = pod["status"]
+        states = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+        if any(state["name"] == "job" and "running" in state["state"] for state in states):
+            return str(pod["metadata"]["name"])
+    return ""
