@@ -180,7 +180,11 @@ class Lab:
             )
         if name not in known:
             names = [*known, *self.settings.sites.kubernetes]
-            hint = nearest(name, names) if names else f"Describe it in physlab.toml under [sites.slurm.{name}]."
+            hint = (
+                nearest(name, names)
+                if names
+                else (f"Describe it in physlab.toml under [sites.slurm.{name}] or [sites.kubernetes.{name}].")
+            )
             raise ValidationError(f"There is no cluster '{name}'.", hint=hint)
         return name, known[name]
 
