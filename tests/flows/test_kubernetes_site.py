@@ -45,6 +45,13 @@ def cluster() -> Iterator[KubernetesCluster]:
         yield cluster
 
 
+@pytest.fixture
+def lonely_cluster() -> Iterator[KubernetesCluster]:
+    """A cluster that no other worker watches."""
+    with KubernetesCluster.start(plan()) as cluster:
+        yield cluster
+
+
 @pytest.fixture(scope="module")
 def pool(_session_server: PrefectServer, cluster: KubernetesCluster, tmp_path_factory: Any) -> Iterator[None]:
     from tests.flows.conftest import talking_to
@@ -191,10 +198,11 @@ def messages() -> list[str]:
 
 @pytest.mark.drill
 def test_a_dead_worker_and_a_silent_api_cost_nothing_but_time(
-    prefect_server: PrefectServer, cluster: KubernetesCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    prefect_server: PrefectServer, lonely_cluster: KubernetesCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     """Pods end without a worker; one that dies unseen is missed; jobs that the API does not take are sent later."""
+    cluster = lonely_cluster
     monkeypatch.setattr(launcher, "LOOK_S", 1.0)
     monkeypatch.setattr(launcher, "PAUSE_S", (0.3, 1.0))
     silent_s = 30 if request.config.getoption("--seeds") > 2 else 4

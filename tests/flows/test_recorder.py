@@ -25,6 +25,7 @@ from physlab.engine.taskevents import Scribe
 from physlab.errors import ConfigurationError, ResourceError
 from physlab.submitter import Step
 from tests.flows.conftest import PrefectServer, run_server
+from tests.processes import descendants
 
 STEPS = [Step(f"n{i}", upstream=(f"n{i - 1}",) if i else ()) for i in range(60)]
 
@@ -81,7 +82,7 @@ def test_when_the_child_dies_events_take_over_where_it_stopped(prefect_server: P
         submitter = PrefectSubmitter(database_url=prefect_server.database_url, mode="database")
         submitter.open(len(STEPS))
         carry_out(submitter, STEPS[:30], done)
-        [child] = [p for p in psutil.Process().children() if "recorder_child.py" in " ".join(p.cmdline())]
+        [child] = descendants("recorder_child.py")
         child.kill()
         carry_out(submitter, STEPS[30:], done)
         return submitter.close()

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from physlab import service
@@ -17,6 +16,7 @@ from physlab.service.efficiency import efficiency
 from physlab.testing import sshd
 from physlab.testing.slurm import SlurmCluster, missing_parts
 from tests.architecture.source import ROOT
+from tests.processes import descendants
 from tests.system.commandline import CommandLine
 from tests.system.pilots import PILOT, Bench, one, shell
 from tests.unit.tools.test_checkpoint import COUNT
@@ -174,7 +174,7 @@ def test_closing_leaves_no_job_and_no_process(bench: Callable[..., Bench]) -> No
     lab.run([shell("node", "true")])
     lab.lab.close()
     assert lab.cluster.wait("an empty queue", lambda: not lab.cluster.queue(), 20) < 20
-    assert not [one for one in psutil.Process().children(recursive=True) if "foreman" in " ".join(one.cmdline())]
+    assert not descendants("foreman")
 
 
 @pytest.mark.skipif(bool(sshd.missing_parts()), reason=sshd.missing_parts() or "all there")

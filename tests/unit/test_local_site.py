@@ -19,6 +19,7 @@ from physlab.model import Node, Resources, Visuals, Work
 from physlab.sites import LocalSite
 from physlab.sites.local import usable_cores
 from physlab.store import open_store
+from tests.processes import descendants
 from tests.unit.conftest import Bench, open_lab
 
 USER = Path(__file__).parent / "user_code.py"
@@ -37,7 +38,7 @@ def python(name: str, function: str, /, resources: Any = None, **arguments: Any)
 
 
 def workers() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())]
+    return descendants("spawn_main")
 
 
 @pytest.fixture
