@@ -150,6 +150,18 @@ def dag_id(graph: Any) -> str:
     return digest(graph)[:16]
 
 
+def lineage_id(content: str, parents: Sequence[str], params: Any, code: str) -> str:
+    """Return the identity of a version with its origin: 16 hex digits.
+
+    Args:
+        content: SHA-256 of its bytes.
+        parents: SHA-256 of what it was made from, in any order.
+        params: Parameters, as JSON.
+        code: Version of the code, its changes included.
+    """
+    return digest({"v": 1, "content": content, "parents": sorted(parents), "params": params, "code": code})[:16]
+
+
 def node_frame(
     *,
     tool: str,

@@ -12,6 +12,7 @@ from physlab.lab import CALL, Lab, NamedDag
 from physlab.model import Call, Dag, Node, NodeRecord, RunRequest
 from physlab.service.graphs import Conductor, Reply, carry_out, define_dag, publish_report, run_dag, validate_dag
 from physlab.service.jobs import job_submit
+from physlab.service.versions import artifact_versioning
 from physlab.service.wishes import needed, read_run_call, run_request, take
 from physlab.tools.call import check_params
 from physlab.tools.execute import show
@@ -96,12 +97,21 @@ def _call_job(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
     return Reply(job_submit(lab, checked.model_dump(exclude_none=True), base_dir))
 
 
+def _call_versioning(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
+    checked = check_params(lab.registry.find("distributed_collaboration", "artifact_versioning"), params)
+    given = checked.model_dump(exclude_none=True)
+    artifacts = given.get("artifacts")
+    listed = [artifacts] if isinstance(artifacts, str) else artifacts
+    return Reply(artifact_versioning(lab, {**given, "artifacts": listed}, base_dir))
+
+
 METHODS: dict[str, Callable[[Lab, dict[str, Any], Path], Reply]] = {
     "define_dag": _call_define,
     "validate_dag": _call_validate,
     "run_dag": _call_run,
     "publish_report": _call_publish,
     "job_submit": _call_job,
+    "artifact_versioning": _call_versioning,
 }
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from physlab.errors import ComputationError, PhyslabError, ValidationError
 from physlab.graph import edges_of
-from physlab.lab import Lab, NamedDag, few_collections, new_run_id
+from physlab.lab import Lab, NamedDag, few_collections, new_run_id, slug
 from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Plan
 from physlab.run import Event, Run, walk
 from physlab.service.jobs import job_submit
 from physlab.service.sessions import report_session
+from physlab.service.versions import artifact_versioning
 from physlab.service.wishes import read_run_call, run_request
 from physlab.sites.office import OfficeSite
 from physlab.specfile import parse_spec
@@ -194,6 +195,9 @@ _FOR_NODES: dict[str, Callable[[Lab, dict[str, Any], NamedDag, tuple[str, ...]],
     "publish_report": _publish_inside,
     "report_generate": lambda lab, given, named, _: report_session(lab, **given),
     "job_submit": lambda lab, given, named, _: job_submit(lab, given, named.base_dir),
+    "artifact_versioning": lambda lab, given, named, _: artifact_versioning(
+        lab, given, named.base_dir, slug(named.dag.title) or named.dag_id
+    ),
 }
 
 

@@ -6,11 +6,12 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from physlab.errors import StoreError, ValidationError
-from physlab.keys import CHUNK, digest_bytes, digest_stream, hasher
+from physlab.keys import digest_bytes, digest_stream
+from physlab.store.intake import SMALL, copy_hashed, force_file_system, grouped
 
 
 class Blobs:
@@ -51,10 +52,13 @@ class Blobs:
                 return self._put_bytes(source)
             return self._put_file(source)
         except OSError as error:
-            raise StoreError(
-                f"The store at {self.objects.parent} cannot take {_named(source)}: {error.strerror or error}.",
-                hint="Free disk space, or choose another PHYSLAB_HOME; nothing was half-written.",
-            ) from error
+            raise self._untakeable(_named(source), error) from error
+
+    def _untakeable(self, what: str, error: OSError) -> StoreError:
+        return StoreError(
+            f"The store at {self.objects.parent} cannot take {what}: {error.strerror or error}.",
+            hint="Free disk space, or choose another PHYSLAB_HOME; nothing was half-written.",
+        )
 
     def _put_bytes(self, data: bytes) -> tuple[str, int]:
         digest = digest_bytes(data)
@@ -69,18 +73,56 @@ class Blobs:
 
     def _put_file(self, source: Path) -> tuple[str, int]:
         with self._temporary() as temporary:
-            state, size = hasher(), 0
-            with open(source, "rb") as reader, open(temporary, "wb") as writer:
-                while chunk := reader.read(CHUNK):
-                    state.update(chunk)
-                    writer.write(chunk)
-                    size += len(chunk)
-                os.fsync(writer.fileno())
-            digest = state.hexdigest()
+            digest, size = copy_hashed(source, temporary)
             target = self.path(digest)
             if not target.exists():
                 self._publish(temporary, target)
         return digest, size
+
+    def put_many(self, sources: Sequence[Path]) -> list[tuple[str, int]]:
+        """Keep files, durably, and return their digests and sizes; many small ones wait for the disk together.
+
+        Raises:
+            StoreError: The disk is full, or the store cannot be written; what was kept before stays.
+        """
+        found: list[tuple[str, int]] = [("", 0)] * len(sources)
+        try:
+            for group in grouped(sources):
+                for place, kept in self._put_group(group):
+                    found[place] = kept
+        except OSError as error:
+            raise self._untakeable(f"{len(sources)} files", error) from error
+        return found
+
+    def _put_group(self, group: Sequence[tuple[int, Path, int]]) -> Iterator[tuple[int, tuple[str, int]]]:
+        new: dict[str, str] = {}
+        folder = tempfile.mkdtemp(dir=self.incoming)
+        try:
+            for place, source, size in group:
+                if size > SMALL:
+                    yield place, self._put_file(source)
+                    continue
+                data = source.read_bytes()
+                digest = digest_bytes(data)
+                if digest not in new and not self.path(digest).exists():
+                    new[digest] = f"{folder}{os.sep}{digest}"
+                    write_new(new[digest], data)
+                yield place, (digest, len(data))
+            self._publish_many(new)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _publish_many(self, new: Mapping[str, str]) -> None:
+        """Give files their names: first all bytes are on disk, then all names are, then they count."""
+        if not new:
+            return
+        force_file_system(self.incoming)
+        folders = {self.path(digest).parent for digest in new}
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+        for digest, temporary in new.items():
+            os.replace(temporary, self.path(digest))
+        force_file_system(self.objects)
 
     @contextlib.contextmanager
     def _temporary(self) -> Iterator[str]:
@@ -123,6 +165,17 @@ class Blobs:
         except OSError:
             return False
 
+    def verified(self, digest: str) -> Path:
+        """Return where bytes lie that are what they were (reads them all).
+
+        Raises:
+            StoreError: They are missing or damaged.
+        """
+        path = self.path(digest)
+        if not self.intact(digest):
+            raise damaged(digest, path) if path.exists() else missing(digest, path)
+        return path
+
     def remove(self, digest: str) -> None:
         """Forget bytes that are damaged or no longer wanted."""
         with contextlib.suppress(OSError):
@@ -151,11 +204,18 @@ class Blobs:
                 hint="Free disk space, make the folder writable, or choose another one.",
             ) from error
 
+    def lacking(self, digests: Iterable[str]) -> set[str]:
+        """Return those of some digests whose bytes are not there; many are looked up by listing the folders."""
+        wanted = set(digests)
+        if len(wanted) > 1000:
+            return wanted - set(self.all())
+        return {digest for digest in wanted if not self.path(digest).exists()}
+
     def all(self) -> Iterator[str]:
         """Yield every digest that lies in the store."""
-        for folder in sorted(self.objects.iterdir()):
-            for path in sorted(folder.iterdir()):
-                yield folder.name + path.name
+        for folder in sorted(os.listdir(self.objects)):
+            for name in sorted(os.listdir(self.objects / folder)):
+                yield folder + name
 
     def sweep(self, older_than_s: float, now: float) -> int:
         """Remove what killed processes left half-written; return how many files."""
@@ -163,7 +223,7 @@ class Blobs:
         for path in self.incoming.iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if now - path.stat().st_mtime > older_than_s:
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
                     count += 1
         return count
 
@@ -173,6 +233,17 @@ def force_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Write a file that is never changed again; bare, because thousands are written at once."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
     finally:
         os.close(descriptor)
 

@@ -131,7 +131,7 @@ class Index:
         """Fill the projection from the whole journal; until that is done others see the old one."""
         with self._connection(write=True) as connection:
             self._lock(connection)
-            for table in (schema.records, schema.nodes, schema.runs, schema.dags, schema.stat_memo):
+            for table in schema.PROJECTION:
                 connection.execute(table.delete())
             connection.execute(schema.progress.update().values(segment=1, position=0))
             self._take(connection, replay(Position(1, 0, 0)))
@@ -158,7 +158,7 @@ class Index:
             )
 
     def _take_batch(self, connection: sa.Connection, lines: Sequence[Line]) -> None:
-        rows: dict[str, list[dict[str, Any]]] = {"records": [], "nodes": [], "runs": [], "dags": []}
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("records", "nodes", "runs", "dags", "versions")}
 
         def flush() -> None:
             for name, values in rows.items():
@@ -349,10 +349,18 @@ def dag_face(record: Mapping[str, Any]) -> str:
     return digest({**record["dag"], "nodes": None, "base_dir": record.get("base_dir")})
 
 
+def _version_row(line: Line) -> dict[str, Any]:
+    record, content = line.record, line.record["content"]
+    names = ("artifact", "lineage_id", "registered_at")
+    return {"seq": line.seq, "digest": line.digest, "sha256": content["sha256"], "size": content["size"],
+            **{name: record[name] for name in names}}  # fmt: skip
+
+
 _ROWS: dict[str, tuple[str, Callable[[Line], dict[str, Any]]]] = {
     "node": ("nodes", _node_row),
     "run_begin": ("runs", _run_row),
     "dag": ("dags", _dag_row),
+    "version": ("versions", _version_row),
 }
 
 

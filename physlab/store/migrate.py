@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from physlab.errors import ConfigurationError
 
-CURRENT = "0001"
+CURRENT = "0002"
 
 
 def version(engine: sa.Engine) -> str | None:

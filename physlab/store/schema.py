@@ -59,6 +59,18 @@ dags = Table(
     Column("face", String(64), nullable=False),
 )
 
+versions = Table(
+    "versions",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("artifact", Text, nullable=False, index=True),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("lineage_id", String(16), nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("registered_at", String(40), nullable=False),
+)
+
 progress = Table(
     "progress",
     metadata,
@@ -78,3 +90,6 @@ stat_memo = Table(
 )
 
 Index("nodes_slot", nodes.c.node_id, nodes.c.tool, nodes.c.method, nodes.c.seq)
+
+PROJECTION = (records, nodes, runs, dags, versions, stat_memo)
+"""What is filled anew from the journal."""

@@ -61,14 +61,23 @@ class Store:
             StoreError: It could not be written.
             ValidationError: It holds something that JSON cannot.
         """
+        return self.append_all([(kind, record)])[0]
+
+    def append_all(self, records: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+        """Write records, each with its kind, together: all of them count or none; return their digests.
+
+        Raises:
+            StoreError: They could not be written.
+            ValidationError: One holds something that JSON cannot.
+        """
         with self._guard:
-            [line] = self.journal.append([(kind, dict(record))])
-            self._pending.append(line)
+            lines = self.journal.append((kind, dict(record)) for kind, record in records)
+            self._pending.extend(lines)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._follow, name="ledger", daemon=True)
                 self._thread.start()
         self._wake.set()
-        return line.digest
+        return [line.digest for line in lines]
 
     def _follow(self) -> None:
         while not self._closed:
@@ -120,6 +129,12 @@ class Store:
         if position is None:
             raise StoreError(f"The ledger has no record {bare[:12]}.", hint="See: physlab runs.")
         return self.journal.read(position)
+
+    def records_of(self, kind: str) -> list[dict[str, Any]]:
+        """Return the records of a kind, oldest first."""
+        table = schema.records
+        rows = self.index.rows(table.select().where(table.c.kind == kind).order_by(table.c.seq))
+        return [self.journal.read(Position(row["segment"], row["position"], row["length"])) for row in rows]
 
     def hits_by_recipe(self, recipes: Sequence[str]) -> dict[str, Entry]:
         """Return the results of recipes, as far as they are known and their bytes are intact."""

@@ -24,7 +24,7 @@ BUILTIN = {  # tool: the modules that announce its methods
     "nli_parse": ("nli",),
     "report_generate": ("sessions",),
     "experiment_orchestrator": ("orchestrator",),
-    "distributed_collaboration": ("collaboration",),
+    "distributed_collaboration": ("collaboration", "versions"),
     "shell": ("programs.shell",),
     "python": ("programs.python",),
     "accel_caps": ("accelerators",),

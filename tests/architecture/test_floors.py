@@ -17,6 +17,7 @@ FLOORS = (
     ("planning",),
     ("run",),
     ("lab",),
+    ("versioning",),
     ("service", "lineage", "preview"),
     ("engine",),
     ("experiment", "cli", "testing"),

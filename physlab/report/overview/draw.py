@@ -38,7 +38,7 @@ def draw_overview_svg(
     dag: Dag, kinds: Mapping[str, str], problems: Iterable[Problem] = (), statuses: Mapping[str, str] | None = None
 ) -> str:
     """Draw the same picture as SVG, with its text as text."""
-    return _svg(_scene(dag, kinds, problems, statuses))
+    return write_svg(_scene(dag, kinds, problems, statuses))
 
 
 def _scene(
@@ -99,7 +99,8 @@ def _paint_label(axes: Any, label: Label, depth: int) -> None:
 _PAINTERS: dict[type, Any] = {Rect: _paint_rect, Curve: _paint_curve, Label: _paint_label}
 
 
-def _svg(scene: Scene) -> str:
+def write_svg(scene: Scene) -> str:
+    """Return a picture as SVG."""
     body = "".join(_WRITERS[type(shape)](shape) for shape in scene.shapes)
     size = (
         f'width="{scene.width:.1f}pt" height="{scene.height:.1f}pt" viewBox="0 0 {scene.width:.1f} {scene.height:.1f}"'

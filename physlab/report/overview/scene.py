@@ -216,7 +216,7 @@ def _legend(scene: Scene, sketch: Sketch) -> None:
 def _entries(sketch: Sketch) -> Iterator[tuple[Callable[[float, float], Shape], str]]:
     for kind, look in KINDS.items():
         if any(box.kind == kind and not box.ghost for box in sketch.boxes):
-            yield partial(_swatch, *look, 1.1), kind
+            yield partial(_swatch, *look, 1.1), sketch.words.get(kind, kind)
     if any(arrow.fields and not arrow.backward for arrow in sketch.arrows):
         yield partial(_sample, QUIET, False), "passes data"
     if any(not arrow.fields for arrow in sketch.arrows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import networkx as nx
 
@@ -40,11 +40,15 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Sketch:
-    """Boxes in the order of the graph, arrows between them, and the row of each box from the top."""
+    """Boxes in the order of the graph, arrows between them, and the row of each box from the top.
+
+    `words` says what the legend calls kinds of boxes that mean something else than in a graph of tools.
+    """
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     rows: Mapping[str, int]
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 def sketch(
@@ -69,7 +73,7 @@ def sketch(
     for arrow in arrows:
         if arrow.source not in boxes:
             boxes[arrow.source] = Box(arrow.source, arrow.source, "not in the graph", "unknown", "", True, True)
-    return _layered(tuple(boxes.values()), arrows)
+    return layered(tuple(boxes.values()), arrows)
 
 
 def _arrows(key: str, node: Node) -> list[Arrow]:
@@ -79,8 +83,8 @@ def _arrows(key: str, node: Node) -> list[Arrow]:
     return [Arrow(source, key, tuple(dict.fromkeys(names))) for source, names in fields.items()]
 
 
-def _layered(boxes: tuple[Box, ...], arrows: Sequence[Arrow]) -> Sketch:
-    """Give each box its row: one below the lowest it needs; arrows that close a circle point backward."""
+def layered(boxes: tuple[Box, ...], arrows: Sequence[Arrow]) -> Sketch:
+    """Return a sketch with a row for each box: one below the lowest it needs; arrows that close circles go back."""
     place = {box.key: index for index, box in enumerate(boxes)}
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(place)

@@ -11,8 +11,6 @@ from typing import Any
 from physlab.errors import ValidationError, nearest
 from physlab.lab import Lab
 from physlab.model.job import JobRequest, JobStatus
-from physlab.store import schema
-from physlab.store.journal import Position
 from physlab.store.lease import name_process
 
 
@@ -97,12 +95,7 @@ def write_down(lab: Lab, jobs: Iterable[KnownJob]) -> None:
 def known_jobs(lab: Lab) -> list[KnownJob]:
     """Return the jobs that this lab submitted, latest first; the elements of an array in their order."""
     lab.store.refresh()
-    table = schema.records
-    rows = lab.store.index.rows(table.select().where(table.c.kind == "job").order_by(table.c.seq))
-    found: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        record = lab.store.journal.read(Position(row["segment"], row["position"], row["length"]))
-        found[record["folder"]] = record  # a later record tells more of the same job
+    found = {record["folder"]: record for record in lab.store.records_of("job")}  # a later one tells more
     jobs = sorted(map(_read, found.values()), key=lambda job: job.index or 0)
     return sorted(jobs, key=lambda job: job.submitted_at, reverse=True)
 

@@ -1,0 +1,1 @@
+"""Versions of artifacts: registered with their origin, compared, restored, and traced both ways."""

@@ -1,0 +1,86 @@
+"""The state of the code: the commit that is checked out, and what differs from it."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from physlab.model.version import CodeState
+from physlab.settings import child_environment
+from physlab.store import Store
+
+LARGEST = 1_000_000
+"""A file that git does not know is kept with the differences up to this size [bytes]."""
+MANY = 2000
+LONGEST_S = 60.0
+_QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false")
+_DIFF = ("diff", "--cached", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "HEAD")
+
+
+def code_state(store: Store, folder: Path) -> CodeState:
+    """Return the state of the repository that a folder lies in, with the differences kept in the store.
+
+    Files that git does not know belong to them, unless they are ignored, large or too many: those are data.
+    Outside a repository, and before its first commit, nothing is known.
+    """
+    root = _git(folder, "rev-parse", "--show-toplevel")
+    commit = _git(folder, "rev-parse", "--verify", "HEAD")
+    if root is None or commit is None:
+        return CodeState()
+    top = Path(root.decode().rstrip("\n"))
+    name = commit.decode().strip()
+    differences = _differences(top)
+    if not differences:
+        return CodeState(version=name[:8], commit=name, repository=str(top))
+    digest, _ = store.blobs.put(differences)
+    version = f"{name[:8]}+changes"
+    return CodeState(version=version, commit=name, changed=True, diff=digest, repository=str(top))
+
+
+def told(version: str) -> CodeState:
+    """Return the state of code that somebody names."""
+    return CodeState(version=version)
+
+
+def _differences(top: Path) -> bytes:
+    """Return what differs from the commit, as `git apply` takes it; the repository and its index stay as they are."""
+    status = _git(top, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+    if not status:
+        return b""
+    changed = [item[3:].decode(errors="surrogateescape") for item in status.split(b"\0") if item]
+    unknown = {item[3:].decode(errors="surrogateescape") for item in status.split(b"\0") if item.startswith(b"?? ")}
+    small = [name for name in unknown if _is_small(top / name)][:MANY]
+    names = [name for name in changed if name not in unknown] + small
+    objects = _git(top, "rev-parse", "--git-path", "objects")
+    if not names or objects is None:
+        return b""
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "objects").mkdir()
+        environment = {
+            "GIT_INDEX_FILE": f"{scratch}/index",
+            "GIT_OBJECT_DIRECTORY": f"{scratch}/objects",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(top / objects.decode().rstrip("\n")),
+        }
+        _git(top, "read-tree", "HEAD", environment=environment)
+        paths = b"\0".join(name.encode(errors="surrogateescape") for name in names)
+        _git(top, "--literal-pathspecs", "add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul",
+             environment=environment, given=paths)  # fmt: skip
+        return _git(top, *_DIFF, environment=environment) or b""
+
+
+def _is_small(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST
+
+
+def _git(folder: Path, *words: str, environment: dict[str, str] | None = None, given: bytes = b"") -> bytes | None:
+    """Return what git says; None where there is no git, no repository, or no answer."""
+    variables = child_environment({"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(environment or {})}, drop_prefix="GIT_")
+    try:
+        done = subprocess.run(
+            ["git", *_QUIET, *words], cwd=folder, env=variables, input=given, capture_output=True, timeout=LONGEST_S,
+            check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

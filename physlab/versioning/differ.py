@@ -1,0 +1,90 @@
+"""How two versions differ: their origin, and their content file by file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from physlab.model.version import Content, Version
+from physlab.store import Store
+from physlab.versioning import external
+from physlab.versioning.contents import files_of
+from physlab.versioning.differences import Difference, compare
+from physlab.versioning.history import Known
+
+MOST_FILES = 50
+"""So many changed files of a folder are looked into."""
+
+
+def differences(store: Store, before: Known, after: Known) -> dict[str, Any]:
+    """Return how two versions differ.
+
+    Returns:
+        before, after: their names; origin: `{what: [before, after]}` of parameters, code, parents and metadata;
+        files: path → how its content differs (`kind`, `lines`, figures), `added`, `removed`; equal: whether the
+        content is the same.
+
+    Raises:
+        StoreError: Bytes are missing or damaged.
+    """
+    old, new = before.version, after.version
+    files, added, removed = _files(store, old, new)
+    return {
+        "before": before.name, "after": after.name, "equal": old.content.sha256 == new.content.sha256,
+        "origin": _origin(old, new), "files": files, "added": added, "removed": removed,
+    }  # fmt: skip
+
+
+def _origin(old: Version, new: Version) -> dict[str, list[Any]]:
+    pairs: dict[str, tuple[Any, Any]] = {
+        "code": (old.code.version, new.code.version),
+        "parents": (_parents(old), _parents(new)),
+        **_values("params", old.params, new.params),
+        **_values("metadata", old.metadata, new.metadata),
+    }
+    return {name: [a, b] for name, (a, b) in pairs.items() if a != b}
+
+
+def _parents(version: Version) -> list[str]:
+    return sorted(parent.path or f"sha256:{parent.sha256}" for parent in version.parents)
+
+
+def _values(what: str, old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
+    """Return each value that stands in one of two trees: where, and what it is in both."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return {what: (old, new)}
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in [*old, *(name for name in new if name not in old)]:
+        found |= _values(f"{what}.{name}", old.get(name), new.get(name))
+    return found
+
+
+def _files(store: Store, old: Version, new: Version) -> tuple[dict[str, Any], list[str], list[str]]:
+    if old.content.sha256 == new.content.sha256:
+        return {}, [], []
+    here, there = files_of(store, old.content), files_of(store, new.content)
+    if ("" in here) != ("" in there):  # a file became a folder
+        return {}, sorted(there), sorted(here)
+    changed = [name for name in here if name in there and here[name][:2] != there[name][:2]]
+    found: dict[str, Any] = {}
+    with ExitStack() as stack:
+        for name in sorted(changed):
+            if len(found) == MOST_FILES:
+                found[name] = Difference("bytes", False, ("not looked into: too many files",)).as_object()
+                continue
+            a, b = (_path(store, stack, v.content, files[name][0]) for v, files in ((old, here), (new, there)))
+            label = name or Path(new.artifact).name
+            found[label] = compare(a, b, label).as_object()
+    return found, sorted(there.keys() - here.keys()), sorted(here.keys() - there.keys())
+
+
+def _path(store: Store, stack: ExitStack, content: Content, digest: str) -> Path:
+    """Return where bytes can be read, verified."""
+    if content.kind != "external":
+        return store.blobs.verified(digest)
+    target = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "bytes"
+    external.fetch(content, target)
+    return target

@@ -1,0 +1,128 @@
+"""Data that stays where it is: registered by its address and digest, verified when it is used."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from physlab.errors import ConfigurationError, MissingExtraError, StoreError, ValidationError
+from physlab.keys import CHUNK, digest_stream
+from physlab.model.version import Content
+from physlab.store import Store
+
+SCHEMES = ("file", "s3", "sftp", "ssh", "https")
+EXTRA = {"s3": "stores", "sftp": "stores", "ssh": "stores"}
+
+
+def is_address(name: str) -> bool:
+    """Say whether a name is an address with a scheme, not a path."""
+    return "://" in name and urlsplit(name).scheme.isalnum()
+
+
+def measure(store: Store, place: str) -> Content:
+    """Return the digest of bytes that stay where they are, read as a stream once.
+
+    A file of this machine that is as it was the last time is not read again.
+
+    Raises:
+        ValidationError: The address is of a kind that is not known, or there is nothing.
+        StoreError: It cannot be read.
+    """
+    path = local_path(place)
+    if path is not None:
+        sha256 = store.digest_files([path])[path]
+        return Content(kind="external", sha256=sha256, size=path.stat().st_size, uri=path.resolve().as_uri())
+    opened = _open(place)
+    try:
+        with opened as stream:
+            sha256, size = digest_stream(stream)
+    except FileNotFoundError as error:
+        raise ValidationError(f"There is nothing at '{place}'.", hint="Check the address.") from error
+    except OSError as error:
+        raise StoreError(f"'{place}' cannot be read: {error}.", hint="Check the address and your access.") from error
+    return Content(kind="external", sha256=sha256, size=size, uri=place)
+
+
+def verify(store: Store, content: Content) -> None:
+    """Make sure that external bytes are what was registered.
+
+    Raises:
+        ValidationError: They are gone.
+        StoreError: They are others, or cannot be read.
+    """
+    now = measure(store, str(content.uri))
+    if now.sha256 != content.sha256:
+        raise _other_bytes(content, now.sha256)
+
+
+def local_path(place: str) -> Path | None:
+    """Return the path of a file of this machine, None for an address elsewhere."""
+    if not is_address(place):
+        return Path(place)
+    parts = urlsplit(place)
+    if parts.scheme not in SCHEMES:
+        raise ValidationError(
+            f"'{place}': nothing is known of addresses with '{parts.scheme}:'.", hint=f"Known: {', '.join(SCHEMES)}."
+        )
+    if parts.scheme != "file":
+        return None
+    from urllib.request import url2pathname
+
+    return Path(url2pathname(parts.path))
+
+
+def _open(place: str) -> Any:
+    import fsspec
+
+    scheme = urlsplit(place).scheme
+    try:
+        return fsspec.open(place, "rb")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"'{place}' needs a package that is not installed.",
+            hint=f"pip install 'physlab[{EXTRA.get(scheme, 'stores')}]'",
+        ) from error
+    except ValueError as error:
+        raise ConfigurationError(f"'{place}' cannot be opened: {error}.", hint="Check the address.") from error
+
+
+def fetch(content: Content, target: Path) -> None:
+    """Copy external bytes to a path, complete and verified or not at all.
+
+    Raises:
+        StoreError: They are others than was registered, or cannot be read or written.
+    """
+    place = str(content.uri)
+    path = local_path(place)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".physlab-")
+        try:
+            with open(handle, "w+b") as stream, open(path, "rb") if path is not None else _open(place) as source:
+                shutil.copyfileobj(source, stream, CHUNK)
+                stream.seek(0)
+                found, _ = digest_stream(stream)
+                os.fsync(stream.fileno())
+            if found != content.sha256:
+                raise _other_bytes(content, found)
+            os.replace(temporary, target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"'{place}' cannot be copied to '{target}': {error}.", hint="Check both.") from error
+
+
+def _other_bytes(content: Content, found: str) -> StoreError:
+    return StoreError(
+        f"'{content.uri}' is not what was registered: its bytes are sha256:{found[:16]}…, not "
+        f"sha256:{content.sha256[:16]}….",
+        hint="Restore it from its source, or register the new state: physlab version add.",
+    )
