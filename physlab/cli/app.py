@@ -14,6 +14,7 @@ from physlab.cli import (
     detached,
     doctor,
     jobs,
+    origin,
     plan,
     report,
     run,
@@ -22,6 +23,7 @@ from physlab.cli import (
     sites,
     store,
     tools,
+    version,
     why,
 )
 from physlab.cli.output import voice
@@ -74,8 +76,12 @@ for name, command, panel in (
     ("sites", sites.sites, LAB),
 ):
     app.command(name, rich_help_panel=panel)(command)
+version.app.command("why")(origin.why)
+version.app.command("lineage")(origin.lineage)
+version.app.command("impact")(origin.impact)
 for group, panel in (
     (cache.app, BACK),
+    (version.app, BACK),
     (jobs.app, BACK),
     (tools.app, LAB),
     (sites.app, LAB),

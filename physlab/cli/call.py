@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,19 +97,27 @@ def _is_name(source: str) -> bool:
 
 def _typed(name: str, values: list[str]) -> dict[str, Any]:
     """Read `cas.diff expr=x^2 symbol=x`."""
+    tool, _, method = name.partition(".")
+    params = named_values(values, f"physlab call {name} name=value")
+    return {"tool": tool, **({"method": method} if method else {}), "params": params}
+
+
+def named_values(words: Iterable[str], example: str) -> dict[str, Any]:
+    """Return values that are written as NAME=VALUE, each once.
+
+    Raises:
+        ValidationError: A word is not of that form.
+    """
     from physlab.errors import ValidationError
     from physlab.tools.examples import read
 
-    params: dict[str, Any] = {}
-    for word in values:
+    found: dict[str, Any] = {}
+    for word in words:
         key, equals, value = word.partition("=")
-        if not equals or not key.isidentifier() or key in params:
-            raise ValidationError(
-                f"'{word}' is not a new NAME=VALUE.", hint=f"Write each parameter once: physlab call {name} name=value"
-            )
-        params[key] = read(value)
-    tool, _, method = name.partition(".")
-    return {"tool": tool, **({"method": method} if method else {}), "params": params}
+        if not equals or not key.isidentifier() or key in found:
+            raise ValidationError(f"'{word}' is not a new NAME=VALUE.", hint=f"Write each parameter once: {example}")
+        found[key] = read(value)
+    return found
 
 
 def _run(asked: Call, base: Path, *, server: bool) -> Reply:

@@ -19,7 +19,7 @@ from physlab.engine.submitter import PrefectSubmitter
 from physlab.engine.watch import Watcher, watchers
 from physlab.errors import PhyslabError
 from physlab.lab import Lab, NamedDag, new_run_id, slug
-from physlab.model import RunRequest
+from physlab.model import Call, RunRequest
 from physlab.settings import Settings, load_settings
 
 Dagish = str | dict[str, Any]
@@ -57,6 +57,13 @@ def publish(run: str, lab: str | None, **wishes: Any) -> dict[str, Any]:
     """Carry out `publish_report`."""
     with _lab(lab) as opened:
         return _answer(service.publish_report(opened, run, **wishes))
+
+
+def answer(tool: str, method: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Answer a method of the lab itself, from the arguments of its flow; what is None was not given."""
+    params = {name: value for name, value in given.items() if value is not None and name != "lab"}
+    with _lab(given["lab"]) as opened:
+        return _answer(service.answer(opened, Call(tool=tool, method=method, params=params), Path.cwd()))
 
 
 def run(dag: Dagish, lab: str | None, run_id: str | None = None, **wishes: Any) -> dict[str, Any]:

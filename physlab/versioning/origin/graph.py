@@ -78,8 +78,10 @@ class Lineage:
             self.made.append((activity, entity))
 
     def raw(self) -> Iterator[Entity]:
-        """Yield the entities that nothing made: where the chain begins."""
-        made = {entity for _, entity in self.made}
+        """Yield where the chain begins: what nothing made, and was registered without parents at most."""
+        working = {activity for activity, _, _ in self.used}
+        working |= {name for name, activity in self.activities.items() if activity.kind == "node"}
+        made = {entity for activity, entity in self.made if activity in working}
         yield from (entity for name, entity in self.entities.items() if name not in made)
 
     def as_object(self) -> dict[str, Any]:

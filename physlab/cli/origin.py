@@ -1,0 +1,122 @@
+"""`version why|lineage|impact`: where something came from, and what came of it."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from physlab.cli.options import Json
+from physlab.cli.output import counted, escape, local_time, quoted, voice
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from physlab.versioning.origin import Activity, Lineage
+
+What = Annotated[
+    str, typer.Argument(metavar="WHAT", help="A file, a version (FILE@2), a tag, a lineage id, or sha256:….")
+]
+SHOWN = ("tool", "code", "params", "metadata", "by", "run", "device", "lineage_id")
+
+
+def why(name: What, json: Json = False) -> int:
+    """Say how something came about: the whole chain back to the raw inputs, with parameters and code."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        found = service.lineage_of(lab, name)
+    if voice.as_json:
+        voice.reply(found.as_object())
+        return 0
+    voice.say(_tree(found, found.of, None, set()))
+    raw = [entity.name for entity in found.raw()]
+    begins = f"; it begins with {escape(', '.join(raw))}" if raw else ""
+    voice.say("", f"[dim]{counted(len(found.activities), 'step')}{begins}[/dim]")
+    voice.next(f"physlab version lineage {quoted(name)} --format svg --output lineage.svg")
+    return 0
+
+
+def _tree(lineage: Lineage, identity: str, tree: Tree | None, above: set[str]) -> Tree:
+    """Return an entity and what made it, as a tree."""
+    from rich.tree import Tree
+
+    entity = lineage.entities[identity]
+    label = f"[bold]{escape(entity.name)}[/bold] [dim]{identity[:23]}…[/dim]"
+    if identity in above:
+        label += " [dim](see above)[/dim]"
+    branch = tree.add(label) if tree is not None else Tree(label, guide_style="dim", highlight=False)
+    if identity in above:
+        return branch
+    above.add(identity)
+    for activity, made in lineage.made:
+        if made == identity:
+            _tell(lineage, lineage.activities[activity], branch, above)
+    return branch
+
+
+def _tell(lineage: Lineage, activity: Activity, tree: Tree, above: set[str]) -> None:
+    verb = "registered" if activity.kind == "registration" else "made by"
+    branch = tree.add(f"{verb} [bold]{escape(activity.name)}[/bold] [dim]{local_time(activity.at)}[/dim]")
+    for name in SHOWN:
+        fact = activity.facts.get(name)
+        if fact:
+            branch.add(f"[dim]{name}[/dim] {escape(_short(fact))}")
+    for user, entity, role in lineage.used:
+        if user == activity.id and entity in lineage.entities:
+            _tree(lineage, entity, branch.add(f"[dim]from {escape(role)}[/dim]"), above)
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 100 else f"{text[:99]}…"
+
+
+def lineage(
+    name: What,
+    form: Annotated[str, typer.Option("--format", "-f", help="svg, json, prov or openlineage.")] = "json",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there.", show_default=False)
+    ] = None,
+) -> int:
+    """Write where something came from in a format that others read: a picture, W3C PROV, OpenLineage."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        text = service.lineage_text(lab, name, form)
+    if output is None:
+        sys.stdout.write(f"{text}\n")
+        return 0
+    output.write_text(text)
+    voice.say(f"[green]✓[/green] {escape(str(output))}")
+    return 0
+
+
+def impact(name: What, json: Json = False) -> int:
+    """Say what was made from something, step by step, and which runs it is part of."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        found, runs = service.impact_of(lab, name)
+    if voice.as_json:
+        voice.reply({**found.as_object(), "runs": runs})
+        return 0
+    if not found.activities:
+        voice.say("Nothing was made from it.")
+        return 0
+    for activity in found.activities.values():
+        made = [found.entities[item].name for user, item in found.made if user == activity.id]
+        arrow = f" → {escape(', '.join(made))}" if made else ""
+        voice.say(f"[bold]{escape(activity.name)}[/bold] [dim]{local_time(activity.at)}[/dim]{arrow}")
+    if runs:
+        voice.fact("runs", ", ".join(runs))
+    return 0

@@ -1,0 +1,288 @@
+"""`version`: states of files that are kept, with what they came from."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from physlab.cli.call import named_values
+from physlab.cli.options import Json
+from physlab.cli.output import counted, escape, local_time, quoted, size, table, voice
+
+if TYPE_CHECKING:
+    from physlab.versioning.history import Known
+
+app = typer.Typer(name="version", help="States of files, kept with what they came from.", no_args_is_help=True)
+Name = Annotated[
+    str, typer.Argument(metavar="VERSION", help="FILE (its latest), FILE@2, a tag, a lineage id, or sha256:….")
+]
+OTHER = typer.Argument(metavar="[OTHER]", help="The later one; unset: the first, and the one before it.")
+
+
+@app.command()
+def add(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders, or addresses (s3://…).")],
+    parent: Annotated[
+        list[str] | None,
+        typer.Option("--parent", "-p", help="What they were made from: a path, or sha256:….", show_default=False),
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter.", show_default=False)
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option("--code", help="Version of the code; unset: what git says here.", show_default=False)
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option("--experiment", help="Which experiment it belongs to.", show_default=False)
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", help="A name for this version.", show_default=False)] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="private, embargo:2027-01-31 or hold.", show_default=False)
+    ] = None,
+    external: Annotated[bool, typer.Option("--external", help="Leave the bytes where they are.")] = False,
+    json: Json = False,
+) -> int:
+    """Register files or folders as they are now: bytes, parents, parameters and code."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.model import Call
+    from physlab.settings import load_settings
+
+    params: dict[str, Any] = {
+        "artifacts": paths, "parents": parent or [], "params_json": named_values(param or (), "--param name=value"),
+        "code_version": code, "metadata": {"experiment": experiment} if experiment else {}, "tag": tag, "label": label,
+        "external": external,
+    }  # fmt: skip
+    call = Call(tool="distributed_collaboration", method="artifact_versioning", params=params)
+    with Lab(load_settings()) as lab:
+        body = service.answer(lab, call, Path.cwd()).body
+    if voice.as_json:
+        voice.reply(body)
+        return 0
+    for record in body["records"]:
+        state = "[blue]known[/blue]" if record["cached"] else "[green]new[/green]"
+        voice.say(f"{state} [bold]{escape(record['artifact'])}[/bold] {record['hash']} {size(record['size'])}")
+        voice.fact("lineage", record["lineage_id"])
+    if body["records"][0]["code_version"]:
+        voice.fact("code", body["records"][0]["code_version"])
+    voice.next(f"physlab version why {quoted(body['records'][0]['artifact'])}")
+    return 0
+
+
+@app.command()
+def log(
+    artifact: Annotated[str | None, typer.Argument(metavar="[FILE]", help="Of this file; unset: of all.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, the latest.")] = 30,
+    json: Json = False,
+) -> int:
+    """List versions, latest first."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        found = service.version_log(lab, artifact, limit)
+    if voice.as_json:
+        voice.reply({"versions": [known.as_object() for known in found]})
+        return 0
+    if not found:
+        voice.say("Nothing was registered yet.")
+        voice.next("physlab version add FILE")
+        return 0
+    rows = [
+        [
+            known.name, known.version.content.sha256[:12], known.version.lineage_id, size(known.version.content.size),
+            local_time(known.version.registered_at), known.version.code.version, ", ".join(known.tags),
+            _short(known.version.params),
+        ]
+        for known in found
+    ]  # fmt: skip
+    heads = ("version", "sha256", "lineage", "size", "registered", "code", "tags", "parameters")
+    voice.say(table(heads, rows, right=("size",)), "")
+    voice.next(f"physlab version show {quoted(found[0].name)}")
+    return 0
+
+
+@app.command()
+def show(name: Name, json: Json = False) -> int:
+    """Show one version with everything that is known of it."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        known = service.find_version(lab, name)
+    if voice.as_json:
+        voice.reply(known.as_object())
+        return 0
+    _tell(known)
+    voice.next(f"physlab version restore {quoted(known.name)} TARGET")
+    return 0
+
+
+def _tell(known: Known) -> None:
+    version = known.version
+    voice.say(f"[bold]{escape(known.name)}[/bold] {escape(version.artifact)}")
+    voice.fact("sha256", version.content.sha256)
+    files = f", {counted(version.content.files, 'file')}" if version.content.kind == "folder" else ""
+    voice.fact("content", f"{version.content.kind}, {size(version.content.size)}{files}")
+    voice.fact("lineage", version.lineage_id)
+    for parent in version.parents:
+        voice.fact("parent", f"{parent.path or ''} sha256:{parent.sha256[:16]}…".strip())
+    for what, told in (("params", version.params), ("metadata", version.metadata)):
+        if told:
+            voice.fact(what, jsonlib.dumps(told, ensure_ascii=False))
+    if version.code.version:
+        voice.fact("code", f"{version.code.version} {version.code.repository or ''}".strip())
+    if known.tags:
+        voice.fact("tags", ", ".join(known.tags))
+    voice.fact("when", f"{local_time(version.registered_at)}, by {version.by}")
+
+
+@app.command()
+def diff(name: Name, other: Annotated[str | None, OTHER] = None, json: Json = False) -> int:
+    """Say how two versions differ: origin and content; exit code 1 when the content does."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        found = service.diff_versions(lab, name, other)
+    if voice.as_json:
+        voice.reply(found)
+        return 0 if found["equal"] else 1
+    voice.say(f"[bold]{escape(found['before'])}[/bold] → [bold]{escape(found['after'])}[/bold]")
+    for what, (before, after) in found["origin"].items():
+        voice.say(f"  {escape(what)}: {escape(_short(before))} → {escape(_short(after))}")
+    if found["equal"]:
+        voice.say("[green]✓[/green] The content is the same.")
+        return 0
+    for verb, names in (("added", found["added"]), ("removed", found["removed"])):
+        for item in names:
+            voice.say(f"  [bold]{escape(item)}[/bold] was {verb}")
+    for item, told in found["files"].items():
+        voice.say(f"  [bold]{escape(item)}[/bold] [dim]{told['kind']}[/dim]")
+        for line in told["lines"]:
+            colour = {"+": "green", "-": "red"}.get(line[:1], "") if told["kind"] == "text" else ""
+            voice.say(f"    [{colour}]{escape(line)}[/]" if colour else f"    {escape(line)}")
+    return 1
+
+
+@app.command()
+def restore(
+    name: Name,
+    target: Annotated[Path | None, typer.Argument(metavar="[TO]", help="Where to; unset: where it came from.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what stands there unregistered.")] = False,
+    json: Json = False,
+) -> int:
+    """Write a version back, verified; what stands there is replaced only if it is registered too."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        done = service.restore_version(lab, name, target, force=force)
+    if voice.as_json:
+        voice.reply(done)
+    elif done["files"]:
+        voice.say(f"[green]✓[/green] {escape(done['path'])} is {escape(done['version'])}: {done['hash']}.")
+    else:
+        voice.say(f"[green]✓[/green] {escape(done['path'])} was {escape(done['version'])} already.")
+    return 0
+
+
+@app.command()
+def tag(
+    tag_name: Annotated[str, typer.Argument(metavar="TAG", help="The tag.")],
+    name: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="What it stands for; unset: nothing.")] = None,
+    move: Annotated[bool, typer.Option("--move", help="Take it from the version that has it.")] = False,
+    json: Json = False,
+) -> int:
+    """Give a version a name, or take the name away."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        service.tag_version(lab, tag_name, name, move=move)
+    if voice.as_json:
+        voice.reply({"tag": tag_name, "version": name})
+    else:
+        said = f"stands for {escape(name)}" if name else "stands for nothing any more"
+        voice.say(f"[green]✓[/green] {escape(tag_name)} {said}.")
+    return 0
+
+
+@app.command()
+def tags(json: Json = False) -> int:
+    """List the tags."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        found = service.all_tags(lab)
+    if voice.as_json:
+        voice.reply({"tags": {name: known.as_object() for name, known in found.items()}})
+        return 0
+    rows = [[name, known.name, known.version.lineage_id] for name, known in found.items()]
+    voice.say(table(("tag", "version", "lineage"), rows) if rows else "There are no tags.")
+    return 0
+
+
+@app.command()
+def label(
+    name: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="What; unset: list all labels.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(metavar="[LABEL]", help="private, embargo:2027-01-31, hold, hold:DAY, open.")
+    ] = None,
+    why: Annotated[str, typer.Option("--why", help="The reason, for the ledger.")] = "",
+    json: Json = False,
+) -> int:
+    """Say what may not leave the lab (private, embargo) or not be deleted (hold); `open` ends both."""
+    from physlab import service
+    from physlab.errors import ValidationError
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    if name is not None and text is None:
+        raise ValidationError(f"Which label for '{name}'?", hint="private, embargo:2027-01-31, hold or open.")
+    with Lab(load_settings()) as lab:
+        done = service.label_version(lab, name, text, why) if name and text else None
+        found = service.all_labels(lab)
+    if voice.as_json:
+        voice.reply(done or {"labels": found})
+    elif done:
+        voice.say(f"[green]✓[/green] {done['hash'][:23]}… is {done['label']}.")
+    else:
+        rows = [[item["hash"], ", ".join(item["labels"])] for item in found]
+        voice.say(table(("bytes", "labels"), rows) if rows else "Nothing is labelled.")
+    return 0
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="Unset: all.")] = None, json: Json = False
+) -> int:
+    """Read the bytes of versions and compare their hashes; exit code 1 when something is wrong."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        count, wrong = service.verify_versions(lab, name)
+    if voice.as_json:
+        voice.reply({"ok": not wrong, "files": count, "problems": wrong})
+    elif wrong:
+        voice.say(*(f"[bold red]✗[/bold red] {escape(item)}" for item in wrong))
+    else:
+        voice.say(f"[green]✓[/green] {counted(count, 'file')} are what was registered.")
+    return 1 if wrong else 0
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False)
+    return "" if value in ({}, None) else text if len(text) <= 60 else f"{text[:59]}…"
