@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from physlab.cli.options import Json
-from physlab.cli.output import counted, escape, voice
+from physlab.cli.output import counted, escape, size, voice
 
 app = typer.Typer(name="store", help="The lab's memory: bytes by SHA-256, and the journal.", no_args_is_help=True)
 
@@ -53,4 +55,38 @@ def path(json: Json = False) -> int:
         voice.reply({"path": folder})
     else:
         voice.say(escape(folder))
+    return 0
+
+
+@app.command()
+def gc(
+    older_than: Annotated[
+        int | None,
+        typer.Option("--older-than", metavar="DAYS", min=0, help="Let go of results of runs older than so many days."),
+    ] = None,
+    grace: Annotated[int, typer.Option("--grace", metavar="DAYS", min=0, help="Younger files stay.")] = 14,
+    delete: Annotated[bool, typer.Option("--delete", help="Do it; without it this only says what would go.")] = False,
+    json: Json = False,
+) -> int:
+    """Say what nothing needs any more, and remove it with --delete: never what a version, hold, job or run needs."""
+    from physlab import service
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        found = service.collect_garbage(lab, older_than_days=older_than, grace_days=grace, delete=delete)
+    if voice.as_json:
+        voice.reply(found)
+        return 0
+    verb = "removed" if delete else "would go"
+    voice.say(
+        f"{counted(found['files'], 'file')}, {size(found['bytes'])} {verb}; {counted(found['kept'], 'file')} stay."
+    )
+    if found["young"]:
+        voice.fact("young", f"{counted(found['young'], 'file')} that nothing needs, not {grace} days old")
+    if found["runs"]:
+        voice.fact("runs", f"the results of {counted(len(found['runs']), 'run')}")
+    if found["files"] and not delete:
+        option = f" --older-than {older_than}" if older_than is not None else ""
+        voice.next(f"physlab store gc --delete{option}{f' --grace {grace}' if grace != 14 else ''}")
     return 0

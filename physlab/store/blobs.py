@@ -6,12 +6,16 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from physlab.errors import StoreError, ValidationError
 from physlab.keys import digest_bytes, digest_stream
 from physlab.store.intake import SMALL, copy_hashed, force_file_system, grouped
+
+FRESH_S = 86_400.0
+"""Bytes that were kept once more are marked as new again, unless that was so lately [s]."""
 
 
 class Blobs:
@@ -63,7 +67,7 @@ class Blobs:
     def _put_bytes(self, data: bytes) -> tuple[str, int]:
         digest = digest_bytes(data)
         target = self.path(digest)
-        if not target.exists():
+        if not has(target):
             with self._temporary() as temporary:
                 with open(temporary, "wb") as stream:
                     stream.write(data)
@@ -75,7 +79,7 @@ class Blobs:
         with self._temporary() as temporary:
             digest, size = copy_hashed(source, temporary)
             target = self.path(digest)
-            if not target.exists():
+            if not has(target):
                 self._publish(temporary, target)
         return digest, size
 
@@ -104,7 +108,7 @@ class Blobs:
                     continue
                 data = source.read_bytes()
                 digest = digest_bytes(data)
-                if digest not in new and not self.path(digest).exists():
+                if digest not in new and not has(self.path(digest)):
                     new[digest] = f"{folder}{os.sep}{digest}"
                     write_new(new[digest], data)
                 yield place, (digest, len(data))
@@ -235,6 +239,18 @@ def force_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def has(target: Path) -> bool:
+    """Say whether bytes are there already; that they are wanted again keeps them from being collected as garbage."""
+    try:
+        if time.time() - os.stat(target).st_mtime > FRESH_S:
+            os.utime(target)
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # a store that others keep
+        return True
+    return True
 
 
 def write_new(path: str, data: bytes) -> None:

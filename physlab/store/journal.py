@@ -217,6 +217,32 @@ class Journal:
                     yield self._parse(text, number, start)
                     start += len(text)
 
+    def texts(self, segment: int = 1, offset: int = 0) -> Iterator[tuple[str, str, bytes, Position]]:
+        """Yield kind, digest, unread record and place of the lines from a position on.
+
+        Raises:
+            StoreError: A line is not one of ours.
+        """
+        for number in self.segments():
+            if number < segment:
+                continue
+            start = offset if number == segment else 0
+            with open(self.file(number), "rb") as stream:
+                stream.seek(start)
+                for text in _whole_lines(stream):
+                    match = _LINE.fullmatch(text)
+                    if match is None:
+                        raise self._damaged(number, start)
+                    place = Position(number, start, len(text))
+                    yield match[2].decode(), match[1].decode(), match[4], place
+                    start += len(text)
+
+    def _damaged(self, segment: int, offset: int) -> StoreError:
+        return StoreError(
+            f"{self.file(segment)} is damaged at byte {offset}.",
+            hint="Run 'physlab store verify'; restore the file from a backup.",
+        )
+
     def verify(self) -> Iterator[str]:
         """Yield what is wrong with the chain: a changed, missing, inserted or reordered line."""
         prev, seq = GENESIS, 0
@@ -255,10 +281,7 @@ class Journal:
     def _parse(self, text: bytes, segment: int, offset: int) -> Line:
         match = _LINE.fullmatch(text)
         if match is None:
-            raise StoreError(
-                f"{self.file(segment)} is damaged at byte {offset}.",
-                hint="Run 'physlab store verify'; restore the file from a backup.",
-            )
+            raise self._damaged(segment, offset)
         position = Position(segment, offset, len(text))
         record = json.loads(match[4], parse_int=_number)
         return Line(int(match[5]), match[2].decode(), match[1].decode(), record, position)

@@ -67,6 +67,11 @@ class Leases:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self.folder}{os.sep}{key}")
 
+    def held(self) -> list[str]:
+        """Return the keys of leases whose owner lives."""
+        names = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
+        return sorted(path.name for path in names if not self._is_stale(path))
+
     def close(self) -> None:
         """End the heartbeat and remove the owner file."""
         self._stop.set()

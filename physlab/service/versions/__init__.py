@@ -1,6 +1,7 @@
 """Versions of artifacts: registered, looked back at, given back, and run again."""
 
 from physlab.service.versions.answer import artifact_versioning
+from physlab.service.versions.garbage import collect_garbage
 from physlab.service.versions.look import (
     all_labels,
     all_tags,
@@ -20,6 +21,7 @@ __all__ = [
     "all_labels",
     "all_tags",
     "artifact_versioning",
+    "collect_garbage",
     "diff_versions",
     "find_version",
     "impact_of",
