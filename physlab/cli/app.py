@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from physlab.cli import (
+    again,
     cache,
     call,
     config,
@@ -71,6 +72,8 @@ for name, command, panel in (
     ("show", runs.show, BACK),
     ("efficiency", runs.efficiency, BACK),
     ("why", why.why, BACK),
+    ("checkout", again.checkout, BACK),
+    ("reproduce", again.reproduce, BACK),
     ("call", call.call, LAB),
     ("doctor", doctor.doctor, LAB),
     ("sites", sites.sites, LAB),

@@ -58,6 +58,7 @@ class Run:
         office: Answers the nodes that ask the lab itself.
         web: How this lab asks public services.
         means: How long methods took on average [ms].
+        about: What else its record tells: code and environment.
     """
 
     plan: Plan
@@ -74,6 +75,7 @@ class Run:
     office: Site | None = None
     web: Web = field(default_factory=Web)
     means: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def walk(run: Run) -> RunRecord:
@@ -362,7 +364,6 @@ class _Walk:
                 self._note(node, "cancelled", why="the run was stopped")
         runs = tuple(self.runs[name] for name in self.plan.nodes)
         counts = {status: sum(item.status == status for item in runs) for status in ("completed", "cached", "failed")}
-        entries = [node.entry for node in self.plan.nodes.values() if node.entry]
         fallbacks = {node.id: node.fallback for node in self.plan.nodes.values() if node.fallback}
         jobs = {site.name: listed for site in self.run.sites if (listed := site.jobs())}
         bad = any(item.status in ("failed", "cancelled") for item in runs)
@@ -373,14 +374,13 @@ class _Walk:
             request=self.run.request,
             nodes=runs,
             meta={
-                "device_mix": sorted({entry.device for entry in entries}),
+                "device_mix": sorted({node.entry.device for node in self.plan.nodes.values() if node.entry}),
                 "cache_hits": counts["cached"],
                 "computed": counts["completed"],
                 "failed": counts["failed"],
                 "fallbacks": fallbacks,
                 "duration_ms": duration_ms,
-                **({"jobs": jobs} if jobs else {}),
-                **shown,
+                **{**self.run.about, **({"jobs": jobs} if jobs else {}), **shown},
             },
         )
 

@@ -1,5 +1,6 @@
 """One function for each public method: parameters in, reply out."""
 
+from physlab.service.again import checkout_run, reproduce_run
 from physlab.service.calls import METHODS, answer, call_tool
 from physlab.service.graphs import (
     Conductor,
@@ -54,6 +55,7 @@ __all__ = [
     "call_tool",
     "cancel_jobs",
     "carry_out",
+    "checkout_run",
     "collect_garbage",
     "define_dag",
     "diff_versions",
@@ -73,6 +75,7 @@ __all__ = [
     "list_jobs",
     "publish_report",
     "read_run_call",
+    "reproduce_run",
     "restore_version",
     "run_dag",
     "run_reply",

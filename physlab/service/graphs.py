@@ -10,7 +10,7 @@ from typing import Any
 
 from physlab.errors import ComputationError, PhyslabError, ValidationError
 from physlab.graph import edges_of
-from physlab.lab import Lab, NamedDag, few_collections, new_run_id, slug
+from physlab.lab import CALL, Lab, NamedDag, few_collections, new_run_id, slug
 from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Plan
 from physlab.run import Event, Run, walk
@@ -22,6 +22,8 @@ from physlab.sites.office import OfficeSite
 from physlab.specfile import parse_spec
 from physlab.submitter import PlainSubmitter, Submitter
 from physlab.tools.fingerprint import code_identity
+from physlab.versioning.code import code_state
+from physlab.versioning.environment import environment_lock
 
 
 @dataclass
@@ -149,9 +151,17 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
         office=OfficeSite(lambda method, params: _answer_node(lab, method, params, named, conductor.within)),
         web=lab.settings.web,
         means=lab.mean_durations() if clusters else {},
+        about={} if named.dag.title.startswith(CALL) else _origin(lab, named),
     )
     with few_collections():
         return walk(run)
+
+
+def _origin(lab: Lab, named: NamedDag) -> dict[str, Any]:
+    """Return what a run must say of its code and its packages, so that its state can be put back."""
+    code = code_state(lab.store, named.base_dir)
+    known = {"code": code.model_dump(mode="json", exclude_defaults=True)} if code.commit else {}
+    return {"environment": environment_lock(lab.store), **known}
 
 
 def _answer_node(

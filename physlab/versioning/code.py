@@ -12,7 +12,8 @@ from physlab.store import Store
 
 LARGEST = 1_000_000
 """A file that git does not know is kept with the differences up to this size [bytes]."""
-MANY = 2000
+MANY, MOST = 2000, 20_000_000
+"""So many of them, and so much [bytes]."""
 LONGEST_S = 60.0
 _QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false")
 _DIFF = ("diff", "--cached", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "HEAD")
@@ -50,7 +51,7 @@ def _differences(top: Path) -> bytes:
         return b""
     changed = [item[3:].decode(errors="surrogateescape") for item in status.split(b"\0") if item]
     unknown = {item[3:].decode(errors="surrogateescape") for item in status.split(b"\0") if item.startswith(b"?? ")}
-    small = [name for name in unknown if _is_small(top / name)][:MANY]
+    small = _small(top, sorted(unknown))
     names = [name for name in changed if name not in unknown] + small
     objects = _git(top, "rev-parse", "--git-path", "objects")
     if not names or objects is None:
@@ -69,8 +70,17 @@ def _differences(top: Path) -> bytes:
         return _git(top, *_DIFF, environment=environment) or b""
 
 
-def _is_small(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST
+def _small(top: Path, names: list[str]) -> list[str]:
+    """Return files that may be code: small ones, and not too many or too much of them."""
+    found: list[str] = []
+    left = MOST
+    for name in names:
+        path = top / name
+        size = path.stat().st_size if path.is_file() and not path.is_symlink() else LARGEST + 1
+        if size <= min(LARGEST, left) and len(found) < MANY:
+            found.append(name)
+            left -= size
+    return found
 
 
 def _git(folder: Path, *words: str, environment: dict[str, str] | None = None, given: bytes = b"") -> bytes | None:
