@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -176,20 +178,14 @@ def _put_code(store: Store, code: Mapping[str, Any], state: State) -> None:
         )  # fmt: skip
         return
     target.mkdir()
-    for member in _unpacked(archive, target):
-        with open(target / member, "rb") as stream:
-            state.files[f"{CODE}/{member}"] = digest_stream(stream)[0]
-    if diff and _apply(target, store.blobs.read(diff)) is None:
-        state.missing.append("the changes of the code do not apply to the commit; they are in code.diff")
-
-
-def _unpacked(archive: bytes, target: Path) -> Iterator[str]:
-    import io
-    import tarfile
-
     with tarfile.open(fileobj=io.BytesIO(archive)) as members:
         members.extractall(target, filter="data")
-        yield from (member.name for member in members if member.isfile())
+    if diff and _apply(target, store.blobs.read(diff)) is None:
+        state.missing.append("the changes of the code do not apply to the commit; they are in code.diff")
+    for path in sorted(target.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            with open(path, "rb") as stream:
+                state.files[path.relative_to(state.folder).as_posix()] = digest_stream(stream)[0]
 
 
 def _apply(target: Path, diff: bytes) -> bytes | None:

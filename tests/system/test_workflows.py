@@ -131,8 +131,10 @@ def test_what_does_not_exist_yet_is_named(lab: Lab, tmp_path: Path) -> None:
         {"tool": "data", "action": "import_csv", "file": "collected_data.csv"},
         {"tool": "ml_ai_augmentation", "action": "symbolic_regression_train"},
         {"tool": "distributed_collaboration", "action": "artifact_versioning", "results": "from_previous_step"},
+        {"tool": "distributed_collaboration", "action": "lab_notebook", "title": "What was found"},
     ]
     reply = call(lab, tmp_path, tool="experiment_orchestrator", method="validate_dag", dag_id={"dag": steps})
     assert not reply["ok"]
     said = {problem["node_id"]: problem["message"] for problem in reply["problems"]}
-    assert "has no method 'artifact_versioning'" in said["step4_distributed_collaboration"]
+    assert "has no method 'lab_notebook'" in said["step5_distributed_collaboration"]
+    assert "step4_distributed_collaboration" not in said

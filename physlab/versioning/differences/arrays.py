@@ -44,7 +44,7 @@ def compare_values(name: str, old: Any, new: Any) -> tuple[list[str], dict[str, 
         kinds = "" if old.dtype == new.dtype else f"{name}: {old.dtype} → {new.dtype}, same values"
         return [kinds] if kinds else [], {**figures, "equal": not kinds, "changed": 0}
     scale = np.maximum(np.abs(old), np.abs(new)).astype(float)
-    relative = np.divide(gap, scale, out=np.zeros_like(gap), where=scale > 0)
+    relative = np.divide(gap, scale, out=np.where(np.isinf(gap), np.inf, 0.0), where=(scale > 0) & np.isfinite(gap))
     most, rel = float(np.max(gap)), float(np.max(relative))
     place = [int(i) for i in np.unravel_index(int(np.argmax(gap)), gap.shape)]
     said = f"{name}: {count} of {gap.size} values differ, by at most {most:.3g} (relative {rel:.3g}) at {place}"
