@@ -73,6 +73,8 @@ def _tell(lineage: Lineage, activity: Activity, tree: Tree, above: set[str]) -> 
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, dict):  # what was left at nothing says nothing
+        value = {name: item for name, item in value.items() if item not in (None, "", {}, [])}
     text = value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False)
     return text if len(text) <= 100 else f"{text[:99]}…"
 

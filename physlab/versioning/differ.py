@@ -49,7 +49,8 @@ def _origin(old: Version, new: Version) -> dict[str, list[Any]]:
 
 
 def _parents(version: Version) -> list[str]:
-    return sorted(parent.path or f"sha256:{parent.sha256}" for parent in version.parents)
+    named = ((Path(parent.path).name if parent.path else "", parent.sha256) for parent in version.parents)
+    return sorted(f"{name} sha256:{sha256[:12]}…".strip() for name, sha256 in named)
 
 
 def _values(what: str, old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
