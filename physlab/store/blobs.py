@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -14,6 +15,7 @@ from physlab.errors import StoreError, ValidationError
 from physlab.keys import digest_bytes, digest_stream
 from physlab.store.intake import SMALL, copy_hashed, force_file_system, grouped
 
+_HEX = re.compile(r"[0-9a-f]{64}")
 FRESH_S = 86_400.0
 """Bytes that were kept once more are marked as new again, unless that was so lately [s]."""
 
@@ -27,6 +29,7 @@ class Blobs:
 
     def __init__(self, root: Path) -> None:
         self.objects = root / "objects"
+        self._stem = f"{self.objects}{os.sep}"
         self.incoming = root / "incoming"
 
     def create(self) -> None:
@@ -41,9 +44,9 @@ class Blobs:
             ValidationError: It is not 64 hexadecimal digits.
         """
         bare = digest.removeprefix("sha256:")
-        if len(bare) != 64 or not all(c in "0123456789abcdef" for c in bare):
+        if not _HEX.fullmatch(bare):
             raise ValidationError(f"'{digest}' is not a SHA-256.", hint="Give sha256:<64 hexadecimal digits>.")
-        return self.objects / bare[:2] / bare[2:]
+        return Path(f"{self._stem}{bare[:2]}{os.sep}{bare[2:]}")
 
     def put(self, source: Path | bytes) -> tuple[str, int]:
         """Keep bytes, durably, and return their digest and size.

@@ -353,6 +353,7 @@ def _version_row(line: Line) -> dict[str, Any]:
     record, content = line.record, line.record["content"]
     names = ("artifact", "lineage_id", "registered_at")
     return {"seq": line.seq, "digest": line.digest, "sha256": content["sha256"], "size": content["size"],
+            "kind": content.get("kind", "file"),
             **{name: record[name] for name in names}}  # fmt: skip
 
 

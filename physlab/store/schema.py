@@ -67,6 +67,7 @@ versions = Table(
     Column("artifact", Text, nullable=False, index=True),
     Column("sha256", String(64), nullable=False, index=True),
     Column("lineage_id", String(16), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("registered_at", String(40), nullable=False),
 )

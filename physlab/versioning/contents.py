@@ -96,7 +96,7 @@ def _keep_files(store: Store, paths: list[Path]) -> dict[Path, tuple[str, int]]:
     """Keep files, reading only those that changed since the last time or whose bytes are not there."""
     if not paths:
         return {}
-    real = {path: str(path.resolve()) for path in paths}
+    real = {path: os.path.abspath(path) for path in paths}
     stamps = {path: stamp(os.stat(name)) for path, name in real.items()}
     memos = store.index.memos(list(real.values()))
     known = {path: memos[name][3] for path, name in real.items() if name in memos and memos[name][:3] == stamps[path]}

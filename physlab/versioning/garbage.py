@@ -139,8 +139,9 @@ class _Reading:
 def _in_lists(store: Store, needed: set[str]) -> set[str]:
     """Return what the lists of needed folders name."""
     found: set[str] = set()
-    for row in store.index.rows(schema.versions.select()):
-        if row["sha256"] in needed and store.record(row["digest"])["content"].get("kind") == "folder":
+    table = schema.versions
+    for row in store.index.rows(table.select().where(table.c.kind == "folder")):
+        if row["sha256"] in needed:
             with contextlib.suppress(OSError):  # a list that is lost or damaged names nothing; verify tells
                 found.update(item.decode() for item in _DIGEST.findall(store.blobs.read(row["sha256"])))
     return found
