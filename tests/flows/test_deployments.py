@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from physlab import service
 from physlab.engine.locator import flow_names, load_flow, root, set_root
 from physlab.engine.ownership import is_gone
 from physlab.engine.server import ServerInfo, connected, ensure_server, environment, stop_server
+from physlab.lab import Lab
 from physlab.settings import child_environment, load_settings
 
 
@@ -117,13 +120,19 @@ def test_a_worker_runs_what_is_deployed(deployed: ServerInfo, tmp_path: Path) ->
     }
     run = ("deployment", "run", "run-dag/lab", "-p", f"dag={tmp_path / 'four.yaml'}", "-p", "parallelism=1")
     prefect(deployed, *run, cwd=tmp_path)
+    given = json.dumps({"artifacts": [str(tmp_path / "four.yaml")], "params_json": {"n": 4}, "tag": "deployed"})
+    prefect(deployed, "deployment", "run", "artifact-versioning/lab", "--params", given, cwd=tmp_path)
     prefect(deployed, "worker", "start", "--pool", "lab", "--run-once", cwd=tmp_path, **home)
     with connected(deployed), get_client(sync_client=True) as client:
-        [flow_run] = client.read_flow_runs()
-        assert flow_run.state is not None and flow_run.state.is_completed(), flow_run.state
+        runs = client.read_flow_runs()
+        assert len(runs) == 2 and all(run.state is not None and run.state.is_completed() for run in runs), runs
+        [flow_run] = [run for run in runs if "parallelism" in run.parameters]
         assert is_gone(flow_run.labels)  # it was claimed by its process, which has ended
         assert sorted(run.state_name or "" for run in client.read_task_runs()) == ["Completed", "Completed"]
     assert list((tmp_path / "results").rglob("*")) != []
+    with Lab(load_settings(tmp_path, {"home": home["PHYSLAB_HOME"]}, environ={"HOME": str(tmp_path)})) as lab:
+        known = service.find_version(lab, "deployed")
+        assert known.version.params == {"n": 4} and known.version.artifact == str(tmp_path / "four.yaml")
 
 
 def test_the_pull_step_points_at_the_flows() -> None:
