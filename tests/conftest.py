@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from physlab.plugins import all_tools
+from tests import empty_base
 from tests.unit import toys
 
 OWN_CACHE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -37,6 +38,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "drill_seed" in metafunc.fixturenames:
         metafunc.parametrize("drill_seed", range(metafunc.config.getoption("seeds")))
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """A folder that all processes of the tests share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if hasattr(pytestconfig, "workerinput") else folder
+
+
+@pytest.fixture(scope="session")
+def prefect_base(shared_folder: Path) -> Path:
+    """An empty database for servers of Prefect."""
+    return empty_base.make(shared_folder / "prefect-base")
 
 
 @pytest.fixture

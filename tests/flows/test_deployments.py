@@ -15,6 +15,7 @@ from physlab.engine.locator import flow_names, load_flow, root, set_root
 from physlab.engine.ownership import is_gone
 from physlab.engine.server import ServerInfo, connected, ensure_server, environment, stop_server
 from physlab.settings import child_environment, load_settings
+from tests.empty_base import furnish
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,9 @@ def plan() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
+def server(tmp_path_factory: pytest.TempPathFactory, prefect_base: Path) -> Iterator[ServerInfo]:
     base = tmp_path_factory.mktemp("lab")
+    furnish(base / "home", prefect_base)
     settings = load_settings(base, {"home": base / "home"}, environ={"HOME": str(base)})
     yield ensure_server(settings)
     stop_server(settings)

@@ -7,18 +7,21 @@ import json
 import signal
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.empty_base import furnish
 from tests.system.commandline import CommandLine
 from tests.system.test_cli_signals import SECONDS, asleep, belonging, heard, wait_until
 
 
 @pytest.fixture(scope="module")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+def cli(tmp_path_factory: pytest.TempPathFactory, prefect_base: Path) -> Iterator[CommandLine]:
     """A lab whose server is started by a first run."""
     cli = CommandLine(tmp_path_factory.mktemp("lab"))
+    furnish(cli.home, prefect_base)
     write(cli, "wrong.json", {"id": "a", "tool": "constants_gett", "params": {}})
     write(cli, "light.json", {"id": "light", "tool": "constants_get", "params": {"name": "c"}})
     assert "constants_gett" in cli.run("run", "wrong.json", code=1).stderr
