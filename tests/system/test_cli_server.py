@@ -64,7 +64,11 @@ def test_a_run_is_recorded_and_says_nothing_else(cli: CommandLine) -> None:
 
 
 def test_prefects_own_log_comes_with_verbose(cli: CommandLine) -> None:
-    assert "Flow run" in cli.run("run", "light.json", "-v").stderr
+    told = CommandLine(cli.folder, {"PYTHONPROFILEIMPORTTIME": "1"}).run("run", "light.json", "-v").stderr
+    assert "Flow run" in told
+    loaded = {line.rpartition("|")[2].strip() for line in told.splitlines() if line.startswith("import time:")}
+    assert "prefect.flow_engine" in loaded
+    assert not {"distributed", "kubernetes_asyncio"} & loaded, "what this run does not use is not loaded"
 
 
 def test_the_status_is_told(cli: CommandLine) -> None:
