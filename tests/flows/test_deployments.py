@@ -56,10 +56,8 @@ def deployed(server: ServerInfo) -> ServerInfo:
         server, "work-pool", "create", "physlab-k8s", "--type", "kubernetes", "--base-job-template", template,
         cwd=root(),
     )  # fmt: skip
-    for name in ("*/lab", "*/hpc", "*/physlab-k8s"):
-        prefect(
-            server, "--no-prompt", "deploy", "--name", name, "--prefect-file", "deployments/prefect.yaml", cwd=root()
-        )
+    names = [word for pool in ("lab", "hpc", "physlab-k8s") for word in ("--name", f"*/{pool}")]
+    prefect(server, "--no-prompt", "deploy", *names, "--prefect-file", "deployments/prefect.yaml", cwd=root())
     return server
 
 
