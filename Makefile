@@ -22,7 +22,7 @@ test:  ## Set up the tests' needs; check style, types and everything else
 	$(BIN)/ruff check .; \
 	$(BIN)/ruff format --check .; \
 	$(BIN)/mypy; \
-	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 REPORT_MISSING = if [ -s .venv/.missing ]; then \
 	echo "Not installed here, so their tests were skipped:"; sed "s/^/  /" .venv/.missing; fi

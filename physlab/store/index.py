@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from physlab.errors import ConfigurationError, StoreError
 from physlab.keys import digest
@@ -72,7 +72,11 @@ class Index:
             sa.event.listen(self.engine, "connect", _tune_sqlite)
         self._asking = threading.Lock()
         self._asker: sa.Connection | None = None
-        self._insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
+        self._insert: Callable[..., Any] = sqlite.insert
+        if self.engine.dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql
+
+            self._insert = postgresql.insert
 
     def create(self) -> None:
         """Bring the tables to this version.

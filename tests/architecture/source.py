@@ -23,12 +23,18 @@ def module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def modules_named() -> set[str]:
     return {module(path) for path in LIBRARY}
 
 
-def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield every module that a file imports, wherever in the file, with its line."""
+@cache
+def imports(path: Path) -> tuple[tuple[str, int], ...]:
+    """Return every module that a file imports, wherever in the file, with its line."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, int]]:
     known = modules_named()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
@@ -40,8 +46,7 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
                 yield (inner if inner in known else str(node.module)), node.lineno
 
 
-def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
-    """Yield every call with the dotted name of what is called."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+@cache
+def calls(path: Path) -> tuple[tuple[str, ast.Call], ...]:
+    """Return every call with the dotted name of what is called."""
+    return tuple((ast.unparse(node.func), node) for node in ast.walk(tree(path)) if isinstance(node, ast.Call))

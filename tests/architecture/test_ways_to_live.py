@@ -17,6 +17,7 @@ import pytest
 from physlab.engine.locator import checkout
 from physlab.engine.server import ServerInfo, ensure_server, environment, stop_server
 from physlab.settings import child_environment, load_settings
+from tests.empty_base import furnish
 
 DEPENDENCIES = sysconfig.get_path("purelib")
 SHIPPED = ("physlab", "flows", "blocks", "deployments", "pyproject.toml", "README.md", "LICENSE")
@@ -157,9 +158,12 @@ def test_a_checkout_runs_from_its_own_folder_without_installation(raw: Way, sour
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, source: Path, raw: Way) -> Iterator[ServerInfo]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, prefect_base: Path, source: Path, raw: Way
+) -> Iterator[ServerInfo]:
     """A lab server to which the checkout's deployments were deployed."""
     base = tmp_path_factory.mktemp("lab")
+    furnish(base / "home", prefect_base)
     settings = load_settings(base, {"home": base / "home"}, environ={"HOME": str(base)})
     info = ensure_server(settings)
     raw.run("-m", "prefect", "work-pool", "create", "lab", "--type", "process", cwd=source, server=info)

@@ -77,10 +77,20 @@ def answers(api_url: str) -> bool:
 
 
 @contextmanager
-def run_server(seconds: float = 180.0, again: PrefectServer | None = None) -> Iterator[PrefectServer]:
-    """Start a Prefect server with a home of its own, or one that has died again; stop it and remove the home."""
+def run_server(
+    seconds: float = 180.0, again: PrefectServer | None = None, base: Path | None = None
+) -> Iterator[PrefectServer]:
+    """Start a Prefect server with a home of its own, or one that has died again; stop it and remove the home.
+
+    Args:
+        seconds: How long it may take to start [s].
+        again: The server that has died.
+        base: The database to begin with, which spares it the migrations.
+    """
     home = again.home if again else Path(tempfile.mkdtemp(prefix="physlab-prefect-"))
     port = again.port if again else free_port()
+    if base is not None:
+        shutil.copy(base, home / "prefect.db")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     environment |= TUNED | {"PREFECT_HOME": str(home), "PREFECT_SERVER_API_HOST": "127.0.0.1"}
     with (home / "server.log").open("wb") as log:
@@ -130,17 +140,21 @@ def talking_to(server: PrefectServer, retries: int = 5) -> Iterator[PrefectServe
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let the many processes that import Prefect share compiled code, even where writing it is switched off."""
+def _compile_once(shared_folder: Path) -> Iterator[None]:
+    """Let the many processes that import Prefect share compiled code where writing it is switched off.
+
+    Elsewhere they share what stands beside the source: a place of their own would have to be filled first.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-        patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
+        if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+            patch.delenv("PYTHONDONTWRITEBYTECODE")
+            patch.setenv("PYTHONPYCACHEPREFIX", str(shared_folder / "compiled"))
         yield
 
 
 @pytest.fixture(scope="session")
-def _session_server() -> Iterator[PrefectServer]:
-    with run_server() as server:
+def _session_server(prefect_base: Path) -> Iterator[PrefectServer]:
+    with run_server(base=prefect_base) as server:
         yield server
 
 
@@ -152,7 +166,7 @@ def prefect_server(_session_server: PrefectServer) -> Iterator[PrefectServer]:
 
 
 @pytest.fixture
-def doomed_server() -> Iterator[PrefectServer]:
+def doomed_server(prefect_base: Path) -> Iterator[PrefectServer]:
     """A server of the test's own, which it may kill."""
-    with run_server() as server, talking_to(server, retries=2):
+    with run_server(base=prefect_base) as server, talking_to(server, retries=2):
         yield server

@@ -18,6 +18,7 @@ from physlab.engine.ownership import is_gone
 from physlab.engine.server import ServerInfo, connected, ensure_server, environment, stop_server
 from physlab.lab import Lab
 from physlab.settings import child_environment, load_settings
+from tests.empty_base import furnish
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,9 @@ def plan() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
+def server(tmp_path_factory: pytest.TempPathFactory, prefect_base: Path) -> Iterator[ServerInfo]:
     base = tmp_path_factory.mktemp("lab")
+    furnish(base / "home", prefect_base)
     settings = load_settings(base, {"home": base / "home"}, environ={"HOME": str(base)})
     yield ensure_server(settings)
     stop_server(settings)
@@ -57,10 +59,8 @@ def deployed(server: ServerInfo) -> ServerInfo:
         server, "work-pool", "create", "physlab-k8s", "--type", "kubernetes", "--base-job-template", template,
         cwd=root(),
     )  # fmt: skip
-    for name in ("*/lab", "*/hpc", "*/physlab-k8s"):
-        prefect(
-            server, "--no-prompt", "deploy", "--name", name, "--prefect-file", "deployments/prefect.yaml", cwd=root()
-        )
+    names = [word for pool in ("lab", "hpc", "physlab-k8s") for word in ("--name", f"*/{pool}")]
+    prefect(server, "--no-prompt", "deploy", *names, "--prefect-file", "deployments/prefect.yaml", cwd=root())
     return server
 
 

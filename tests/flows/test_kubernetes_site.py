@@ -30,7 +30,7 @@ from tests.architecture.source import ROOT
 from tests.flows.conftest import PrefectServer
 from tests.flows.podlab import IMAGE, KEYS, PodLab, bucket, keep_keys, make_test_pool, plan, worker
 from tests.system.commandline import CommandLine
-from tests.system.pilots import PILOT, asleep
+from tests.system.pilots import NAP, PILOT, asleep
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there"),
@@ -283,7 +283,7 @@ def test_a_run_that_is_stopped_leaves_no_pod_and_goes_on_later(
     lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in site.items())
     (tmp_path / "physlab.toml").write_text(f"[sites.kubernetes.k8s]\n{lines}memory_gb = 1.4\n")
     began, go, other = tmp_path / "began", tmp_path / "go", tmp_path / "other.json"
-    slow = {"command": f"touch {began}; test -e {go} || sleep 987"}
+    slow = {"command": f"touch {began}; test -e {go} || sleep {NAP}"}
     nodes = [{"id": "quick", "tool": "constants_get", "params": {"name": "c"}, "resources": {"site": "local"}},
              {"id": "slow", "tool": "shell", "params": slow, "dependencies": ["quick"]}]  # fmt: skip
     (tmp_path / "graph.json").write_text(json.dumps({"metadata": {"title": "stopped"}, "nodes": nodes}))
@@ -299,7 +299,7 @@ def test_a_run_that_is_stopped_leaves_no_pod_and_goes_on_later(
     if number is signal.SIGKILL:  # any run of this machine cleans up
         other.write_text(json.dumps({"nodes": nodes[:1]}))
         cli.run("run", "other.json", "--site", "local")
-    PodLab.wait(lambda: not asleep("987"), "no program is left", 40)
+    PodLab.wait(lambda: not asleep(), "no program is left", 40)
     cluster.wait("no pod runs", lambda: "Running" not in cluster.run("get", "pods", "-o", "jsonpath={..phase}"))
     reply = cli.json("run", "graph.json", "--site", "k8s", "--json")
     assert {node["id"]: node["status"] for node in reply["nodes"]} == {"quick": "cached", "slow": "completed"}

@@ -21,6 +21,7 @@ from physlab.engine.results import PlainResults
 from physlab.engine.server import ServerInfo, connected, ensure_server, stop_server
 from physlab.errors import StoreError
 from physlab.settings import load_settings
+from tests.empty_base import furnish
 
 
 def record(value: Any, serializer: Serializer[Any] | None = None) -> bytes:
@@ -126,8 +127,9 @@ def test_no_bytes_surprise_it(content: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
+def server(tmp_path_factory: pytest.TempPathFactory, prefect_base: Path) -> Iterator[ServerInfo]:
     base = tmp_path_factory.mktemp("lab")
+    furnish(base / "home", prefect_base)
     settings = load_settings(base, {"home": base / "home"}, environ={"HOME": str(base)})
     info = ensure_server(settings)
     with connected(info), temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}):

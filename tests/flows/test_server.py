@@ -28,6 +28,7 @@ from physlab.engine.server_folder import ServerFolder
 from physlab.engine.server_host import is_awaited, runs_are_active
 from physlab.errors import ConfigurationError, ResourceError
 from physlab.settings import Settings, child_environment, load_settings
+from tests.empty_base import furnish
 from tests.flows.conftest import PrefectServer, free_port
 
 
@@ -271,9 +272,10 @@ def test_an_owner_is_gone_only_when_that_is_certain() -> None:
     assert not is_gone({})
 
 
-def test_runs_lost_with_their_server_are_closed_when_it_comes_back(own_home: Path) -> None:
+def test_runs_lost_with_their_server_are_closed_when_it_comes_back(own_home: Path, prefect_base: Path) -> None:
     from prefect import get_client
 
+    furnish(own_home, prefect_base)
     first = ensure_server(lab(own_home))
     assert first.pid is not None
     with run_python(LOST, first) as process:
@@ -316,7 +318,8 @@ def test_two_starters_make_one_server_and_a_killed_one_is_replaced(own_home: Pat
     assert not server_status(lab(own_home)).running
 
 
-def test_it_stops_itself_when_idle(own_home: Path) -> None:
+def test_it_stops_itself_when_idle(own_home: Path, prefect_base: Path) -> None:
+    furnish(own_home, prefect_base)
     info = ensure_server(lab(own_home, idle_timeout_s=1))
     assert info.started
     with (own_home / "server" / "run.lock").open() as stream:
@@ -452,7 +455,9 @@ with connected(info):
 """
 
 
-def test_ephemeral_can_be_forced(tmp_path: Path) -> None:
+def test_ephemeral_can_be_forced(tmp_path: Path, prefect_base: Path) -> None:
+    (tmp_path / "prefect").mkdir()
+    shutil.copy(prefect_base, tmp_path / "prefect" / "prefect.db")
     process = run_python(
         EPHEMERAL,
         PHYSLAB_HOME=str(tmp_path),

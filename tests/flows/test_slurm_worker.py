@@ -28,12 +28,15 @@ pytestmark = [
 SMALL = {"cpus": 1, "memory_gb": 0.2, "walltime_s": 600}
 FLOWS = """
 import time
+from pathlib import Path
 from prefect import flow
 
 @flow(retries=0)
-def work(seconds: float = 0, fail: bool = False, megabytes: int = 0):
+def work(seconds: float = 0, fail: bool = False, megabytes: int = 0, until: str = ""):
     data = b"x" * (megabytes << 20)
     time.sleep(seconds)
+    while until and not Path(until).exists():
+        time.sleep(0.1)
     if fail:
         raise ValueError("this flow fails")
     return "done"
@@ -203,7 +206,8 @@ def test_what_dies_is_crashed_with_the_reason(lab: Lab, worker: subprocess.Popen
     cluster = lab.cluster
     killed, timed, stopped = (lab.submit({"constraint": "slow"}, seconds=300) for _ in range(3))
     node = lab.submit({"constraint": "fast", "cpus": 3}, seconds=300)
-    again = lab.submit({"constraint": "fast", "requeue": True}, seconds=10)
+    back = lab.folder / "back"
+    again = lab.submit({"constraint": "fast", "requeue": True}, until=str(back))
     jobs = {run: lab.until_running(run) for run in (killed, timed, stopped, node, again)}
     waits = lab.submit({"constraint": "fast"}, seconds=300)
     cluster.run("scancel", jobs[killed])
@@ -218,6 +222,7 @@ def test_what_dies_is_crashed_with_the_reason(lab: Lab, worker: subprocess.Popen
     lab.wait(again, lambda run: run.state.is_pending())
     secrets = lab.folder / "lab" / "jobs" / "flow-runs" / str(again) / "environment"
     assert secrets.stat().st_mode & 0o777 == 0o600  # needed once more
+    back.touch()
     cluster.start_node(cluster.nodes[0])
     for run, word in ((killed, "CANCELLED"), (node, "NODE_FAIL"), (timed, "TIMEOUT")):
         found = lab.wait(run, lambda run: "Slurm job" in (run.state.message or ""))

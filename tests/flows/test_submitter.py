@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -264,7 +265,8 @@ def test_outside_a_flow_there_is_nothing_to_show_nodes_in() -> None:
         PrefectSubmitter()
 
 
-def test_a_temporary_server_leaves_the_record_unknown(tmp_path: Path) -> None:
+def test_a_temporary_server_leaves_the_record_unknown(tmp_path: Path, prefect_base: Path) -> None:
+    shutil.copy(prefect_base, tmp_path / "prefect.db")
     program = """
 from prefect import flow
 from physlab.engine.submitter import PrefectSubmitter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from physlab.model import NodeRecord, RunRecord, RunRequest
 from physlab.settings import load_settings
 from physlab.sites.slurm.site import SlurmSite
 from physlab.testing.slurm import SlurmCluster
+
+NAP = f"987.{os.getpid()}"
+"""Seconds [s] that nothing else on this machine sleeps for: other workers of the suite have naps of their own."""
 
 PILOT = {"cpus": 2, "memory_gb": 0.5, "max_pilots": 2, "interface": "lo", "walltime_s": 600, "idle_s": 20}
 
@@ -48,15 +52,17 @@ class Bench:
         lines = self.cluster.run("squeue", "-h", "-t", "R", "-o", "%i %N").splitlines()
         return dict(line.split() for line in lines)
 
-    def running(self, marker: str) -> dict[str, int]:
-        """Return the job and the worker that runs a program."""
-        for process in psutil.process_iter(["cmdline"]):
-            if marker in " ".join(process.info["cmdline"] or ()) and "sleep" in (process.info["cmdline"] or [""])[0]:
-                above = process.parents()
+    def running(self) -> dict[str, int]:
+        """Return the job and the worker that runs a program which takes a nap."""
+        for pid in asleep():
+            try:
+                above = psutil.Process(pid).parents()
                 pilot = next((one for one in above if "dask" in " ".join(one.cmdline())), None)
                 job = next((int(seen["SLURM_JOB_ID"]) for one in above if "SLURM_JOB_ID" in (seen := one.environ())), 0)
-                if pilot is not None and job:
-                    return {"job": job, "pid": pilot.pid}
+            except psutil.NoSuchProcess:  # it ends just now
+                continue
+            if pilot is not None and job:
+                return {"job": job, "pid": pilot.pid}
         return {}
 
 
@@ -69,7 +75,7 @@ def one(record: RunRecord, name: str) -> Any:
     return next(node for node in record.nodes if node.id == name)
 
 
-def asleep(marker: str) -> list[int]:
-    """Return the processes that sleep for a number of seconds that nothing else sleeps for."""
+def asleep() -> list[int]:
+    """Return the processes that take this test's nap."""
     found = psutil.process_iter(["cmdline"])
-    return [one.pid for one in found if (one.info["cmdline"] or [])[:2] == ["sleep", marker]]
+    return [one.pid for one in found if (one.info["cmdline"] or [])[:2] == ["sleep", NAP]]

@@ -7,18 +7,21 @@ import json
 import signal
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.empty_base import furnish
 from tests.system.commandline import CommandLine
 from tests.system.test_cli_signals import SECONDS, asleep, belonging, heard, wait_until
 
 
 @pytest.fixture(scope="module")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+def cli(tmp_path_factory: pytest.TempPathFactory, prefect_base: Path) -> Iterator[CommandLine]:
     """A lab whose server is started by a first run."""
     cli = CommandLine(tmp_path_factory.mktemp("lab"))
+    furnish(cli.home, prefect_base)
     write(cli, "wrong.json", {"id": "a", "tool": "constants_gett", "params": {}})
     write(cli, "light.json", {"id": "light", "tool": "constants_get", "params": {"name": "c"}})
     assert "constants_gett" in cli.run("run", "wrong.json", code=1).stderr
@@ -61,7 +64,11 @@ def test_a_run_is_recorded_and_says_nothing_else(cli: CommandLine) -> None:
 
 
 def test_prefects_own_log_comes_with_verbose(cli: CommandLine) -> None:
-    assert "Flow run" in cli.run("run", "light.json", "-v").stderr
+    told = CommandLine(cli.folder, {"PYTHONPROFILEIMPORTTIME": "1"}).run("run", "light.json", "-v").stderr
+    assert "Flow run" in told
+    loaded = {line.rpartition("|")[2].strip() for line in told.splitlines() if line.startswith("import time:")}
+    assert "prefect.flow_engine" in loaded
+    assert not {"distributed", "kubernetes_asyncio"} & loaded, "what this run does not use is not loaded"
 
 
 def test_the_status_is_told(cli: CommandLine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import pytest
 from pypdf import PdfReader
 from scipy import constants, special
 
-from tests.system.commandline import CommandLine
+from physlab import service
+from physlab.lab import Lab
+from physlab.settings import load_settings
 
 Fields = dict[str, dict[str, Any]]
 FOLDER = Path(__file__).parents[2] / "examples"
@@ -155,8 +157,12 @@ def cosmology(fields: Fields, results: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    return CommandLine(tmp_path_factory.mktemp("examples"), {"PHYSLAB_SERVER__MODE": "none"})
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One lab for all, so that its workers are started once; the first of OWN_TESTS goes through the command line."""
+    folder = tmp_path_factory.mktemp("examples")
+    places = {"home": str(folder / "home"), "results": str(folder / "results")}
+    with Lab(load_settings(folder, overrides=places, environ={})) as lab:
+        yield lab
 
 
 def test_every_example_is_checked() -> None:
@@ -167,17 +173,19 @@ def test_every_example_is_checked() -> None:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_an_example_holds_what_it_claims(cli: CommandLine, name: str) -> None:
+def test_an_example_holds_what_it_claims(lab: Lab, name: str) -> None:
     if name.startswith("ising") and shutil.which("gfortran") is None:
         pytest.skip("gfortran is not installed")
     path = str(FOLDER / name)
-    validated = cli.json("validate", path, "--json")
+    validated = service.validate_dag(lab, path).body
     assert validated["ok"] and not validated["warnings"] and not validated["problems"]
 
-    reply = cli.json("run", path, "--report", "--json")
-    results = Path(reply["results"])
+    reply = service.run_dag(lab, path, service.run_request(lab))
+    assert reply.error is None, reply.error
+    service.publish_report(lab, str(reply.body["run_id"]))
+    results = Path(str(reply.body["results"]))
     told = json.loads((results / "run.json").read_text())
-    assert reply["status"] == "completed"
+    assert reply.body["status"] == "completed"
     assert [node for node, found in told["nodes"].items() if found["record"]["meta"].get("warnings")] == []
     CHECKS[name]({node: found["fields"] for node, found in told["nodes"].items()}, results)
 
@@ -190,5 +198,5 @@ def test_an_example_holds_what_it_claims(cli: CommandLine, name: str) -> None:
         [film] = results.glob("animations/*.mp4")
         assert imageio_ffmpeg.count_frames_and_secs(str(film))[0] == FILMS[name]
 
-    again = cli.json("run", path, "--json")
+    again = service.run_dag(lab, path, service.run_request(lab)).body
     assert {node["status"] for node in again["nodes"]} == {"cached"}

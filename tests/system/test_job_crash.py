@@ -19,6 +19,7 @@ import pytest
 from physlab.service.jobs import reconcile
 from physlab.testing.slurm import SlurmCluster, missing_parts
 from tests.system.commandline import CommandLine
+from tests.system.test_cli_signals import heard
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
 Physlab = Callable[..., subprocess.CompletedProcess[str]]
@@ -123,7 +124,9 @@ def test_the_watcher_dies_and_another_finishes(physlab: Physlab, near: SlurmClus
 def test_stopped_by_hand_the_job_goes_on(near: SlurmCluster, tmp_path: Path) -> None:
     line = CommandLine(tmp_path, {"SLURM_CONF": str(near.conf), "PATH": near.environment["PATH"]})
     script = f"#!/bin/sh\nuntil [ -e {tmp_path}/go ]; do sleep 0.2; done; echo 42 >answer.txt\n"
-    process = line.start("call", "distributed_collaboration.job_submit", f"script={script}")
+    process = line.start(
+        "call", "distributed_collaboration.job_submit", f"script={script}", preexec_fn=lambda: heard(signal.SIGINT)
+    )
     near.wait("it runs", lambda: "RUNNING" in near.queue().values())
     process.send_signal(signal.SIGINT)
     said = json.loads(process.communicate(timeout=60)[0])

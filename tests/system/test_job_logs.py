@@ -7,10 +7,12 @@ import json
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from physlab.testing.slurm import SlurmCluster, missing_parts
+from tests.empty_base import furnish
 from tests.system.commandline import CommandLine
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
@@ -57,7 +59,8 @@ def test_a_long_log_is_whole(line: CommandLine) -> None:
     assert said == [*map(str, range(1, 400_001)), *map(str, range(1, 6))]
 
 
-def test_the_log_of_a_job_is_the_log_of_its_task_run(line: CommandLine) -> None:
+def test_the_log_of_a_job_is_the_log_of_its_task_run(line: CommandLine, prefect_base: Path) -> None:
+    furnish(line.home, prefect_base)
     node = {"id": "job", "tool": "distributed_collaboration", "method": "job_submit",
             "params": {"script": "#!/bin/sh\nfor i in 1 2 3; do echo hello $i; sleep 1; done\n"}}  # fmt: skip
     (line.folder / "graph.json").write_text(json.dumps({"nodes": [node]}))

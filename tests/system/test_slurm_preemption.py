@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from physlab.testing.slurm import ClusterPlan, SlurmCluster, missing_parts
-from tests.system.pilots import Bench, one, shell
+from tests.system.pilots import NAP, Bench, one, shell
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
 
@@ -64,7 +64,7 @@ def test_a_program_saves_where_it_is_when_its_machine_is_wanted(bench: Callable[
 def test_one_that_cannot_save_begins_again_and_is_told_why(bench: Callable[..., Bench]) -> None:
     lab = bench()
     striker = preempt(lab)
-    first = f"if [ ! -e {lab.folder}/n ]; then touch {lab.folder}/n; sleep 987; fi"
+    first = f"if [ ! -e {lab.folder}/n ]; then touch {lab.folder}/n; sleep {NAP}; fi"
     node = one(lab.run([shell("node", first)]), "node")
     striker.join(10)
     assert (node.status, node.attempts) == ("completed", 2), (node.error, node.history)

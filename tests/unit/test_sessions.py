@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from physlab import service
 from physlab.errors import PhyslabError, ValidationError
 from physlab.model import Call, RunRequest
-from tests.unit.conftest import Bench
+from tests.unit.conftest import Bench, open_lab
 
 SPEC: dict[str, Any] = {
     "metadata": {"title": "A *starred* session"},
@@ -32,10 +33,13 @@ def report(bench: Bench, **params: Any) -> tuple[str, dict[str, Any], Path]:
     return path.read_text(encoding="utf-8"), reply.body, path
 
 
-@pytest.fixture
-def session(bench: Bench) -> Bench:
-    assert service.run_dag(bench.lab, SPEC, RunRequest(), base_dir=bench.folder).error is None
-    return bench
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A lab in which the session took place."""
+    folder = tmp_path_factory.mktemp("session")
+    with open_lab(folder) as lab:
+        assert service.run_dag(lab, SPEC, RunRequest(), base_dir=folder).error is None
+        yield Bench(lab, folder)
 
 
 def test_everything_stands_there(session: Bench) -> None:
