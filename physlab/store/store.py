@@ -220,6 +220,11 @@ class Store:
                 yield f"{self.blobs.path(digest)}: the bytes are not those of sha256:{digest}"
         for digest in sorted(wanted - present):
             yield f"sha256:{digest} is missing; the nodes that made it will run again"
+        table = schema.versions
+        kept = sa.select(table.c.sha256, table.c.artifact).where(table.c.kind != "external").distinct()
+        for row in self.index.rows(kept.order_by(table.c.artifact)):
+            if row["sha256"] not in present | wanted:
+                yield f"sha256:{row['sha256']} is missing, a version of {row['artifact']}: get it back from a backup"
 
     def _verify_index(self) -> Iterator[str]:
         self.refresh()

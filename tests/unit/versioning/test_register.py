@@ -188,6 +188,20 @@ def test_a_store_that_is_damaged_is_not_believed(room: Room) -> None:
     with pytest.raises(StoreError, match="damaged"):
         room.store.blobs.read(sha256)
     assert sha256 in str(list(room.store.verify()))
+    path.unlink()
+    [said] = room.store.verify()
+    assert f"sha256:{sha256} is missing, a version of" in said
+
+
+@pytest.mark.parametrize(
+    "name", ["../store.json", "/etc/passwd", "0" * 63, "0" * 65, "A" * 64, "0" * 63 + "/", "g" * 64]
+)
+def test_s22_only_64_hexadecimal_digits_lead_to_bytes(room: Room, name: str) -> None:
+    for text in (name, f"sha256:{name}"):
+        with pytest.raises(ValidationError, match="is not a SHA-256"):
+            room.store.blobs.path(text)
+    with pytest.raises(ValidationError):
+        room.version(f"sha256:{name}")
 
 
 def test_thousands_of_artifacts_at_once(room: Room) -> None:
