@@ -125,3 +125,20 @@ def test_a_full_disk_is_said_and_the_store_is_as_before(tmp_path: Path, small_di
         (work / "second").write_text("second")
         register(store, Wish(["second"]), work)
         assert len(log(store)) == 2
+
+
+def test_any_byte_of_the_ledger_that_changes_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    with open_store(tmp_path / "store") as store:
+        for number in range(3):
+            register(store, Wish(["a"], params={"n": number}), tmp_path)
+        assert list(store.verify()) == []
+        path = store.journal.file(1)
+        whole = path.read_bytes()
+        choose = random.Random(1)
+        for place in range(len(whole)):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << choose.randrange(8)]) + whole[place + 1 :])
+            said = list(store.journal.verify()) or list(store.verify())
+            assert said and all(path.name in text or "index" in text for text in said), f"byte {place}: {said}"
+        path.write_bytes(whole)
+        assert list(store.verify()) == []
