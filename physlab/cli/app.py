@@ -13,6 +13,7 @@ from physlab.cli import (
     define,
     detached,
     doctor,
+    dvc,
     jobs,
     plan,
     report,
@@ -82,5 +83,6 @@ for group, panel in (
     (config.app, LAB),
     (server.app, LAB),
     (store.app, LAB),
+    (dvc.app, LAB),
 ):
     app.add_typer(group, rich_help_panel=panel)

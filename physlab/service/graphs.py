@@ -119,8 +119,20 @@ def run_dag(
         ValidationError: The graph is not right; nothing was run.
     """
     named = lab.find_dag(dag, base_dir)
-    record = carry_out(lab, named, request, conductor or Conductor())
-    return run_reply(lab, record, named)
+    conductor = conductor or Conductor()
+    record = carry_out(lab, named, request, conductor)
+    reply = run_reply(lab, record, named)
+    if reply.error is None and not conductor.within:
+        _commit_later(lab, record.run_id)
+    return reply
+
+
+def _commit_later(lab: Lab, run_id: str) -> None:
+    """Let a run enter the lab's repository where the settings say so."""
+    if lab.settings.dvc.commit == "runs":
+        from physlab.service.dvc import commit_later
+
+        commit_later(lab, run_id)
 
 
 def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conductor) -> RunRecord:
@@ -282,4 +294,6 @@ def publish_report(
         logo=logo(lab.settings.report.logo),
     )
     results = write_results(record, named.dag, lab.store, lab.settings.results, pdf)
+    if record.status == "completed":
+        _commit_later(lab, record.run_id)
     return Reply({"pdf_path": str(results.path / "report.pdf"), "run_id": record.run_id})

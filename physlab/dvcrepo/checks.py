@@ -1,0 +1,103 @@
+"""Whether the data of commits is what it was: both digests of each file, here or at a remote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from physlab.dvcrepo.objects import Twin
+from physlab.dvcrepo.repository import Repository
+from physlab.errors import ValidationError
+from physlab.keys import sha256_and_md5
+from physlab.store import Store
+
+MayLeave = Callable[[str], str | None]
+"""Says why the bytes of a SHA-256 may not leave the lab; None where they may."""
+SHOWN = 20
+
+
+def may_leave(digest: str) -> str | None:
+    """Let everything leave the lab."""
+    return None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file that commits name.
+
+    Attributes:
+        path: Where it is shown in the repository.
+        twin: Its digests.
+    """
+
+    path: str
+    twin: Twin
+
+
+def wanted(repository: Repository, commits: Iterable[str] = ("HEAD",)) -> dict[str, Wanted]:
+    """Return every file of data that commits name, by MD5; the first commit that names one says its path."""
+    found: dict[str, Wanted] = {}
+    for commit in commits:
+        for run in repository.runs(commit):
+            for path, twin in repository.twins(run, commit).items():
+                found.setdefault(twin.md5, Wanted(f"{run}/files/{path}", twin))
+    return found
+
+
+def require_leave(files: Mapping[str, str], allowed: MayLeave) -> None:
+    """Refuse files that have to stay in the lab.
+
+    Args:
+        files: SHA-256 by path.
+        allowed: Says why one may not leave.
+
+    Raises:
+        ValidationError: Some have to.
+    """
+    kept = {path: reason for path, digest in files.items() if (reason := allowed(digest.removeprefix("sha256:")))}
+    if kept:
+        named = "".join(f"\n  - {path}: {reason}" for path, reason in list(kept.items())[:SHOWN])
+        raise ValidationError(
+            f"{len(kept)} of {len(files)} files may not leave the lab:{named}",
+            hint="Nothing was written. Commit another run: physlab runs",
+            details={"kept": kept},
+        )
+
+
+def damage(repository: Repository, files: Iterable[Wanted], store: Store | None = None) -> Iterator[tuple[Wanted, str]]:
+    """Yield the files whose bytes in the cache are missing or others than both digests say.
+
+    What is one file with the store's is not read where the store knows that it did not change.
+    """
+    every = list(files)
+    shared = [one for one in every if store is not None and _is_shared(repository, one, store)]
+    good = store.check_blobs(one.twin.sha256 for one in shared) if store is not None and shared else set()
+    for one in every:
+        if one.twin.sha256 not in good or one not in shared:
+            problem = _problem(repository, one)
+            if problem:
+                yield one, problem
+
+
+def _is_shared(repository: Repository, one: Wanted, store: Store) -> bool:
+    try:
+        return os.path.samefile(repository.cache.path(one.twin.md5), store.blobs.path(one.twin.sha256))
+    except OSError:
+        return False
+
+
+def _problem(repository: Repository, one: Wanted) -> str:
+    try:
+        with open(repository.cache.path(one.twin.md5), "rb") as stream:
+            return compare(one.twin, *sha256_and_md5(stream)[:2])
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def compare(twin: Twin, sha256: str, md5: str) -> str:
+    """Say in which of its names the bytes of a file differ; empty when in none."""
+    names = [name for name, same in (("MD5", md5 == twin.md5), ("SHA-256", sha256 == twin.sha256)) if not same]
+    return f"other bytes ({' and '.join(names)} differ)" if names else ""
