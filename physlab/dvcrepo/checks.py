@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from physlab.dvcrepo.objects import Twin
@@ -45,23 +45,24 @@ def wanted(repository: Repository, commits: Iterable[str] = ("HEAD",)) -> dict[s
     return found
 
 
-def require_leave(files: Mapping[str, str], allowed: MayLeave) -> None:
+def require_leave(files: Iterable[tuple[str, str]], allowed: MayLeave) -> None:
     """Refuse files that have to stay in the lab.
 
     Args:
-        files: SHA-256 by path.
+        files: Path and SHA-256 of each; commits show different bytes under one path.
         allowed: Says why one may not leave.
 
     Raises:
         ValidationError: Some have to.
     """
-    kept = {path: reason for path, digest in files.items() if (reason := allowed(digest.removeprefix("sha256:")))}
+    bare = [(path, digest.removeprefix("sha256:")) for path, digest in files]
+    kept = [(path, digest, reason) for path, digest in bare if (reason := allowed(digest))]
     if kept:
-        named = "".join(f"\n  - {path}: {reason}" for path, reason in list(kept.items())[:SHOWN])
+        named = "".join(f"\n  - {path}: {reason}" for path, _, reason in kept[:SHOWN])
         raise ValidationError(
-            f"{len(kept)} of {len(files)} files may not leave the lab:{named}",
-            hint="Nothing was written. Commit another run: physlab runs",
-            details={"kept": kept},
+            f"{len(kept)} of {len(bare)} files may not leave the lab:{named}",
+            hint="Nothing was written or sent. Other runs: physlab runs",
+            details={"kept": [{"path": path, "sha256": digest, "reason": reason} for path, digest, reason in kept]},
         )
 
 

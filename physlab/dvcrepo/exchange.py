@@ -54,7 +54,7 @@ def push(
     """
     with repository.writing():
         files = wanted(repository, ["HEAD"] if latest else ["HEAD", *repository.commits()])
-        require_leave({one.path: one.twin.sha256 for one in files.values()}, allowed)
+        require_leave([(one.path, one.twin.sha256) for one in files.values()], allowed)
         _require_whole(damage(repository, files.values(), store), "Nothing was sent.", "Bring them: physlab dvc pull")
         if dry_run:
             return files

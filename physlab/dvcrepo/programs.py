@@ -14,6 +14,7 @@ from physlab.errors import ComputationError, ConfigurationError, ResourceError, 
 from physlab.settings import child_environment
 
 LOCK_AGE_S = 3.0  # a lock of Git that nobody holds is taken away when it is older
+TRIES = 3
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_COMMON_DIR")
 _LOCKS = ("index.lock", "HEAD.lock", "config.lock", "packed-refs.lock")
 
@@ -38,6 +39,11 @@ class Git:
             ConfigurationError: There is no Git.
         """
         done = self.ask(*words, given=given, environment=environment)
+        for _ in range(TRIES):  # a git whose parent was killed may still be at work
+            if not (done.returncode and b".lock': File exists" in done.stderr):
+                break
+            self.clear_locks()
+            done = self.ask(*words, given=given, environment=environment)
         if done.returncode:
             said = last_words(done.stderr or done.stdout)
             raise ComputationError(

@@ -63,9 +63,16 @@ def queue_runs(lab: Lab, runs: Iterable[str]) -> None:
 
 
 def queued_runs(lab: Lab) -> list[str]:
-    """Return the runs that wait to be committed, oldest first: their names begin with their time."""
+    """Return the runs that wait to be committed, oldest first."""
     folder = _queue(lab)
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return _by_age(lab, [path.name for path in folder.iterdir()] if folder.is_dir() else [])
+
+
+def _by_age(lab: Lab, runs: Iterable[str]) -> list[str]:
+    """Return runs in the order of the ledger: the names of those of one second do not tell it."""
+    wanted = set(runs)
+    known = [row["run_id"] for row in reversed(lab.runs()) if row["run_id"] in wanted] if wanted else []
+    return [*known, *sorted(wanted - set(known))]
 
 
 def _queue(lab: Lab) -> Path:
@@ -122,7 +129,7 @@ def commit_runs(
 def would_commit(lab: Lab, names: Sequence[str] = (), *, every: bool = False, latest: bool = False) -> list[str]:
     """Return the runs that `commit_runs` would commit; with `latest` and nothing that waits, the latest run."""
     asked = [_completed(lab, name) for name in names]
-    found = sorted({*asked, *(_uncommitted(lab) if every else ()), *queued_runs(lab)})
+    found = _by_age(lab, [*asked, *(_uncommitted(lab) if every else ()), *queued_runs(lab)])
     return [_completed(lab, "latest")] if latest and not found else found
 
 
@@ -130,7 +137,7 @@ def _uncommitted(lab: Lab) -> list[str]:
     """Return the completed runs that have no commit, oldest first; a single tool call is none."""
     known = {record["run_id"] for record in commit_records(lab)}
     rows = [row for row in lab.runs() if row["status"] == "completed" and not row["title"].startswith(CALL)]
-    return sorted(row["run_id"] for row in rows if row["run_id"] not in known)
+    return [row["run_id"] for row in reversed(rows) if row["run_id"] not in known]
 
 
 def _completed(lab: Lab, name: str) -> str:
@@ -151,7 +158,7 @@ def _commit(lab: Lab, repository: Repository, run_id: str, allowed: MayLeave) ->
     dag = lab.find_dag(record.dag_id).dag
     report = lab.settings.results / folder_name(record.title or dag.title) / run_id / "report.pdf"
     shown = dvcrepo.show_run(record, dag, lab.store, report if report.is_file() else None)
-    dvcrepo.require_leave(shown.files, allowed)
+    dvcrepo.require_leave(shown.files.items(), allowed)
     done = repository.commit(shown, run_id, lab.store)
     entry = {name: value for name, value in asdict(done).items() if name != "fresh"}
     if all(known["commit"] != done.commit for known in commit_records(lab)):
