@@ -83,6 +83,7 @@ def _would(runs: list[str]) -> int:
 def push(
     remote: Remote = None,
     latest: Annotated[bool, typer.Option("--latest", help="Data of the latest commit only, not of all.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Read what is there; replace what has other bytes.")] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
@@ -92,7 +93,7 @@ def push(
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        body = push_data(lab, remote, latest=latest, dry_run=dry_run)
+        body = push_data(lab, remote, latest=latest, repair=repair, dry_run=dry_run)
         folder = repository_of(lab).folder
     if voice.as_json:
         voice.reply(body)
@@ -148,7 +149,7 @@ def verify(
         )
     else:
         voice.say(*(f"[bold red]✗[/bold red] {escape(f'{path}: {word}')}" for path, word in body["damaged"].items()))
-        voice.next("physlab dvc push, where they are whole" if body["remote"] else "physlab dvc pull")
+        voice.next("physlab dvc push --repair" if body["remote"] else "physlab dvc pull")
     return 0 if body["ok"] else 1
 
 

@@ -15,6 +15,7 @@ from physlab.store import Store
 MayLeave = Callable[[str], str | None]
 """Says why the bytes of a SHA-256 may not leave the lab; None where they may."""
 SHOWN = 20
+MISSING = "missing"
 
 
 def may_leave(digest: str) -> str | None:
@@ -93,7 +94,7 @@ def _problem(repository: Repository, one: Wanted) -> str:
         with open(repository.cache.path(one.twin.md5), "rb") as stream:
             return compare(one.twin, *sha256_and_md5(stream)[:2])
     except FileNotFoundError:
-        return "missing"
+        return MISSING
     except OSError as error:
         return f"cannot be read: {error.strerror}"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from physlab.dvcrepo import config
-from physlab.dvcrepo.checks import MayLeave, Wanted, compare, damage, may_leave, require_leave, wanted
-from physlab.dvcrepo.programs import dvc, run_own
+from physlab.dvcrepo.checks import MISSING, MayLeave, Wanted, compare, damage, may_leave, require_leave, wanted
+from physlab.dvcrepo.programs import run_own
 from physlab.dvcrepo.repository import Repository
 from physlab.errors import ComputationError, ConfigurationError, StoreError, nearest
 from physlab.store import Store
@@ -40,26 +41,44 @@ def push(
     remote: str,
     *,
     latest: bool = False,
+    repair: bool = False,
     dry_run: bool = False,
     allowed: MayLeave = may_leave,
 ) -> dict[str, Wanted]:
     """Send the data of all commits, or of the latest alone; return what the remote now has.
 
-    With `dry_run` everything is checked and nothing sent.
+    Args:
+        repository: The repository.
+        store: Where the bytes come from.
+        remote: Name of the remote.
+        latest: Leave out the data of earlier commits.
+        repair: Read what the remote has first, and send anew what has other bytes there.
+        dry_run: Check everything and send nothing.
+        allowed: Says why something may not leave the lab.
 
     Raises:
         ValidationError: Something of it may not leave the lab.
         StoreError: Something of it is damaged here; nothing was sent.
-        ComputationError: DVC refuses.
+        ComputationError: The remote cannot be reached, or refuses.
     """
     with repository.writing():
-        files = wanted(repository, ["HEAD"] if latest else ["HEAD", *repository.commits()])
+        commits = ["HEAD"] if latest else ["HEAD", *repository.commits()]
+        files = wanted(repository, commits)
         require_leave([(one.path, one.twin.sha256) for one in files.values()], allowed)
         _require_whole(damage(repository, files.values(), store), "Nothing was sent.", "Bring them: physlab dvc pull")
-        if dry_run:
+        lists = _lists(repository, commits)
+        if dry_run or not files:
             return files
-        _mend_rwlock(repository)
-        dvc(repository.folder, repository.own, ["push", "--remote", remote, *([] if latest else ["--all-commits"])])
+        if repair:
+            bad = [one.twin.md5 for one, problem in remote_damage(repository, remote, files.values()) if
+                   problem != MISSING]  # fmt: skip
+            _carry(repository, "remove", remote, bad)
+        failed = _carry(repository, "send", remote, [*files, *lists])
+    if failed:
+        raise ComputationError(
+            f"{len(failed)} of {len(files)} files did not reach {remote}.",
+            hint="Run it again: what arrived is not sent twice. physlab dvc push",
+        )
     return files
 
 
@@ -68,19 +87,15 @@ def pull(repository: Repository, store: Store, remote: str) -> dict[str, Wanted]
 
     Raises:
         StoreError: What came is damaged or missing; each such file is named, and none of them is kept.
-        ComputationError: DVC refuses.
+        ComputationError: The remote cannot be reached.
     """
     with repository.writing():
         files = wanted(repository)
         for one, _ in damage(repository, files.values(), store):
             repository.cache.path(one.twin.md5).unlink(missing_ok=True)
-        _mend_rwlock(repository)
-        refusal = None
-        try:
-            dvc(repository.folder, repository.own, ["fetch", "--remote", remote])
-        except ComputationError as error:
-            refusal = error
-        _name_damage(repository, remote, files.values(), store, refusal)
+        if files:
+            _carry(repository, "bring", remote, [*files, *_lists(repository, ["HEAD"])])
+        _name_damage(repository, remote, files.values(), store)
         for one in files.values():
             if not store.blobs.path(one.twin.sha256).exists():
                 store.blobs.put(repository.cache.path(one.twin.md5))
@@ -89,21 +104,31 @@ def pull(repository: Repository, store: Store, remote: str) -> dict[str, Wanted]
     return files
 
 
-def _name_damage(
-    repository: Repository, remote: str, files: Iterable[Wanted], store: Store, refusal: ComputationError | None
-) -> None:
+def _lists(repository: Repository, commits: Iterable[str]) -> list[str]:
+    """Return what DVC calls the folders of data of commits, each there and whole: it is made of what the map says."""
+    names = set()
+    for commit in commits:
+        for run in repository.runs(commit):
+            twins = repository.twins(run, commit)
+            if twins:
+                names.add(repository.cache.put_folder(twins))
+    return sorted(names)
+
+
+def _name_damage(repository: Repository, remote: str, files: Iterable[Wanted], store: Store) -> None:
     """Raise an error that names each file that did not come as it was, and what the remote has in its place."""
-    bad = {one.twin.md5: (one, problem) for one, problem in damage(repository, files, store)}
-    if not bad:
-        if refusal is not None:
-            raise refusal
-        return
-    for one, problem in bad.values():
-        if problem != "missing":  # it came, and was not what its name says
+    bad = []
+    for one, problem in damage(repository, files, store):
+        bad.append(one)
+        if problem != MISSING:  # it came, and was not what its name says
             repository.cache.path(one.twin.md5).unlink(missing_ok=True)
-    found = [(one, problem or "did not arrive") for one, problem in remote_damage(
-        repository, remote, [one for one, _ in bad.values()], every=True)]  # fmt: skip
-    _require_whole(found, f"The remote {remote} does not have what was sent.", "physlab dvc push, where they are whole")
+    if bad:
+        found = remote_damage(repository, remote, bad, every=True)
+        _require_whole(
+            ((one, problem or "did not arrive") for one, problem in found),
+            f"The remote {remote} does not have what was sent.",
+            "Where the files are whole: physlab dvc push --repair",
+        )
 
 
 def remote_damage(
@@ -121,24 +146,20 @@ def remote_damage(
         ComputationError: The remote cannot be reached.
     """
     by_md5 = {one.twin.md5: one for one in files}
-    said = run_own(repository.folder, repository.own, ["physlab.dvcrepo.reading", remote], "\n".join(by_md5))
-    for line in said.splitlines():
-        answer = json.loads(line)
+    for answer in _carry(repository, "read", remote, by_md5):
         one = by_md5[answer["md5"]]
         problem = answer.get("error") or compare(one.twin, answer["sha256"], answer["found"])
         if problem or every:
             yield one, problem
 
 
-def _mend_rwlock(repository: Repository) -> None:
-    """Remove DVC's list of locks where a killed process left half of it; DVC itself forgets those of the dead."""
-    path = repository.folder / ".dvc" / "tmp" / "rwlock"
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return
-    except ValueError:
-        path.unlink(missing_ok=True)
+def _carry(repository: Repository, command: str, remote: str, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Let a process of its own work with objects at a remote; return what it says of them."""
+    listed = "\n".join(names)
+    if not listed:
+        return []
+    said = run_own(repository.folder, repository.own, ["physlab.dvcrepo.courier", command, remote], listed)
+    return [json.loads(line) for line in said.splitlines()]
 
 
 def _require_whole(found: Iterable[tuple[Wanted, str]], sentence: str, hint: str) -> None:

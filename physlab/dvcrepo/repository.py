@@ -45,7 +45,11 @@ The data is tracked by DVC; neither Git nor DVC needs anything else:
 
 `experiment.yaml` is the experiment, `params.yaml` its parameters, `run.json` its results, `lineage.json` the record of
 every step with all its inputs, `environment.json` the versions that it was computed with, and `sha256.json` each file
-under both names, its MD5 (DVC's) and its SHA-256 (the lab's). What changed between two runs:
+under both names, its MD5 (DVC's) and its SHA-256 (the lab's). An older run:
+
+    git checkout run/ID -- runs/NAME && dvc pull
+
+What changed between two runs:
 
     dvc params diff run/OLD run/NEW
     dvc metrics diff run/OLD run/NEW

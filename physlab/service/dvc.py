@@ -199,6 +199,7 @@ def push_data(
     remote: str | None = None,
     *,
     latest: bool = False,
+    repair: bool = False,
     dry_run: bool = False,
     allowed: MayLeave = may_leave,
 ) -> dict[str, Any]:
@@ -213,7 +214,8 @@ def push_data(
     repository = repository_of(lab)
     repository.require()
     chosen = dvcrepo.choose_remote(repository, remote)
-    files = dvcrepo.push(repository, lab.store, chosen, latest=latest, dry_run=dry_run, allowed=allowed)
+    how = {"latest": latest, "repair": repair, "dry_run": dry_run}
+    files = dvcrepo.push(repository, lab.store, chosen, **how, allowed=allowed)
     return {"remote": chosen, "sent": not dry_run, **_counted(files)}
 
 

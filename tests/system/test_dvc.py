@@ -1,0 +1,351 @@
+"""The lab's repository with real DVC, at real remotes, and the colleague who has nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from physlab import service
+from physlab.dvcrepo.programs import dvc
+from physlab.errors import ComputationError, StoreError
+from physlab.lab import Lab
+from physlab.model import RunRequest
+from physlab.service.dvc import (
+    add_remote,
+    commit_runs,
+    init_repository,
+    pull_data,
+    push_data,
+    queued_runs,
+    repository_of,
+    repository_status,
+    verify_data,
+)  # fmt: skip
+from physlab.testing.sshd import SshServer
+from physlab.testing.sshd import missing_parts as ssh_lacks
+from tests.flows import podlab
+from tests.system.commandline import CommandLine
+from tests.unit.conftest import node, open_lab
+from tests.unit.test_dvcrepo import git, run
+
+HBAR = "metadata: {title: H bar}\nnodes: [{id: h, tool: constants_get, params: {name: hbar}}]\n"
+COLLEAGUE = Path(__file__).with_name("colleague.py")
+
+
+@dataclass(frozen=True)
+class Colleague:
+    """Somebody with git and dvc, and a clone of the lab's repository."""
+
+    folder: Path
+    variables: dict[str, str]
+
+    def clone(self, source: Path, options: dict[str, str]) -> Path:
+        """Clone, and set what is nobody's business but theirs: their user and key."""
+        subprocess.run(["git", "clone", "--quiet", str(source), str(self.folder)], check=True)
+        lines = [f"    {key} = {value}\n" for key, value in options.items()]
+        if lines:
+            (self.folder / ".dvc" / "config.local").write_text("".join(["['remote \"storage\"']\n", *lines]))
+        return self.folder
+
+    def dvc(self, *words: str, code: int = 0) -> str:
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(("PYTHONPATH", "PHYSLAB_"))}
+        own = {"DVC_SITE_CACHE_DIR": f"{self.folder}-cache", "DVC_NO_ANALYTICS": "1", **self.variables}
+        done = subprocess.run(
+            [sys.executable, "-P", str(COLLEAGUE), *words], cwd=self.folder, env=kept | own, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+    def sums(self, run: str, code: int = 0) -> str:
+        done = subprocess.run(
+            ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=self.folder / run, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+
+@dataclass
+class Place:
+    """A remote: what the lab adds, what the colleague needs, and where its objects can be damaged."""
+
+    url: str
+    options: dict[str, str]
+    variables: dict[str, str]
+    endpoint: str | None = None
+    folder: Path | None = None
+
+    def damage(self, md5: str) -> None:
+        """Give an object other bytes of the same length."""
+        name = f"files/md5/{md5[:2]}/{md5[2:]}"
+        if self.folder is not None:
+            path = self.folder / name
+            path.chmod(0o644)
+            path.write_bytes(_other(path.read_bytes()))
+            path.chmod(0o444)  # as it was: DVC reads again what may be written
+            return
+        from boto3 import client
+
+        keys = {"aws_access_key_id": "tester", "aws_secret_access_key": "secret-of-the-bucket"}
+        s3 = client("s3", endpoint_url=self.endpoint, region_name="us-east-1", **keys)
+        data = s3.get_object(Bucket="lab", Key=f"dvc/{name}")["Body"].read()
+        s3.put_object(Bucket="lab", Key=f"dvc/{name}", Body=_other(data))
+
+
+def _other(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.fixture
+def lab(tmp_path: Path, toy_tools: None) -> Iterator[Lab]:
+    with open_lab(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["folder", "ssh", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    if request.param == "folder":
+        yield Place(str(tmp_path / "storage"), {}, {}, folder=tmp_path / "storage")
+        return
+    if request.param == "s3":
+        for name, value in podlab.KEYS.items():
+            monkeypatch.setenv(name, value)
+        with podlab.bucket() as url:
+            yield Place("s3://lab/dvc", {}, podlab.KEYS, endpoint=url)
+        return
+    if missing := ssh_lacks():
+        pytest.skip(missing)
+    with SshServer() as server:
+        (tmp_path / ".ssh").mkdir()
+        shutil.copy(server.base / "known", tmp_path / ".ssh" / "known_hosts")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        user = psutil.Process().username()
+        options = {"user": user, "keyfile": str(server.base / "user")}
+        yield Place(f"ssh://127.0.0.1:{server.port}{tmp_path}/far", options, {}, folder=tmp_path / "far")
+
+
+def test_a_colleague_with_git_and_dvc_gets_identical_bytes(lab: Lab, tmp_path: Path, place: Place) -> None:
+    commit_runs(lab, [run(lab)])
+    add_remote(lab, "storage", place.url, place.endpoint, place.options)
+    assert push_data(lab)["files"] == 1 and verify_data(lab, at_remote=True)["ok"]
+    colleague = Colleague(tmp_path / "colleague", place.variables)
+    home = colleague.clone(repository_of(lab).folder, place.options) / "runs" / "rows-of-numbers"
+    colleague.dvc("pull")
+    colleague.sums("runs/rows-of-numbers")
+    [[path, entry]] = json.loads((home / "sha256.json").read_text())["files"].items()
+    assert (home / "files" / path).read_bytes() == lab.store.blobs.read(entry["sha256"])
+
+    place.damage(entry["md5"])
+    found = verify_data(lab, at_remote=True)
+    assert found["damaged"] == {f"runs/rows-of-numbers/files/{path}": "other bytes (MD5 and SHA-256 differ)"}
+
+
+def test_what_is_damaged_at_a_remote_is_refused_and_named(lab: Lab, tmp_path: Path) -> None:
+    commit_runs(lab, [run(lab)])
+    add_remote(lab, "storage", str(tmp_path / "storage"), None, {})
+    push_data(lab)
+    [[path, twin]] = repository_of(lab).twins("runs/rows-of-numbers").items()
+    Place("", {}, {}, folder=tmp_path / "storage").damage(twin.md5)
+    colleague = Colleague(tmp_path / "colleague", {})
+    home = colleague.clone(repository_of(lab).folder, {}) / "runs" / "rows-of-numbers"
+    colleague.dvc("pull", code=1)
+    assert not (home / "files" / path).exists(), "DVC itself refuses what is not what its name says"
+    shutil.rmtree(repository_of(lab).cache.objects)
+    with pytest.raises(StoreError, match=f"files/{path}: other bytes"):
+        pull_data(lab)
+
+
+def test_a_colleague_gets_an_older_run(lab: Lab, tmp_path: Path) -> None:
+    old, _ = runs = [run(lab, n=4000), run(lab, n=4001)]
+    commit_runs(lab, runs)
+    add_remote(lab, "storage", str(tmp_path / "storage"), None, {})
+    push_data(lab)
+    colleague = Colleague(tmp_path / "colleague", {})
+    clone = colleague.clone(repository_of(lab).folder, {})
+    subprocess.run(["git", "checkout", "--quiet", f"run/{old}", "--", "runs/rows-of-numbers"], cwd=clone, check=True)
+    colleague.dvc("pull")
+    colleague.sums("runs/rows-of-numbers")
+    assert json.loads((clone / "runs" / "rows-of-numbers" / "run.json").read_text())["run"]["run_id"] == old
+
+
+def test_the_lab_gets_its_own_bytes_back(lab: Lab, tmp_path: Path) -> None:
+    commit_runs(lab, [run(lab)])
+    add_remote(lab, "storage", str(tmp_path / "storage"), None, {})
+    push_data(lab)
+    repository = repository_of(lab)
+    [twin] = repository.twins("runs/rows-of-numbers").values()
+    lab.store.blobs.remove(twin.sha256)
+    broken = repository.cache.path(twin.md5)
+    broken.chmod(0o644)
+    broken.write_bytes(_other(broken.read_bytes()))
+    assert not verify_data(lab)["ok"]
+    with pytest.raises(StoreError, match="Nothing was sent"):
+        push_data(lab)
+    pull_data(lab)
+    assert lab.store.blobs.intact(twin.sha256) and verify_data(lab)["ok"]
+    assert dvc(repository.folder, repository.own, ["status"]).strip() == "Data and pipelines are up to date."
+
+
+def test_what_we_write_is_what_dvc_writes(lab: Lab, tmp_path: Path) -> None:
+    """The same folder, added by DVC: the same pointer, the same list, the same objects."""
+    commit_runs(lab, [run(lab)])
+    repository = repository_of(lab)
+    home = repository.folder / "runs" / "rows-of-numbers"
+    twin = tmp_path / "twin"
+    shutil.copytree(home / "files", twin / "runs" / "files")
+    (twin / "runs" / "files" / 'odd é "name".txt').write_text("odd")
+    shutil.copytree(twin / "runs" / "files", tmp_path / "odd")
+    subprocess.run(["git", "init", "--quiet"], cwd=twin, check=True)
+    dvc(twin, repository.own, ["init", "--quiet"])
+    dvc(twin, repository.own, ["add", "--quiet", "runs/files"])
+    from physlab.dvcrepo.objects import Cache, pointer
+
+    cache, twins = Cache(tmp_path / "cache"), {}
+    for path in sorted(path for path in (tmp_path / "odd").rglob("*") if path.is_file()):
+        sha256, _ = lab.store.blobs.put(path)
+        twins[path.relative_to(tmp_path / "odd").as_posix()] = cache.take(lab.store.blobs, sha256)
+    name = cache.put_folder(twins)
+    assert pointer(name, "files", twins) == (twin / "runs" / "files.dvc").read_bytes()
+    theirs = {path.relative_to(twin / ".dvc" / "cache"): path.read_bytes()
+              for path in (twin / ".dvc" / "cache").rglob("*") if path.is_file()}  # fmt: skip
+    ours = {path.relative_to(tmp_path / "cache"): path.read_bytes()
+            for path in (tmp_path / "cache").rglob("*") if path.is_file()}  # fmt: skip
+    assert ours == theirs
+    assert (repository.folder / ".dvc" / ".gitignore").read_text() == (twin / ".dvc" / ".gitignore").read_text()
+
+
+def test_dvc_compares_runs(lab: Lab) -> None:
+    first, second = run(lab, 4000), run(lab, 4001, numbers=[5.0])
+    commit_runs(lab, [first, second])
+    repository = repository_of(lab)
+    said = dvc(repository.folder, repository.own, ["params", "diff", "--json", f"run/{first}", f"run/{second}"])
+    changed = json.loads(said)["runs/rows-of-numbers/params.yaml"]
+    assert changed["rows.n"] == {"old": 4000, "new": 4001, "diff": 1} and set(changed) == {"rows.n", "rows.numbers"}
+    said = dvc(repository.folder, repository.own, ["metrics", "diff", "--json", f"run/{first}", f"run/{second}"])
+    assert json.loads(said)["runs/rows-of-numbers/metrics.json"]["twice.sum"]["diff"] == 5
+
+
+class Canary:
+    """Tells in a file that it was unpickled."""
+
+    def __init__(self, cage: Path) -> None:
+        self.cage = cage
+
+    def __reduce__(self) -> object:
+        return os.mkdir, (str(self.cage),)
+
+
+def test_s19_a_pickle_at_a_remote_is_bytes_and_nothing_else(lab: Lab, tmp_path: Path) -> None:
+    cage = tmp_path / "it flew"
+    canary = pickle.dumps(Canary(cage))
+    spec = {"metadata": {"title": "Canary"}, "nodes": [node("rows", "array", n=4000)]}
+    service.run_dag(lab, spec, RunRequest())
+    commit_runs(lab, ["latest"])
+    add_remote(lab, "storage", str(tmp_path / "storage"), None, {})
+    push_data(lab)
+    for path in (tmp_path / "storage").rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+            path.write_bytes(canary)
+    shutil.rmtree(repository_of(lab).cache.objects)
+    with pytest.raises(StoreError):
+        pull_data(lab)
+    assert not verify_data(lab, at_remote=True)["ok"] and not cage.exists()
+    assert pickle.loads(canary) is None and cage.is_dir(), "the canary can fly"  # noqa: S301
+
+
+def test_s19_dvc_s_own_databases_are_for_nobody_else(lab: Lab) -> None:
+    """DVC unpickles from them: a folder that others may write, as its default in /var/tmp is, would run their code."""
+    commit_runs(lab, [run(lab)])
+    repository = repository_of(lab)
+    dvc(repository.folder, repository.own, ["status"])
+    assert repository.own.stat().st_mode & 0o777 == 0o700 and any(repository.own.iterdir())
+    config = (repository.folder / ".dvc" / "config.local").read_text()
+    assert f"site_cache_dir = {repository.own}" in config, "also where a person types dvc"
+
+
+def test_a_host_of_ssh_that_is_not_known_gets_nothing(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if missing := ssh_lacks():
+        pytest.skip(missing)
+    commit_runs(lab, [run(lab)])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with SshServer() as server:
+        options = {"user": psutil.Process().username(), "keyfile": str(server.base / "user")}
+        add_remote(lab, "far", f"ssh://127.0.0.1:{server.port}{tmp_path}/far", None, options)
+        with pytest.raises(ComputationError, match=r"[Hh]ost key"):
+            push_data(lab)
+    assert not (tmp_path / "far").exists()
+
+
+def test_locks_that_a_killed_dvc_left_do_not_matter(lab: Lab, tmp_path: Path) -> None:
+    commit_runs(lab, [run(lab)])
+    add_remote(lab, "storage", str(tmp_path / "storage"), None, {})
+    rwlock = repository_of(lab).folder / ".dvc" / "tmp" / "rwlock"
+    for left in (f'{{"write": {{"{tmp_path}": {{"pid": {os.getpid()}, "cmd": "dvc push"}}}}}}', '{"write": {"/so'):
+        rwlock.write_text(left)
+        assert push_data(lab)["files"] == pull_data(lab)["files"] == 1
+        assert rwlock.read_text() == left, "what others lock is theirs"
+
+
+def test_a_damaged_object_at_a_remote_is_sent_again(lab: Lab, tmp_path: Path) -> None:
+    commit_runs(lab, [run(lab)])
+    add_remote(lab, "storage", str(tmp_path / "storage"), None, {})
+    push_data(lab)
+    [twin] = repository_of(lab).twins("runs/rows-of-numbers").values()
+    Place("", {}, {}, folder=tmp_path / "storage").damage(twin.md5)
+    push_data(lab)
+    assert not verify_data(lab, at_remote=True)["ok"], "what a remote has under the right name is not sent again"
+    push_data(lab, repair=True)
+    assert verify_data(lab, at_remote=True)["ok"]
+
+
+def test_a_run_is_committed_after_its_end_where_the_settings_say_so(tmp_path: Path) -> None:
+    line = CommandLine(tmp_path, {"PHYSLAB_DVC__COMMIT": "runs", "PHYSLAB_SERVER__MODE": "none"})
+    (tmp_path / "hbar.yaml").write_text(
+        "metadata: {title: H bar}\nnodes: [{id: h, tool: constants_get, params: {name: hbar}}]\n"
+    )
+    done = line.json("run", "hbar.yaml", "--json")
+    for process in psutil.process_iter(["cmdline"]):
+        if (process.info["cmdline"] or [])[-3:] == ["dvc", "commit", "--waiting"]:
+            process.wait(timeout=60)
+    status = line.json("dvc", "status", "--json")
+    assert [entry["run_id"] for entry in status["commits"]] == [done["run_id"]] and status["waiting"] == []
+    assert "first run" in line.run("dvc", "status").stdout
+
+
+def test_the_command_line_leads_from_a_run_to_a_remote(tmp_path: Path) -> None:
+    line = CommandLine(tmp_path, {"PHYSLAB_SERVER__MODE": "none"})
+    (tmp_path / "hbar.yaml").write_text(
+        "metadata: {title: H bar}\nnodes: [{id: h, tool: constants_get, params: {name: hbar}}]\n"
+    )
+    run_id = line.json("run", "hbar.yaml", "--json")["run_id"]
+    assert line.json("dvc", "commit", "--all", "--dry-run", "--json") == {"would_commit": [run_id]}
+    assert "physlab dvc push" in line.run("dvc", "commit").stdout
+    line.run("dvc", "remote", "add", "storage", "storage", "--secret", "password", stdin="swordfish\n")
+    assert "swordfish" in (tmp_path / "home" / "repository" / ".dvc" / "config.local").read_text()
+    assert line.json("dvc", "push", "--dry-run", "--json")["sent"] is False
+    assert line.json("dvc", "remote", "list", "--json")["remotes"]["storage"]["url"] == str(tmp_path / "storage")
+    assert "physlab dvc init" not in line.run("dvc", "verify").stdout
+    failed = line.run("dvc", "push", "--remote", "storm", code=1)
+    assert "storage" in failed.stderr
+
+
+def test_what_the_settings_say_of_remotes_is_kept(tmp_path: Path, toy_tools: None) -> None:
+    remotes = {"cloud": {"url": "s3://lab/dvc", "endpoint": "https://s3.example.org"}}
+    with open_lab(tmp_path, **{"dvc.remotes": remotes}) as lab:
+        assert init_repository(lab)["remotes"]["cloud"]["endpointurl"] == "https://s3.example.org"
+        assert not init_repository(lab)["fresh"] and repository_status(lab)["remotes"] and queued_runs(lab) == []
+        assert git(lab, "status", "--porcelain") == ""
