@@ -14,6 +14,7 @@ from physlab.cli import (
     detached,
     doctor,
     dvc,
+    export,
     jobs,
     plan,
     report,
@@ -76,6 +77,7 @@ for name, command, panel in (
 ):
     app.command(name, rich_help_panel=panel)(command)
 for group, panel in (
+    (export.app, EXPERIMENT),
     (cache.app, BACK),
     (jobs.app, BACK),
     (tools.app, LAB),

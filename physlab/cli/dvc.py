@@ -183,6 +183,26 @@ def _next(body: dict[str, Any]) -> str:
     return "physlab dvc commit --all" if body["waiting"] or body["uncommitted"] else "physlab dvc push"
 
 
+@app.command()
+def stage(
+    node: Annotated[str, typer.Argument(metavar="NODE", help="A node of the pipeline in the working directory.")],
+    json: Json = False,
+) -> int:
+    """Run one node of a pipeline that `physlab export dvc` wrote: what its dvc.yaml calls."""
+    from physlab.lab import Lab
+    from physlab.service.stages import run_stage
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        body = run_stage(lab, Path.cwd(), node)
+    if voice.as_json:
+        voice.reply(body)
+    else:
+        word = "was cached" if body["cached"] else "is computed"
+        voice.say(f"[green]✓[/green] {escape(node)} {word}; see {Path('stages') / node}.")
+    return 0
+
+
 @remote_app.command()
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],

@@ -118,15 +118,27 @@ def summary(run: RunRecord, dag: Dag, contents: list[Content]) -> bytes:
 def _node(content: Content) -> dict[str, Any]:
     if content.record is None:
         return {"status": content.run.status, "error": content.run.error, "why": content.run.why}
-    places = {digest: path for path, digest in paths_of(content).items()}
+    files = paths_of(content)
+    places = {digest: path for path, digest in files.items()}
     record = content.record.model_dump(mode="json", exclude={"fields", "artifacts"})
     captions = {item.path: item.artifact.caption for item in content.items}
     return {
         "status": content.run.status,
-        "fields": {name: _shown(value, places) for name, value in content.record.fields.items()},
+        "fields": shown_fields(content.record.fields, files),
         "files": {path: {"sha256": digest, "caption": captions.get(path, "")} for digest, path in places.items()},
         "record": record,
     }
+
+
+def shown_fields(fields: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a node with the paths of what lies in the store.
+
+    Args:
+        fields: As its record has them.
+        files: SHA-256 of each file of the node, by path.
+    """
+    places = {digest: path for path, digest in files.items()}
+    return {name: _shown(value, places) for name, value in fields.items()}
 
 
 def _shown(value: Any, places: Mapping[str, str]) -> Any:
