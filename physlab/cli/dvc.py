@@ -184,6 +184,22 @@ def _next(body: dict[str, Any]) -> str:
 
 
 @app.command()
+def path(json: Json = False) -> int:
+    """Print where the repository is."""
+    from physlab.lab import Lab
+    from physlab.service.dvc import repository_of
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        folder = str(repository_of(lab).folder)
+    if voice.as_json:
+        voice.reply({"path": folder})
+    else:
+        voice.say(escape(folder))
+    return 0
+
+
+@app.command()
 def stage(
     node: Annotated[str, typer.Argument(metavar="NODE", help="A node of the pipeline in the working directory.")],
     json: Json = False,

@@ -44,10 +44,12 @@ class Cache:
 
     Args:
         folder: The cache, `.dvc/cache` by default of DVC.
+        scratch: A folder beside it for what is not whole yet.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, scratch: Path) -> None:
         self.objects = folder / "files" / "md5"
+        self.scratch = scratch
 
     def path(self, md5: str) -> Path:
         """Return where the bytes of an MD5 lie."""
@@ -76,7 +78,7 @@ class Cache:
             raise damaged(digest, source)
         target = self.path(md5)
         if not _are_one(source, target) and not self.holds(md5):
-            place(source, target)
+            place(source, target, self.scratch)
         return Twin(bare, md5, size)
 
     def holds(self, md5: str) -> bool:
@@ -94,7 +96,7 @@ class Cache:
         name = f"{md5_stream(io.BytesIO(data))}.dir"
         target = self.path(name)
         if not self.holds(name):
-            write_whole(target, data, mode=0o444)
+            write_whole(target, data, mode=0o444, scratch=self.scratch)
         return name
 
 
@@ -112,7 +114,7 @@ def pointer(name: str, folder: str, files: Mapping[str, Twin]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def place(source: Path, target: Path) -> None:
+def place(source: Path, target: Path, scratch: Path | None = None) -> None:
     """Show a file under another name: as a hard link, else sharing its bytes, else as a copy; complete or absent.
 
     Raises:
@@ -120,7 +122,7 @@ def place(source: Path, target: Path) -> None:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with beside(target) as temporary:
+        with _aside(scratch or target.parent) as temporary:
             try:
                 os.link(source, temporary)
             except OSError:
@@ -143,7 +145,7 @@ def _copy(source: Path, target: Path) -> None:
         os.fchmod(writer.fileno(), 0o444)
 
 
-def write_whole(target: Path, data: bytes, mode: int = 0o644) -> None:
+def write_whole(target: Path, data: bytes, mode: int = 0o644, scratch: Path | None = None) -> None:
     """Write a file: after a power cut it is whole or as before.
 
     Raises:
@@ -151,7 +153,7 @@ def write_whole(target: Path, data: bytes, mode: int = 0o644) -> None:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with beside(target) as temporary:
+        with _aside(scratch or target.parent) as temporary:
             with open(temporary, "xb") as stream:
                 os.fchmod(stream.fileno(), mode)  # first: it may hold a password
                 stream.write(data)
@@ -164,9 +166,10 @@ def write_whole(target: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 @contextlib.contextmanager
-def beside(target: Path) -> Iterator[Path]:
-    """Give a free name in the folder of a file; what lies there in the end is removed."""
-    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+def _aside(folder: Path) -> Iterator[Path]:
+    """Give a free name in a folder; what lies there in the end is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{secrets.token_hex(8)}.tmp"
     try:
         yield temporary
     finally:

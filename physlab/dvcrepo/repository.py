@@ -96,8 +96,8 @@ class Repository:
         self.folder = folder
         self.own = own
         self.git = Git(folder)
-        self.cache = Cache(folder / ".dvc" / "cache")
         self.scratch = folder / ".dvc" / "tmp" / "physlab"
+        self.cache = Cache(folder / ".dvc" / "cache", self.scratch)
         self._author, self._person = author, person
 
     @property
@@ -191,8 +191,9 @@ class Repository:
         """Remove what a killed process left."""
         for path in self.scratch.glob("show-*"):
             shutil.rmtree(path, ignore_errors=True)
-        for path in (*self.folder.glob(f"{RUNS}/*/.*.tmp"), *self.folder.glob(".*.tmp")):
-            path.unlink(missing_ok=True)
+        for pattern in (".*.tmp", ".dvc/.*.tmp", ".dvc/tmp/physlab/.*.tmp", f"{RUNS}/*/.*.tmp"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def find(self, run_id: str) -> str | None:
         """Return the commit of a run, None when it has none."""

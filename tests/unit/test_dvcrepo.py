@@ -299,7 +299,7 @@ def test_the_cache_copies_where_no_link_can_be_made(tmp_path: Path, monkeypatch:
 
 def test_a_wrong_object_in_the_cache_is_replaced(lab: Lab, tmp_path: Path) -> None:
     sha256, _ = lab.store.blobs.put(b"right")
-    cache = Cache(tmp_path / "cache")
+    cache = Cache(tmp_path / "cache", tmp_path / "scratch")
     twin = cache.take(lab.store.blobs, sha256)
     cache.path(twin.md5).unlink()
     cache.path(twin.md5).write_bytes(b"wrong")
