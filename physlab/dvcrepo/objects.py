@@ -122,6 +122,9 @@ def place(source: Path, target: Path, scratch: Path | None = None) -> None:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # a link is there with its bytes or not at all
+            os.link(source, target)
+            return
         with _aside(scratch or target.parent) as temporary:
             try:
                 os.link(source, temporary)

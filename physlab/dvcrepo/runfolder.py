@@ -57,7 +57,11 @@ class RunFolder:
         """
         entries = {path: {"md5": twin.md5, "sha256": twin.sha256, "size": twin.size} for path, twin in twins.items()}
         sums = "".join(f"{twin.sha256}  {DATA}/{path}\n" for path, twin in sorted(twins.items()))
-        about = {MAP: spell_json({"folder": listing, "files": entries}), "SHA256SUMS": sums.encode()}
+        about = {
+            MAP: spell_json({"folder": listing, "files": entries}),
+            "SHA256SUMS": sums.encode(),
+            ".gitignore": f"/{DATA}\n.*.tmp\n".encode(),
+        }
         return {**self.texts, **about, POINTER: pointer(listing, DATA, twins)} if twins else {**self.texts, **about}
 
 
@@ -87,7 +91,6 @@ def show_run(run: RunRecord, dag: Dag, store: Store, report: Path | None = None)
         "lineage.json": spell_json({"run_id": run.run_id, "records": records}),
         "environment.json": spell_json(_libraries(records.values())),
         "dvc.yaml": spell_yaml({"params": [PARAMS], "metrics": [METRICS]}).encode(),
-        ".gitignore": f"/{DATA}\n.*.tmp\n".encode(),
     }
     return RunFolder(folder_name(run.title or dag.title), files, texts, params)
 

@@ -376,7 +376,7 @@ def test_a_run_without_files_is_committed(lab: Lab) -> None:
 
 def test_texts_name_the_run_folder() -> None:
     shown = RunFolder("a-b", {}, {}, {})
-    assert shown.path == "runs/a-b" and set(shown.complete({}, "")) == {"sha256.json", "SHA256SUMS"}
+    assert shown.path == "runs/a-b" and set(shown.complete({}, "")) == {"sha256.json", "SHA256SUMS", ".gitignore"}
 
 
 def test_the_repository_says_where_it_is_missing(tmp_path: Path) -> None:
