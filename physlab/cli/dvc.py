@@ -183,6 +183,31 @@ def _next(body: dict[str, Any]) -> str:
     return "physlab dvc commit --all" if body["waiting"] or body["uncommitted"] else "physlab dvc push"
 
 
+@app.command("import")
+def import_file(
+    url: Annotated[str, typer.Argument(metavar="REPOSITORY", help="Another repository of DVC: a folder or address.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A file or folder in it that DVC tracks.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="PATH", help="Where to show it.", show_default=False)
+    ] = None,
+    rev: Annotated[str, typer.Option("--rev", metavar="REV", help="A commit, branch or tag; unset: the latest.")] = "",
+    json: Json = False,
+) -> int:
+    """Bring data of another repository as an input: its MD5 is checked, its SHA-256 and origin are kept."""
+    from physlab.lab import Lab
+    from physlab.service.dvcimport import import_data
+    from physlab.settings import load_settings
+
+    with Lab(load_settings()) as lab:
+        made = import_data(lab, url, path, out or Path(Path(path).name), rev)
+    if voice.as_json:
+        voice.reply({"files": made})
+        return 0
+    for entry in made:
+        voice.say(f"[green]✓[/green] {escape(entry['file'])}, {size(entry['size'])}, sha256:{entry['sha256'][:16]}…")
+    return 0
+
+
 @app.command()
 def path(json: Json = False) -> int:
     """Print where the repository is."""

@@ -22,7 +22,7 @@ def main() -> int:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    _insist_on_known_hosts()
+    insist_on_known_hosts()
     command, name = sys.argv[1:3]
     try:
         repo = Repo()
@@ -35,7 +35,7 @@ def main() -> int:
     return 0
 
 
-def _insist_on_known_hosts() -> None:
+def insist_on_known_hosts() -> None:
     """Check the key of a host that is reached by ssh, and lend it no keys: DVC does neither by itself."""
     try:
         from dvc_ssh import SSHFileSystem  # type: ignore[import-untyped]

@@ -17,7 +17,7 @@ import pytest
 
 from physlab import service
 from physlab.dvcrepo.programs import dvc
-from physlab.errors import ComputationError, StoreError
+from physlab.errors import ComputationError, StoreError, ValidationError
 from physlab.lab import Lab
 from physlab.model import RunRequest
 from physlab.service.dvc import (
@@ -31,6 +31,7 @@ from physlab.service.dvc import (
     repository_status,
     verify_data,
 )  # fmt: skip
+from physlab.service.dvcimport import import_data, imports
 from physlab.testing.sshd import SshServer
 from physlab.testing.sshd import missing_parts as ssh_lacks
 from tests.flows import podlab
@@ -335,3 +336,48 @@ def test_what_the_settings_say_of_remotes_is_kept(tmp_path: Path, toy_tools: Non
         assert init_repository(lab)["remotes"]["cloud"]["endpointurl"] == "https://s3.example.org"
         assert not init_repository(lab)["fresh"] and repository_status(lab)["remotes"] and queued_runs(lab) == []
         assert git(lab, "status", "--porcelain") == ""
+
+
+@pytest.fixture
+def observatory(lab: Lab, tmp_path: Path) -> Path:
+    """Somebody else's repository of DVC, with two versions of a folder."""
+    folder, own = tmp_path / "observatory", tmp_path / "theirs"
+    for version in ("first", "second"):
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        (folder / "data" / "sky.csv").write_text(f"{version}\n")
+        (folder / "data" / "dark.csv").write_text("0\n")
+        if not (folder / ".git").exists():
+            subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=folder, check=True)
+            dvc(folder, own, ["init", "--quiet"])
+            (folder / "notes.md").write_text("in Git\n")
+        dvc(folder, own, ["add", "--quiet", "data"])
+        subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+        who = ["-c", "user.name=They", "-c", "user.email=they@example.org"]
+        subprocess.run(["git", *who, "commit", "--quiet", "-m", version], cwd=folder, check=True)
+        subprocess.run(["git", "tag", version], cwd=folder, check=True)
+    return folder
+
+
+def test_data_of_another_repository_becomes_an_input(lab: Lab, tmp_path: Path, observatory: Path) -> None:
+    [entry] = import_data(lab, str(observatory), "data/sky.csv", tmp_path / "sky.csv", "first")
+    assert (tmp_path / "sky.csv").read_text() == "first\n"
+    assert entry["sha256"] == lab.store.digest_files([tmp_path / "sky.csv"])[tmp_path / "sky.csv"]
+    commit = subprocess.run(["git", "rev-parse", "first"], cwd=observatory, capture_output=True, text=True, check=True)
+    [record] = imports(lab)
+    listed = (observatory / ".dvc" / "cache" / "files" / "md5" / record["md5"][:2] / record["md5"][2:]).read_text()
+    assert record["revision"] == commit.stdout.strip() and listed == "first\n"
+    made = import_data(lab, str(observatory), "data", tmp_path / "sky")
+    assert (tmp_path / "sky" / "sky.csv").read_text() == "second\n" and len(made) == 2
+    with pytest.raises(ValidationError, match="is there already"):
+        import_data(lab, str(observatory), "data", tmp_path / "sky")
+    [blob] = [
+        path for path in (observatory / ".dvc" / "cache").rglob("*") if path.is_file() and path.read_bytes() == b"0\n"
+    ]
+    blob.chmod(0o644)
+    blob.write_bytes(b"1\n")
+    blob.chmod(0o444)
+    with pytest.raises(StoreError, match=r"dark\.csv.* is damaged"):
+        import_data(lab, str(observatory), "data/dark.csv", tmp_path / "dark.csv")
+    with pytest.raises(ValidationError, match="does not track"):
+        import_data(lab, str(observatory), "notes.md", tmp_path / "notes.md")
+    assert not (tmp_path / "dark.csv").exists() and not (tmp_path / "notes.md").exists()
