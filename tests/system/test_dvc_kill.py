@@ -65,6 +65,15 @@ def test_a_kill_between_any_two_steps_is_made_good(tmp_path: Path, toy_tools: No
     require_complete(tmp_path / "lab", runs, with_dvc=True)
 
 
+def test_processes_that_commit_at_once_lose_nothing(tmp_path: Path, toy_tools: None) -> None:
+    runs = prepare(tmp_path / "lab")
+    processes = [start(tmp_path / "lab", 0) for _ in range(3)]
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    require_complete(tmp_path / "lab", runs)
+
+
 @pytest.mark.drill
 def test_a_kill_at_any_time_is_made_good(tmp_path: Path, toy_tools: None, drill_seed: int) -> None:
     """The whole group is killed, git with it: it leaves locks of its own."""
