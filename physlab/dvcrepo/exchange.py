@@ -91,11 +91,12 @@ def pull(repository: Repository, store: Store, remote: str) -> dict[str, Wanted]
     """
     with repository.writing():
         files = wanted(repository)
-        for one, _ in damage(repository, files.values(), store):
+        lacking = [one for one, _ in damage(repository, files.values(), store)]
+        for one in lacking:
             repository.cache.path(one.twin.md5).unlink(missing_ok=True)
-        if files:
-            _carry(repository, "bring", remote, [*files, *_lists(repository, ["HEAD"])])
-        _name_damage(repository, remote, files.values(), store)
+        _lists(repository, ["HEAD"])
+        _carry(repository, "bring", remote, [one.twin.md5 for one in lacking])
+        _name_damage(repository, remote, lacking)
         for one in files.values():
             if not store.blobs.path(one.twin.sha256).exists():
                 store.blobs.put(repository.cache.path(one.twin.md5))
@@ -115,10 +116,10 @@ def _lists(repository: Repository, commits: Iterable[str]) -> list[str]:
     return sorted(names)
 
 
-def _name_damage(repository: Repository, remote: str, files: Iterable[Wanted], store: Store) -> None:
+def _name_damage(repository: Repository, remote: str, files: Iterable[Wanted]) -> None:
     """Raise an error that names each file that did not come as it was, and what the remote has in its place."""
     bad = []
-    for one, problem in damage(repository, files, store):
+    for one, problem in damage(repository, files):
         bad.append(one)
         if problem != MISSING:  # it came, and was not what its name says
             repository.cache.path(one.twin.md5).unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from tests.unit.conftest import open_lab
 from tests.unit.test_dvcrepo import git, run
 
 ROOT = Path(__file__).parents[2]
+STEPS = 50  # a commit of three runs has more
 
 
 def start(folder: Path, step: int) -> subprocess.Popen[str]:
@@ -52,25 +52,19 @@ def require_complete(folder: Path, runs: list[str], *, with_dvc: bool = False) -
 def test_a_kill_between_any_two_steps_is_made_good(tmp_path: Path, toy_tools: None, drill_seed: int) -> None:
     choose = random.Random(drill_seed)
     runs = prepare(tmp_path / "lab")
-    shutil.copytree(tmp_path / "lab", tmp_path / "whole")
-    whole = start(tmp_path / "whole", 0)
-    steps = int(whole.communicate()[0])
-    assert steps > 50
-    killed = 0
-    for step in sorted(choose.sample(range(1, steps + 1), 3)):  # the same lab again and again, killed ever further on
+    for step in sorted(choose.sample(range(1, STEPS), 2)):  # the same lab again, killed further on
         process = start(tmp_path / "lab", step)
         process.communicate()
-        killed += process.returncode == -signal.SIGKILL
-    assert killed >= 1
-    require_complete(tmp_path / "lab", runs, with_dvc=True)
+        assert process.returncode == -signal.SIGKILL, "it came to that step"
+    require_complete(tmp_path / "lab", runs, with_dvc=drill_seed == 0)
 
 
 def test_processes_that_commit_at_once_lose_nothing(tmp_path: Path, toy_tools: None) -> None:
     runs = prepare(tmp_path / "lab")
-    processes = [start(tmp_path / "lab", 0) for _ in range(3)]
+    processes = [start(tmp_path / "lab", 0) for _ in range(2)]
     for process in processes:
         process.communicate()
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert [process.returncode for process in processes] == [0, 0]
     require_complete(tmp_path / "lab", runs)
 
 
@@ -79,7 +73,7 @@ def test_a_kill_at_any_time_is_made_good(tmp_path: Path, toy_tools: None, drill_
     """The whole group is killed, git with it: it leaves locks of its own."""
     choose = random.Random(drill_seed)
     runs = prepare(tmp_path / "lab")
-    for _ in range(3):
+    for _ in range(2):
         command = [sys.executable, "-m", "tests.system.dvc_kill", str(tmp_path / "lab"), "0"]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
         repository = tmp_path / "lab" / "home" / "repository"
