@@ -93,7 +93,7 @@ def push(
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        body = push_data(lab, remote, latest=latest, repair=repair, dry_run=dry_run)
+        body = push_data(lab, remote, latest=latest, repair=repair, dry_run=dry_run, told=voice.note)
         folder = repository_of(lab).folder
     if voice.as_json:
         voice.reply(body)
@@ -115,7 +115,7 @@ def pull(remote: Remote = None, json: Json = False) -> int:
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        body = pull_data(lab, remote)
+        body = pull_data(lab, remote, voice.note)
     if voice.as_json:
         voice.reply(body)
     else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from physlab.dvcrepo.objects import Twin
 from physlab.dvcrepo.repository import Repository
+from physlab.dvcrepo.runfolder import DATA
 from physlab.errors import ValidationError
 from physlab.keys import sha256_and_md5
 from physlab.store import Store
@@ -36,13 +37,12 @@ class Wanted:
     twin: Twin
 
 
-def wanted(repository: Repository, commits: Iterable[str] = ("HEAD",)) -> dict[str, Wanted]:
-    """Return every file of data that commits name, by MD5; the first commit that names one says its path."""
+def wanted(repository: Repository, *, latest: bool = True) -> dict[str, Wanted]:
+    """Return every file of data of the latest commit, or of all, by MD5; the latest that names one says its path."""
     found: dict[str, Wanted] = {}
-    for commit in commits:
-        for run in repository.runs(commit):
-            for path, twin in repository.twins(run, commit).items():
-                found.setdefault(twin.md5, Wanted(f"{run}/files/{path}", twin))
+    for run, twins in repository.maps(latest=latest):
+        for path, twin in twins.items():
+            found.setdefault(twin.md5, Wanted(f"{run}/{DATA}/{path}", twin))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from physlab.dvcrepo import config
@@ -44,6 +44,7 @@ def push(
     repair: bool = False,
     dry_run: bool = False,
     allowed: MayLeave = may_leave,
+    told: Callable[[str], None] = lambda words: None,
 ) -> dict[str, Wanted]:
     """Send the data of all commits, or of the latest alone; return what the remote now has.
 
@@ -55,6 +56,7 @@ def push(
         repair: Read what the remote has first, and send anew what has other bytes there.
         dry_run: Check everything and send nothing.
         allowed: Says why something may not leave the lab.
+        told: Hears what is begun, in one line.
 
     Raises:
         ValidationError: Something of it may not leave the lab.
@@ -62,17 +64,20 @@ def push(
         ComputationError: The remote cannot be reached, or refuses.
     """
     with repository.writing():
-        commits = ["HEAD"] if latest else ["HEAD", *repository.commits()]
-        files = wanted(repository, commits)
+        files = wanted(repository, latest=latest)
         require_leave([(one.path, one.twin.sha256) for one in files.values()], allowed)
         _require_whole(damage(repository, files.values(), store), "Nothing was sent.", "Bring them: physlab dvc pull")
-        lists = _lists(repository, commits)
+        lists = _lists(repository, latest=latest)
         if dry_run or not files:
             return files
         if repair:
+            told(f"Reading what {remote} has of {len(files)} files …")
             bad = [one.twin.md5 for one, problem in remote_damage(repository, remote, files.values()) if
                    problem != MISSING]  # fmt: skip
             _carry(repository, "remove", remote, bad)
+        told(
+            f"Sending what {remote} lacks of {len(files)} files, {sum(one.twin.size for one in files.values())} bytes …"
+        )
         failed = _carry(repository, "send", remote, [*files, *lists])
     if failed:
         raise ComputationError(
@@ -82,7 +87,9 @@ def push(
     return files
 
 
-def pull(repository: Repository, store: Store, remote: str) -> dict[str, Wanted]:
+def pull(
+    repository: Repository, store: Store, remote: str, told: Callable[[str], None] = lambda words: None
+) -> dict[str, Wanted]:
     """Bring the data of the latest commit, show it, and give the store what it lacks; return what is there now.
 
     Raises:
@@ -94,7 +101,9 @@ def pull(repository: Repository, store: Store, remote: str) -> dict[str, Wanted]
         lacking = [one for one, _ in damage(repository, files.values(), store)]
         for one in lacking:
             repository.cache.path(one.twin.md5).unlink(missing_ok=True)
-        _lists(repository, ["HEAD"])
+        _lists(repository, latest=True)
+        if lacking:
+            told(f"Bringing {len(lacking)} of {len(files)} files from {remote} …")
         _carry(repository, "bring", remote, [one.twin.md5 for one in lacking])
         _name_damage(repository, remote, lacking)
         for one in files.values():
@@ -105,15 +114,9 @@ def pull(repository: Repository, store: Store, remote: str) -> dict[str, Wanted]
     return files
 
 
-def _lists(repository: Repository, commits: Iterable[str]) -> list[str]:
+def _lists(repository: Repository, *, latest: bool) -> list[str]:
     """Return what DVC calls the folders of data of commits, each there and whole: it is made of what the map says."""
-    names = set()
-    for commit in commits:
-        for run in repository.runs(commit):
-            twins = repository.twins(run, commit)
-            if twins:
-                names.add(repository.cache.put_folder(twins))
-    return sorted(names)
+    return sorted({repository.cache.put_folder(twins) for _, twins in repository.maps(latest=latest) if twins})
 
 
 def _name_damage(repository: Repository, remote: str, files: Iterable[Wanted]) -> None:

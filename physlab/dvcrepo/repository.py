@@ -245,11 +245,21 @@ class Repository:
         names = done.stdout.decode().split("\0") if done.returncode == 0 else []
         return sorted(name.rpartition("/")[0] for name in names if name.endswith(f"/{MAP}"))
 
-    def commits(self) -> list[str]:
-        """Return the commits of all runs, latest first."""
+    def maps(self, *, latest: bool = True) -> list[tuple[str, dict[str, Twin]]]:
+        """Return the folder of each run and both digests of its files: in the latest commit, or in every commit too.
+
+        Two calls of Git tell all of them, however many commits there are.
+        """
         if self.git.head() is None:
             return []
-        return self.git.run("log", "--format=%H", f"--grep=^{TRAILER}: ", "HEAD").split()
+        found = [("HEAD", run) for run in self.runs()]
+        if not latest:
+            words = ("log", "--format=%x01%H", "--name-only", "--diff-filter=AM", "HEAD", "--", f"{RUNS}/")
+            for block in self.git.run(*words).split("\x01")[1:]:
+                commit, *names = block.split("\n")
+                found += [(commit, name.rpartition("/")[0]) for name in names if name.endswith(f"/{MAP}")]
+        blobs = self.git.read_many([f"{commit}:{run}/{MAP}" for commit, run in found])
+        return [(run, read_map(data)) for (_, run), data in zip(found, blobs, strict=True)]
 
     def _write(self, shown: RunFolder, store: Store) -> None:
         """Write the folder of a run, its data first: what a pointer names is there."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from physlab import dvcrepo
 from physlab.dvcrepo import MayLeave, Repository, may_leave
-from physlab.errors import PhyslabError, ValidationError
+from physlab.errors import PhyslabError, StoreError, ValidationError
 from physlab.lab import CALL, Lab
 from physlab.report.folder import folder_name
 from physlab.settings import child_environment
@@ -180,18 +180,28 @@ def commit_records(lab: Lab) -> list[dict[str, Any]]:
 
 
 def commit_later(lab: Lab, run_id: str) -> None:
-    """Let a process of its own commit a run, with whatever else waits; it goes on when this one ends."""
-    queue_runs(lab, [run_id])
+    """Let a process of its own commit a run, with whatever else waits; it goes on when this one ends.
+
+    Raises:
+        StoreError: The disk refuses; the run itself is whole.
+    """
     settings, log = lab.settings, lab.settings.home / "dvc" / "commit.log"
     ours = {"PHYSLAB_HOME": settings.home, "PHYSLAB_RESULTS": settings.results.absolute(),
             "PHYSLAB_DVC__REPOSITORY": repository_of(lab).folder, "PHYSLAB_DVC__AUTHOR": settings.dvc.author,
             "PHYSLAB_STORE__INDEX_URL": settings.store.index_url}  # fmt: skip
-    with log.open("ab") as stream:
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "physlab", "--quiet", "dvc", "commit", "--waiting"],
-            stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
-            env=child_environment({name: str(value) for name, value in ours.items() if value is not None}),
-        )  # fmt: skip
+    try:
+        queue_runs(lab, [run_id])
+        with log.open("ab") as stream:
+            subprocess.Popen(
+                [sys.executable, "-P", "-m", "physlab", "--quiet", "dvc", "commit", "--waiting"],
+                stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
+                env=child_environment({name: str(value) for name, value in ours.items() if value is not None}),
+            )  # fmt: skip
+    except OSError as error:
+        raise StoreError(
+            f"The commit of run {run_id} cannot be begun: {error.strerror or error}.",
+            hint=f"Free disk space, then: physlab dvc commit {run_id}",
+        ) from error
 
 
 def push_data(
@@ -202,6 +212,7 @@ def push_data(
     repair: bool = False,
     dry_run: bool = False,
     allowed: MayLeave = may_leave,
+    told: Callable[[str], None] = lambda words: None,
 ) -> dict[str, Any]:
     """Send the data of commits to a remote, after it was found whole; with `dry_run` stop before that.
 
@@ -215,16 +226,16 @@ def push_data(
     repository.require()
     chosen = dvcrepo.choose_remote(repository, remote)
     how = {"latest": latest, "repair": repair, "dry_run": dry_run}
-    files = dvcrepo.push(repository, lab.store, chosen, **how, allowed=allowed)
+    files = dvcrepo.push(repository, lab.store, chosen, **how, allowed=allowed, told=told)
     return {"remote": chosen, "sent": not dry_run, **_counted(files)}
 
 
-def pull_data(lab: Lab, remote: str | None = None) -> dict[str, Any]:
+def pull_data(lab: Lab, remote: str | None = None, told: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
     """Bring the data of the latest commit from a remote, and to the store what it lacks."""
     repository = repository_of(lab)
     repository.require()
     chosen = dvcrepo.choose_remote(repository, remote)
-    return {"remote": chosen, **_counted(dvcrepo.pull(repository, lab.store, chosen))}
+    return {"remote": chosen, **_counted(dvcrepo.pull(repository, lab.store, chosen, told))}
 
 
 def add_remote(lab: Lab, name: str, url: str, endpoint: str | None, given: Mapping[str, str]) -> dict[str, Any]:

@@ -382,3 +382,26 @@ def test_texts_name_the_run_folder() -> None:
 def test_the_repository_says_where_it_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="physlab dvc init"):
         Repository(tmp_path / "none", tmp_path / "own").require()
+
+
+def test_a_commit_that_cannot_be_begun_does_not_undo_its_run(tmp_path: Path, toy_tools: None) -> None:
+    with open_lab(tmp_path, **{"dvc.commit": "runs"}) as lab:
+        lab.settings.home.mkdir()
+        (lab.settings.home / "dvc").write_text("a file is in the way\n")
+        body = service.run_dag(lab, {"nodes": [node("a", "add", a=1)]}, RunRequest()).body
+        assert body["status"] == "completed"
+        assert f"physlab dvc commit {body['run_id']}" in body["meta"]["commit_problem"]
+
+
+def test_git_is_asked_as_often_for_many_commits_as_for_few(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit_runs(lab, [run(lab, n=4000 + i) for i in range(4)])
+    repository, asked = repository_of(lab), []
+    ask = Git.ask
+    monkeypatch.setattr(Git, "ask", lambda self, *words, **more: asked.append(words[0]) or ask(self, *words, **more))
+    found = repository.maps(latest=False)
+    assert len({twin.sha256 for _, twins in found for twin in twins.values()}) == 4 and len(asked) == 4
+
+
+def test_a_map_that_is_missing_is_said(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert Git(tmp_path).read_many(["HEAD:none", "HEAD:neither"]) == [b"", b""]
