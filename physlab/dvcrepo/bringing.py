@@ -29,7 +29,7 @@ def main() -> int:
         known = place.repo.get_rev()
         for name in wanted:
             about = place.info(name).get("dvc_info") or {}
-            inside = PurePosixPath(name).relative_to("/") if name.startswith("/") else PurePosixPath(name)
+            inside = inside_of(name)
             target = Path(folder) / inside
             target.parent.mkdir(parents=True, exist_ok=True)
             place.get_file(name, str(target))
@@ -39,6 +39,18 @@ def main() -> int:
         sys.stderr.write(f"{error or type(error).__name__}\n")
         return 1
     return 0
+
+
+def inside_of(name: str) -> PurePosixPath:
+    """Return the path of a file inside its repository; lists of DVC are written by others and may name anything.
+
+    Raises:
+        OSError: It leads out of the repository.
+    """
+    path = PurePosixPath(name.lstrip("/"))
+    if ".." in path.parts or not path.parts or "\\" in name or "\0" in name:
+        raise OSError(f"The repository names a file {name!r}, which leads out of it.")
+    return path
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -152,6 +153,12 @@ def dvc(folder: Path, own: Path, words: Sequence[str]) -> str:
     return run_own(folder, own, ["dvc", *words])
 
 
+def own_path() -> dict[str, str]:
+    """Return the variable with which a Python in any folder imports this very physlab, installed or a bare checkout."""
+    before = child_environment({}).get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), before)))}
+
+
 def run_own(folder: Path, own: Path, words: Sequence[str], given: str = "") -> str:
     """Run a module of Python in a repository, as `dvc` does; nothing is imported from the repository itself.
 
@@ -162,6 +169,7 @@ def run_own(folder: Path, own: Path, words: Sequence[str], given: str = "") -> s
     own.chmod(0o700)
     environment = child_environment({
         "DVC_SITE_CACHE_DIR": str(own), "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "LC_ALL": "C.UTF-8",
+        **own_path(),
     }, drop_prefix=(*_FOREIGN, "DVC_ROOT", "DVC_STAGE"))  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-P", "-m", *words], cwd=folder, input=given.encode(), capture_output=True, check=False,

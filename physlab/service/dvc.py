@@ -14,6 +14,7 @@ from typing import Any
 
 from physlab import dvcrepo
 from physlab.dvcrepo import MayLeave, Repository, may_leave
+from physlab.dvcrepo.programs import own_path
 from physlab.errors import PhyslabError, StoreError, ValidationError
 from physlab.lab import CALL, Lab
 from physlab.report.folder import folder_name
@@ -188,7 +189,7 @@ def commit_later(lab: Lab, run_id: str) -> None:
     settings, log = lab.settings, lab.settings.home / "dvc" / "commit.log"
     ours = {"PHYSLAB_HOME": settings.home, "PHYSLAB_RESULTS": settings.results.absolute(),
             "PHYSLAB_DVC__REPOSITORY": repository_of(lab).folder, "PHYSLAB_DVC__AUTHOR": settings.dvc.author,
-            "PHYSLAB_STORE__INDEX_URL": settings.store.index_url}  # fmt: skip
+            "PHYSLAB_STORE__INDEX_URL": settings.store.index_url, **own_path()}  # fmt: skip
     try:
         queue_runs(lab, [run_id])
         with log.open("ab") as stream:

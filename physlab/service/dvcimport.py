@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from physlab.dvcrepo.programs import run_own
+from physlab.dvcrepo.programs import Git, run_own
 from physlab.errors import StoreError, ValidationError
 from physlab.keys import sha256_and_md5
 from physlab.lab import Lab
@@ -45,7 +45,8 @@ def import_data(lab: Lab, url: str, path: str, target: Path, revision: str = "")
     own = repository_of(lab).own
     own.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="import-", dir=own.parent) as folder:
-        words = ["physlab.dvcrepo.bringing", _address(url), path, revision, folder]
+        source, commit = _clone(url, revision, Path(folder)) if _is_address(url) else (_address(url), revision)
+        words = ["physlab.dvcrepo.bringing", source, path, commit, folder]
         found = [json.loads(line) for line in run_own(Path(folder), own, words).splitlines()]
         if not found:
             raise ValidationError(f"'{path}' holds no files.", hint=f"See what there is: dvc list {_bare(url)}")
@@ -79,8 +80,26 @@ def _take(lab: Lab, url: str, found: dict[str, Any], folder: Path) -> dict[str, 
     return {"url": _bare(url), "revision": found["revision"], "path": found["path"], **ids, "imported_at": now}
 
 
+def _clone(url: str, revision: str, folder: Path) -> tuple[str, str]:
+    """Clone a repository with Git itself, which checks the keys of hosts; return the clone and the commit meant."""
+    allowed = {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file"}  # others start programs
+    Git(folder).run("clone", "--quiet", "--no-checkout", "--", url, ".clone", environment=allowed)
+    git = Git(folder / ".clone")
+    for name in (revision, f"origin/{revision}") if revision else ("HEAD",):
+        done = git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        if done.returncode == 0:
+            return str(git.folder), done.stdout.decode().strip()
+    raise ValidationError(
+        f"{_bare(url)} has no commit, branch or tag '{revision}'.", hint=f"See: git ls-remote {_bare(url)}"
+    )
+
+
+def _is_address(url: str) -> bool:
+    return "://" in url or re.match(r"[^/]+@[^/]+:", url) is not None
+
+
 def _address(url: str) -> str:
-    return url if "://" in url or re.match(r"[^/]+@[^/]+:", url) else str(Path(url).absolute())
+    return url if _is_address(url) else str(Path(url).absolute())
 
 
 def _bare(url: str) -> str:

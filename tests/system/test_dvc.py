@@ -344,7 +344,8 @@ def observatory(lab: Lab, tmp_path: Path) -> Path:
         if not (folder / ".git").exists():
             subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=folder, check=True)
             (folder / ".dvc").mkdir()
-            (folder / ".dvc" / "config").touch()
+            remote = f"url = {folder}/.dvc/cache"  # laid out like a remote
+            (folder / ".dvc" / "config").write_text(f"[core]\nremote = r\n['remote \"r\"']\n{remote}\nverify = true\n")
             (folder / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
         dvc(folder, own, ["add", "--quiet", "data"])
         subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
@@ -355,7 +356,7 @@ def observatory(lab: Lab, tmp_path: Path) -> Path:
 
 
 def test_data_of_another_repository_becomes_an_input(lab: Lab, tmp_path: Path, observatory: Path) -> None:
-    [entry] = import_data(lab, str(observatory), "data/sky.csv", tmp_path / "sky.csv", "first")
+    [entry] = import_data(lab, f"file://{observatory}", "data/sky.csv", tmp_path / "sky.csv", "first")
     assert (tmp_path / "sky.csv").read_text() == "first\n"
     assert entry["sha256"] == lab.store.digest_files([tmp_path / "sky.csv"])[tmp_path / "sky.csv"]
     commit = subprocess.run(["git", "rev-parse", "first"], cwd=observatory, capture_output=True, text=True, check=True)
@@ -374,6 +375,11 @@ def test_data_of_another_repository_becomes_an_input(lab: Lab, tmp_path: Path, o
     blob.chmod(0o444)
     with pytest.raises(StoreError, match=r"dark\.csv.* is damaged"):
         import_data(lab, str(observatory), "data/dark.csv", tmp_path / "dark.csv")
+    with pytest.raises(ValidationError, match="no commit, branch or tag 'third'"):
+        import_data(lab, f"file://{observatory}", "data", tmp_path / "third", "third")
+    with pytest.raises(ComputationError, match="transport 'ext' not allowed"):
+        import_data(lab, f"ext::touch {tmp_path}/ran ://", "data", tmp_path / "ext")
+    assert not (tmp_path / "ran").exists()
     with pytest.raises(ValidationError, match="does not track"):
         import_data(lab, str(observatory), "data.dvc", tmp_path / "pointer")
     assert not (tmp_path / "dark.csv").exists() and not (tmp_path / "pointer").exists()

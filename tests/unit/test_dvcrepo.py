@@ -15,6 +15,7 @@ import pytest
 
 from physlab import service
 from physlab.dvcrepo import RunFolder
+from physlab.dvcrepo.bringing import inside_of
 from physlab.dvcrepo.changes import differences, message
 from physlab.dvcrepo.config import keep_remote, read
 from physlab.dvcrepo.objects import Cache, place
@@ -314,6 +315,13 @@ def test_s17_a_map_of_others_leads_nowhere_else(path: str) -> None:
         read_map(json.dumps({"files": {path: entry}}).encode())
     with pytest.raises(StoreError):
         read_map(json.dumps({"files": {"a": {**entry, "md5": "../../../x"}}}).encode())
+
+
+@pytest.mark.parametrize("name", ["data/../../evil", "/../evil", "", "/", "a\\..\\evil"])
+def test_s17_a_list_of_others_leads_nowhere_else(name: str) -> None:
+    with pytest.raises(OSError, match="leads out of it"):
+        inside_of(name)
+    assert str(inside_of("/data/sky.csv")) == "data/sky.csv"
 
 
 def test_s36_credentials_are_not_committed(lab: Lab) -> None:
