@@ -140,6 +140,16 @@ def md5_stream(stream: BinaryIO) -> str:
     return state.hexdigest()
 
 
+def sha256_and_md5(stream: BinaryIO) -> tuple[str, str, int]:
+    """Return both digests of what is left in a binary stream, read once, and its size [bytes]."""
+    ours, theirs, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+    while chunk := stream.read(CHUNK):
+        ours.update(chunk)
+        theirs.update(chunk)
+        size += len(chunk)
+    return ours.hexdigest(), theirs.hexdigest(), size
+
+
 def hasher() -> Any:
     """Return a fresh SHA-256 state, for those who copy and hash in one pass."""
     return hashlib.sha256()

@@ -57,6 +57,22 @@ def parse_spec(text: str, name: str = "the text", *, json_only: bool = False) ->
         ) from error
 
 
+def spell_yaml(value: Any) -> str:
+    """Return a JSON value as YAML that reads back as the same value."""
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    stream, yaml = StringIO(), YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.allow_unicode = True
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 1000
+    yaml.representer.ignore_aliases = lambda item: True
+    yaml.dump(value, stream)
+    return stream.getvalue()
+
+
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 

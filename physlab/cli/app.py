@@ -14,6 +14,8 @@ from physlab.cli import (
     define,
     detached,
     doctor,
+    dvc,
+    export,
     jobs,
     origin,
     plan,
@@ -83,6 +85,7 @@ version.app.command("why")(origin.why)
 version.app.command("lineage")(origin.lineage)
 version.app.command("impact")(origin.impact)
 for group, panel in (
+    (export.app, EXPERIMENT),
     (cache.app, BACK),
     (version.app, BACK),
     (jobs.app, BACK),
@@ -91,5 +94,6 @@ for group, panel in (
     (config.app, LAB),
     (server.app, LAB),
     (store.app, LAB),
+    (dvc.app, LAB),
 ):
     app.add_typer(group, rich_help_panel=panel)

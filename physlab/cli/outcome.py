@@ -28,6 +28,8 @@ def show_outcome(reply: dict[str, Any]) -> None:
         voice.fact("fallback", f"{node}: {reason}")
     if meta.get("recording_problem"):
         voice.fact("recorded", meta["recording_problem"])
+    if meta.get("commit_problem"):
+        voice.fact("commit", meta["commit_problem"])
     if reply.get("report"):
         voice.fact("report", shortest(reply["report"]))
     if reply["status"] == "completed":

@@ -48,7 +48,7 @@ def write_results(run: RunRecord, dag: Dag, store: Store, root: Path, report: by
         StoreError: A file is missing in the store, or the folder cannot be written.
     """
     contents = read_files(run, store)
-    home = root / (clean(run.title or dag.title, 60).lower().replace("_", "-") or "untitled")
+    home = root / folder_name(run.title or dag.title)
     target = home / clean(run.run_id)
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -72,22 +72,27 @@ def write_results(run: RunRecord, dag: Dag, store: Store, root: Path, report: by
     return Results(target, files, contents)
 
 
+def folder_name(title: str) -> str:
+    """Return the folder that the results of a title lie in."""
+    return clean(title, 60).lower().replace("_", "-") or "untitled"
+
+
 def _fill(
     folder: Path, run: RunRecord, dag: Dag, contents: list[Content], store: Store, report: bytes | None
 ) -> dict[str, str]:
     files: dict[str, str] = {}
     for content in contents:
-        for path, digest in _paths(content).items():
+        for path, digest in paths_of(content).items():
             store.blobs.export(digest, folder / path)
             files[path] = digest
-    own = {"run.json": _summary(run, dag, contents)} | ({"report.pdf": report} if report is not None else {})
+    own = {"run.json": summary(run, dag, contents)} | ({"report.pdf": report} if report is not None else {})
     for path, data in own.items():
         (folder / path).write_bytes(data)
         files[path] = digest_bytes(data)
     return files
 
 
-def _paths(content: Content) -> dict[str, str]:
+def paths_of(content: Content) -> dict[str, str]:
     """Return the files of a node: path in the folder to digest."""
     if content.record is None:
         return {}
@@ -99,7 +104,7 @@ def _paths(content: Content) -> dict[str, str]:
     return found
 
 
-def _summary(run: RunRecord, dag: Dag, contents: list[Content]) -> bytes:
+def summary(run: RunRecord, dag: Dag, contents: list[Content]) -> bytes:
     """Return `run.json`: the run, its graph, and each node with its values and the paths of its files."""
     nodes = {content.id: _node(content) for content in contents}
     whole = {
@@ -113,15 +118,27 @@ def _summary(run: RunRecord, dag: Dag, contents: list[Content]) -> bytes:
 def _node(content: Content) -> dict[str, Any]:
     if content.record is None:
         return {"status": content.run.status, "error": content.run.error, "why": content.run.why}
-    places = {digest: path for path, digest in _paths(content).items()}
+    files = paths_of(content)
+    places = {digest: path for path, digest in files.items()}
     record = content.record.model_dump(mode="json", exclude={"fields", "artifacts"})
     captions = {item.path: item.artifact.caption for item in content.items}
     return {
         "status": content.run.status,
-        "fields": {name: _shown(value, places) for name, value in content.record.fields.items()},
+        "fields": shown_fields(content.record.fields, files),
         "files": {path: {"sha256": digest, "caption": captions.get(path, "")} for digest, path in places.items()},
         "record": record,
     }
+
+
+def shown_fields(fields: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a node with the paths of what lies in the store.
+
+    Args:
+        fields: As its record has them.
+        files: SHA-256 of each file of the node, by path.
+    """
+    places = {digest: path for path, digest in files.items()}
+    return {name: _shown(value, places) for name, value in fields.items()}
 
 
 def _shown(value: Any, places: Mapping[str, str]) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from physlab.errors import ComputationError, PhyslabError, ValidationError
+from physlab.errors import ComputationError, PhyslabError, StoreError, ValidationError
 from physlab.graph import edges_of
 from physlab.lab import CALL, Lab, NamedDag, few_collections, new_run_id, slug
 from physlab.model import Dag, RunRecord, RunRequest
@@ -122,8 +122,25 @@ def run_dag(
         ValidationError: The graph is not right; nothing was run.
     """
     named = lab.find_dag(dag, base_dir)
-    record = carry_out(lab, named, request, conductor or Conductor())
-    return run_reply(lab, record, named)
+    conductor = conductor or Conductor()
+    record = carry_out(lab, named, request, conductor)
+    reply = run_reply(lab, record, named)
+    if reply.error is None and not conductor.within:
+        reply.body["meta"] = {**reply.body["meta"], **_commit_later(lab, record.run_id)}
+    return reply
+
+
+def _commit_later(lab: Lab, run_id: str) -> dict[str, str]:
+    """Let a run enter the lab's repository where the settings say so; that it cannot does not undo the run."""
+    if lab.settings.dvc.commit != "runs":
+        return {}
+    from physlab.service.dvc import commit_later
+
+    try:
+        commit_later(lab, run_id)
+    except StoreError as error:
+        return {"commit_problem": str(error)}
+    return {"commit": "waiting"}
 
 
 def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conductor) -> RunRecord:
@@ -296,4 +313,6 @@ def publish_report(
         logo=logo(lab.settings.report.logo),
     )
     results = write_results(record, named.dag, lab.store, lab.settings.results, pdf)
-    return Reply({"pdf_path": str(results.path / "report.pdf"), "run_id": record.run_id})
+    body = {"pdf_path": str(results.path / "report.pdf"), "run_id": record.run_id}
+    said = _commit_later(lab, record.run_id) if record.status == "completed" else {}
+    return Reply(body | {name: text for name, text in said.items() if name == "commit_problem"})

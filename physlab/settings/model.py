@@ -308,6 +308,42 @@ class EndpointSettings(Model):
         return url and url.rstrip("/")
 
 
+class DvcRemoteSettings(Model):
+    """`[dvc.remotes.NAME]`: a place that DVC sends data to."""
+
+    url: str = Field(description="A folder, ssh://host/folder, or s3://bucket/prefix; without user:password.")
+    endpoint: str | None = Field(None, description="URL of an S3-compatible service; unset: Amazon's.")
+
+    @field_validator("url")
+    @classmethod
+    def _has_no_password(cls, url: str) -> str:
+        if not re.fullmatch(r"[a-z0-9]+://\S+|/.*", url):
+            raise ValueError("give an absolute folder, ssh://host/folder, or s3://bucket/prefix")
+        if re.search(r"://[^/@]*:[^/@]*@", url):
+            raise ValueError("a password does not belong into the address: physlab dvc remote add --secret password")
+        return url
+
+
+class DvcSettings(Model):
+    """`[dvc]`: a Git repository with runs whose data DVC tracks, for people without physlab."""
+
+    repository: Path | None = Field(None, description="Folder of the repository; unset: repository in the lab's home.")
+    commit: Literal["off", "runs"] = Field(
+        "off", description="off: when you say so; runs: each completed run, after its end, in a process of its own."
+    )
+    author: str | None = Field(
+        None, description="Who commits, as `Name <mail>`; unset: Git's own configuration, else collaboration.person."
+    )
+    remotes: dict[SiteName, DvcRemoteSettings] = Field({}, description="Places that DVC sends data to, by name.")
+
+    @field_validator("author")
+    @classmethod
+    def _is_an_author(cls, author: str | None) -> str | None:
+        if author is not None and not re.fullmatch(r"[^<>\n]*[^<>\s][^<>\n]* <[^<>\s]+>", author):
+            raise ValueError("give a name and an address, such as Ada Lovelace <ada@example.org>")
+        return author
+
+
 class Settings(Model):
     """Everything a lab may set."""
 
@@ -328,4 +364,5 @@ class Settings(Model):
     report: ReportSettings = ReportSettings()
     export: ExportSettings = ExportSettings()
     endpoint: EndpointSettings = EndpointSettings()
+    dvc: DvcSettings = DvcSettings()
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -18,7 +18,7 @@ from physlab.settings.model import Settings
 
 FILE = "physlab.toml"
 PREFIX = "PHYSLAB_"
-PATHS = ("home", "results", "report.logo")
+PATHS = ("home", "results", "report.logo", "dvc.repository")
 LISTS_OF_PATHS = ("tools",)
 
 

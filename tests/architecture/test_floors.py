@@ -14,7 +14,7 @@ FLOORS = (
     ("tools",),
     ("plugins",),
     ("sites", "report"),
-    ("planning",),
+    ("planning", "dvcrepo"),
     ("run",),
     ("lab",),
     ("versioning",),
