@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from physlab import dvcrepo
-from physlab.dvcrepo import MayLeave, Repository, may_leave
+from physlab.dvcrepo import MayLeave, Repository
 from physlab.dvcrepo.programs import own_path
 from physlab.errors import PhyslabError, StoreError, ValidationError
 from physlab.lab import CALL, Lab
 from physlab.report.folder import folder_name
 from physlab.settings import child_environment
-from physlab.store import schema
 from physlab.store.blobs import force_folder
-from physlab.store.journal import Position
+from physlab.versioning.labels import may_leave
 
 KIND = "dvc"
 
@@ -85,7 +84,7 @@ def commit_runs(
     names: Sequence[str] = (),
     *,
     every: bool = False,
-    allowed: MayLeave = may_leave,
+    allowed: MayLeave | None = None,
     told: Callable[[dict[str, Any]], None] = lambda entry: None,
 ) -> list[dict[str, Any]]:
     """Commit runs, and those that wait since a process was killed; each is one commit.
@@ -94,7 +93,7 @@ def commit_runs(
         lab: The lab.
         names: Runs, as `find_run` knows them.
         every: Also every completed run that has no commit yet.
-        allowed: Says why the bytes of a SHA-256 may not leave the lab.
+        allowed: Says why the bytes of a SHA-256 may not leave the lab; by default what labels say.
         told: Hears of each run, as soon as its commit is made.
 
     Returns:
@@ -105,6 +104,7 @@ def commit_runs(
         StoreError: Bytes are missing or damaged.
         ComputationError: Git or a hook refuses.
     """
+    allowed = allowed or may_leave(lab.store)
     asked = [_completed(lab, name) for name in names]
     queue_runs(lab, dict.fromkeys([*asked, *(_uncommitted(lab) if every else ())]))
     made: list[dict[str, Any]] = []
@@ -175,9 +175,7 @@ def _commit(lab: Lab, repository: Repository, run_id: str, allowed: MayLeave) ->
 def commit_records(lab: Lab) -> list[dict[str, Any]]:
     """Return what the ledger knows of commits, oldest first."""
     lab.store.refresh()
-    table = schema.records
-    rows = lab.store.index.rows(table.select().where(table.c.kind == KIND).order_by(table.c.seq))
-    return [lab.store.journal.read(Position(row["segment"], row["position"], row["length"])) for row in rows]
+    return lab.store.records_of(KIND)
 
 
 def commit_later(lab: Lab, run_id: str) -> None:
@@ -212,7 +210,7 @@ def push_data(
     latest: bool = False,
     repair: bool = False,
     dry_run: bool = False,
-    allowed: MayLeave = may_leave,
+    allowed: MayLeave | None = None,
     told: Callable[[str], None] = lambda words: None,
 ) -> dict[str, Any]:
     """Send the data of commits to a remote, after it was found whole; with `dry_run` stop before that.
@@ -227,7 +225,7 @@ def push_data(
     repository.require()
     chosen = dvcrepo.choose_remote(repository, remote)
     how = {"latest": latest, "repair": repair, "dry_run": dry_run}
-    files = dvcrepo.push(repository, lab.store, chosen, **how, allowed=allowed, told=told)
+    files = dvcrepo.push(repository, lab.store, chosen, **how, allowed=allowed or may_leave(lab.store), told=told)
     return {"remote": chosen, "sent": not dry_run, **_counted(files)}
 
 

@@ -30,7 +30,7 @@ BEGIN = Position(1, 0, 0)
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _PER_NODE = ("node", "retract", "gc")
 """Kinds of records that need nothing by themselves."""
-BLOCKERS = ("backup", "transfer", "dvc")
+BLOCKERS = ("backup", "transfer", "repository")
 """Leases of those who read the whole store."""
 
 

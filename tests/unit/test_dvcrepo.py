@@ -39,6 +39,7 @@ from physlab.service.dvc import (
     would_commit,
 )  # fmt: skip
 from physlab.specfile import parse_spec
+from physlab.versioning.labels import label, read_label
 from tests.unit.conftest import node, open_lab
 
 
@@ -164,15 +165,16 @@ def test_what_may_not_leave_is_named_and_nothing_is_written(lab: Lab) -> None:
     secret = run(lab, n=4077)
     path = next(iter(read_map_of(lab, secret)))
 
-    def allowed(digest: str) -> str | None:
-        return "under embargo until 2030" if digest == read_map_of(lab, secret)[path] else None
-
-    with pytest.raises(ValidationError, match=f"{path}: under embargo until 2030"):
-        commit_runs(lab, [secret], allowed=allowed)
+    sha256 = read_map_of(lab, secret)[path].removeprefix("sha256:")
+    label(lab.store, [sha256], read_label("embargo:2099-01-31"), "me")
+    with pytest.raises(ValidationError, match=f"{path}: it is under embargo until 2099-01-31"):
+        commit_runs(lab, [secret])
     assert git(lab, "log", "-1", "--format=%s", "--", "runs") == made["subject"] and queued_runs(lab) == []
+    label(lab.store, [sha256], read_label("open"), "me")
     commit_runs(lab, [secret])
-    with pytest.raises(ValidationError, match="under embargo until 2030"):
-        push_data(lab, allowed=allowed)
+    label(lab.store, [sha256], read_label("private"), "me")
+    with pytest.raises(ValidationError, match="it is private"):
+        push_data(lab)
     assert not (lab.settings.home / "near").exists()
 
 
