@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from physlab.cli import (
+    backup,
     cache,
     call,
     config,
@@ -82,5 +83,6 @@ for group, panel in (
     (config.app, LAB),
     (server.app, LAB),
     (store.app, LAB),
+    (backup.app, LAB),
 ):
     app.add_typer(group, rich_help_panel=panel)
