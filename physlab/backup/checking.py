@@ -62,7 +62,7 @@ def check_repository(
             )
         part, started = next_part(ledger.checks_of(store, repository), of), time.monotonic()
         problems = engine.check(part, of, tell)
-        standing = None if problems else standing_of(store, engine, repository)
+        standing = None if problems else standing_of(store, repository, engine.snapshots())
         if standing is not None and standing.gone:
             problems += [f"snapshot {point.snapshot[:8]} of this lab's list is gone" for point in standing.gone]
         record = {

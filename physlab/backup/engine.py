@@ -36,7 +36,7 @@ class Sent:
     """What was sent.
 
     Attributes:
-        snapshot: Its name in the repository.
+        snapshot: Its name in the repository, or the beginning of it.
         files: How many files it holds.
         size: Their bytes.
         added: Bytes that the repository did not have.

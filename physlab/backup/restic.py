@@ -77,25 +77,14 @@ class Restic:
         if said.code not in (0, INCOMPLETE):
             raise self._program.failure("send the backup", said)
         [summary] = [line for line in said.json() if line.get("message_type") == "summary"]
-        whole = self._found(order.tags, summary["snapshot_id"])
         return Sent(
-            snapshot=whole,
+            snapshot=summary["snapshot_id"],
             files=summary["total_files_processed"],
             size=summary["total_bytes_processed"],
             added=summary["data_added"],
             changed=summary["files_new"] + summary["files_changed"],
             unread=tuple(_unread(said)) if said.code == INCOMPLETE else (),
         )
-
-    def _found(self, tags: Sequence[str], short: str) -> str:
-        """Return the whole id of the snapshot that was just sent, as the repository has it."""
-        found = [item.id for item in self.snapshots() if set(tags) <= set(item.tags) and item.id.startswith(short)]
-        if len(found) != 1:
-            raise ResourceError(
-                f"The repository {self.shown} does not show the snapshot {short} that it took.",
-                hint="Look with: physlab backup verify",
-            )
-        return found[0]
 
     def snapshots(self) -> list[Snapshot]:
         """Return all snapshots."""

@@ -165,7 +165,7 @@ class Program:
 
     def is_ours_and_dead(self, lock: dict[str, Any]) -> bool:
         """Say whether a lock is of this machine and user, and of a process that is no more, or is another one now."""
-        if lock.get("hostname") != socket.gethostname() or lock.get("uid") != os.getuid():
+        if lock.get("hostname") != socket.gethostname() or lock.get("uid", 0) != os.getuid():
             return False
         try:
             return "restic" not in psutil.Process(int(lock["pid"])).name()

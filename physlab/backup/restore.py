@@ -224,10 +224,6 @@ def restore_lab(
     """
     target = target.absolute()
     require_empty(target)
-    if engine.identity() is None:
-        raise ConfigurationError(
-            f"There is no repository at {engine.shown}.", hint="Mount it, or name the right one: [backup] repository."
-        )
     snapshot, notes = find_snapshot(store, engine, name)
     restored = bring(engine, snapshot, target, tell=tell, salvage=salvage)
     restored.notes = notes + restored.notes

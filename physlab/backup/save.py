@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from physlab.backup.ledger import Point
 from physlab.backup.place import place_of
 from physlab.backup.retention import MARK, Standing, compare, forgettable
 from physlab.backup.view import OBJECTS, VIEW, View, lay_view
-from physlab.errors import ConfigurationError
+from physlab.errors import ConfigurationError, ResourceError
 from physlab.settings import Settings, read_days
 from physlab.store import Store
 
@@ -50,13 +50,13 @@ def save_lab(
         ConfigurationError: The repository, its password or a part of the lab is not where the settings say.
         ResourceError: The repository cannot be reached or takes no more; what was backed up before is whole.
     """
-    place = place_of(settings)
-    with place.alone():
+    with place_of(settings).alone():
         repository, new_password = open_repository(store, engine, tell)
-        adopted = adopt(store, engine, repository, clock)
-        record = _send(store, settings, engine, repository, tell, clock)
+        there = engine.snapshots()
+        adopted = adopt(store, engine, repository, there, clock)
+        record, there = _send(store, settings, engine, repository, there, tell, clock)
         saved = Saved(record, adopted=adopted, new_password=new_password)
-        standing = standing_of(store, engine, repository)
+        standing = standing_of(store, repository, there)
         if settings.backup.prune:
             saved.forgotten = forget_old(store, settings, engine, standing, tell)
         saved.warnings += warnings_of(record, standing)
@@ -89,8 +89,15 @@ def open_repository(store: Store, engine: Engine, tell: Tell) -> tuple[str, str]
 
 
 def _send(
-    store: Store, settings: Settings, engine: Engine, repository: str, tell: Tell, clock: Clock
-) -> dict[str, Any]:
+    store: Store,
+    settings: Settings,
+    engine: Engine,
+    repository: str,
+    there: Sequence[Snapshot],
+    tell: Tell,
+    clock: Clock,
+) -> tuple[dict[str, Any], list[Snapshot]]:
+    """Send a state of the lab; return its record and what the repository has now."""
     token, place = secrets.token_hex(8), place_of(settings)
     begun, started = clock(), time.monotonic()
     ledger.write_down(
@@ -100,39 +107,51 @@ def _send(
     tell("laying a state of the lab ready")
     view = lay_view(store, settings, place, token)
     tell(f"sending it to {engine.shown}")
-    sent = engine.send(order_for(store, settings, view, token, repository), tell)
-    received = clock()
+    paths = (OBJECTS, VIEW, *(item.path for item in view.also if item.path))
+    sent = engine.send(Order(settings.home, paths, (token,), parent_of(store, repository, there)), tell)
+    there = engine.snapshots()
+    whole = _whole_name(engine, sent, token, there)
     record = {
-        **_record(engine, repository, token, sent, view), **ledger.moment_record(received),
+        **_record(engine, repository, token, sent, view), "snapshot": whole, **ledger.moment_record(clock()),
         "started_at": begun.wall.isoformat(), "duration_s": round(time.monotonic() - started, 3),
     }  # fmt: skip
     ledger.write_down(store, ledger.DONE, record)
-    return record
+    return record, there
 
 
-def order_for(store: Store, settings: Settings, view: View, token: str, repository: str) -> Order:
-    """Return what is to be sent for a state that is laid ready."""
-    points = ledger.points_of(store, repository)
-    parent = next((point.snapshot for point in reversed(points) if point.complete), None)
-    paths = (OBJECTS, VIEW, *(item.path for item in view.also if item.path))
-    return Order(settings.home, paths, (token,), parent)
+def parent_of(store: Store, repository: str | None, there: Sequence[Snapshot]) -> str | None:
+    """Return our newest complete snapshot that is still there: what it holds need not be read again."""
+    names = {item.id for item in there}
+    points = ledger.points_of(store, repository) if repository else []
+    return next((item.snapshot for item in reversed(points) if item.complete and item.snapshot in names), None)
+
+
+def _whole_name(engine: Engine, sent: Sent, token: str, there: Sequence[Snapshot]) -> str:
+    """Return the whole name of what was just sent, as the repository has it."""
+    found = [item.id for item in there if token in item.tags and item.id.startswith(sent.snapshot)]
+    if len(found) != 1:
+        raise ResourceError(
+            f"The repository {engine.shown} does not show the snapshot {sent.snapshot[:8]} that it took.",
+            hint="Look with: physlab backup verify",
+        )
+    return found[0]
 
 
 def _record(engine: Engine, repository: str, token: str, sent: Sent, view: View) -> dict[str, Any]:
     return {
         "engine": engine.name, "repository": engine.shown, "repository_id": repository, "token": token,
-        "snapshot": sent.snapshot, "complete": not sent.unread, "unread": list(sent.unread), **record_of(sent),
+        "complete": not sent.unread, "unread": list(sent.unread), **record_of(sent),
         "journal": view.journal, "covered": view.covered, "left_out": view.left_out,
     }  # fmt: skip
 
 
-def adopt(store: Store, engine: Engine, repository: str, clock: Clock) -> list[str]:
+def adopt(store: Store, engine: Engine, repository: str, there: Sequence[Snapshot], clock: Clock) -> list[str]:
     """Put snapshots on the list that a killed backup had sent and not noted: received now, so that none ages too soon.
 
     Each carries the mark that the ledger had before it was sent.
     """
     begun, adopted = ledger.begun_of(store, repository), []
-    for item in engine.snapshots() if begun else ():
+    for item in there:
         token = next((tag for tag in item.tags if tag in begun), None)
         if token is None or MARK not in item.tags:
             continue
@@ -147,10 +166,9 @@ def adopt(store: Store, engine: Engine, repository: str, clock: Clock) -> list[s
     return adopted
 
 
-def standing_of(store: Store, engine: Engine, repository: str) -> Standing:
+def standing_of(store: Store, repository: str, there: Sequence[Snapshot]) -> Standing:
     """Compare the list with what the repository has."""
-    points, forgotten = ledger.points_of(store, repository), ledger.forgotten_of(store, repository)
-    return compare(points, engine.snapshots(), forgotten)
+    return compare(ledger.points_of(store, repository), there, ledger.forgotten_of(store, repository))
 
 
 def forget_old(store: Store, settings: Settings, engine: Engine, standing: Standing, tell: Tell) -> list[str]:

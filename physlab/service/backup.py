@@ -12,9 +12,8 @@ from typing import Any
 from physlab import backup
 from physlab.backup.clock import Moment, now
 from physlab.backup.engine import Tell
-from physlab.backup.ledger import checks_of, forgotten_of, repositories_of
-from physlab.backup.retention import compare
-from physlab.backup.save import standing_warnings
+from physlab.backup.ledger import checks_of, repositories_of
+from physlab.backup.save import parent_of, standing_of, standing_warnings
 from physlab.errors import ConfigurationError, PhyslabError, ValidationError
 from physlab.lab import Lab
 from physlab.notify import notify
@@ -88,8 +87,8 @@ def preview_backup(lab: Lab, limit: str | None = None) -> dict[str, Any]:
 
     settings = kept_settings(lab)
     engine = backup.choose_engine(settings, limit)
-    points = backup.points_of(lab.store, repositories_of(lab.store).get(engine.shown))
-    parent = next((point.snapshot for point in reversed(points) if point.complete), None)
+    repository = repositories_of(lab.store).get(engine.shown)
+    parent = parent_of(lab.store, repository, engine.snapshots() if repository else ())
     order = Order(settings.home, (OBJECTS, VIEW, *map(str, settings.backup.also)), ("0" * 16,), parent)
     return {"repository": engine.shown, "commands": engine.commands(order), "keep": settings.backup.keep}
 
@@ -101,8 +100,7 @@ def list_backups(lab: Lab) -> dict[str, Any]:
     repository = repositories_of(lab.store).get(engine.shown)
     if repository is None:
         return {"repository": engine.shown, "backups": [], "strangers": [], "gone": [], "warnings": []}
-    points = backup.points_of(lab.store, repository)
-    standing = compare(points, engine.snapshots(), forgotten_of(lab.store, repository))
+    standing = standing_of(lab.store, repository, engine.snapshots())
     return {
         "repository": engine.shown,
         "backups": [_plain(point) for point in reversed(standing.present)],
