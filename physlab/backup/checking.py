@@ -39,6 +39,7 @@ def check_repository(
     *,
     tell: Tell = lambda words: None,
     clock: Clock = now,
+    wait: bool = False,
 ) -> Checked:
     """Read a repository again and write down what came of it.
 
@@ -49,12 +50,13 @@ def check_repository(
         of: 1 reads all data; n reads one of n parts, the one whose turn it is.
         tell: Hears of progress.
         clock: Gives the time.
+        wait: Wait for another backup, check or drill of this lab to end.
 
     Raises:
         ConfigurationError: There is no repository.
         ResourceError: It cannot be reached.
     """
-    with place_of(settings).alone():
+    with place_of(settings).alone(wait=wait):
         repository = engine.identity()
         if repository is None:
             raise ConfigurationError(

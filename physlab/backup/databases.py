@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from physlab.backup.place import SAID
 from physlab.errors import ConfigurationError, StoreError
 from physlab.settings import child_environment
 from physlab.tools.process import find_program, run_process
@@ -77,7 +78,7 @@ def _dump_postgres(url: sa.URL, target: Path, memo: str) -> None:
         f"--file={target}",
         *([f"--exclude-table-data={memo}"] if memo else []),
     ]
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix="said-") as folder:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=SAID) as folder:
         log = Path(folder) / "log"
         variables = {"PGPASSWORD": url.password} if url.password else {}
         env = child_environment(variables, drop_prefix=("PGPASSWORD", "PHYSLAB_", "RESTIC_"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +14,10 @@ from pathlib import Path
 
 from physlab.errors import ResourceError, StoreError
 from physlab.settings import Settings
+
+SAID = "said-"
+"""How folders begin that hold what a program prints, as long as it runs."""
+LEFT_S = 2 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,14 @@ class Place:
             raise unwritable(self.folder, error) from error
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Let no other backup, check, restore or drill of this home go on meanwhile; clear what a killed one left.
+    def alone(self, *, wait: bool = False) -> Iterator[None]:
+        """Let no other backup, check or drill of this home go on meanwhile; clear what a killed one left.
+
+        Args:
+            wait: Wait for the end of another.
 
         Raises:
-            ResourceError: One does.
+            ResourceError: Another one goes on.
             StoreError: The folder cannot be written.
         """
         self.make()
@@ -75,7 +84,7 @@ class Place:
         except OSError as error:
             raise unwritable(self.folder, error) from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             os.close(handle)
             raise ResourceError(
@@ -90,9 +99,13 @@ class Place:
             os.close(handle)
 
     def clear(self) -> None:
-        """Remove what was laid ready, and what a drill brought."""
-        for folder in (self.view, self.drills):
+        """Remove what was laid ready, what a drill brought, and what killed processes left."""
+        for folder in (self.view, self.drills, *self.cache.glob("restic-check-cache-*")):
             clear_folder(folder)
+        for said in self.folder.glob(f"{SAID}*"):  # a younger one may be that of a list that is being asked for
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - said.stat().st_mtime > LEFT_S:
+                    clear_folder(said)
 
 
 def clear_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ import psutil
 
 from physlab.backup.engine import Tell
 from physlab.backup.password import Password, find_password
-from physlab.backup.place import place_of, unwritable
+from physlab.backup.place import SAID, place_of, unwritable
 from physlab.errors import ConfigurationError, PhyslabError, ResourceError, StoreError
 from physlab.settings import Settings, child_environment
 from physlab.tools.process import find_program, run_process
@@ -113,7 +113,7 @@ class Program:
         password = find_password(self._settings, make=False)
         flags = [word for option in self._settings.backup.options for word in ("-o", option)]
         try:
-            with tempfile.TemporaryDirectory(dir=self._place.folder, prefix="said-") as folder:
+            with tempfile.TemporaryDirectory(dir=self._place.folder, prefix=SAID) as folder:
                 log = Path(folder) / "restic.log"
                 log.touch(mode=0o600)
                 with _following(log, tell):

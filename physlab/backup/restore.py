@@ -15,7 +15,6 @@ from physlab.backup.place import clear_folder, unwritable
 from physlab.backup.retention import MARK
 from physlab.backup.view import FORMAT, MANIFEST, VIEW, last_line, line_digest
 from physlab.errors import ComputationError, ConfigurationError, StoreError, ValidationError, nearest
-from physlab.settings import Settings
 from physlab.store import Store, open_store
 
 LATEST = "latest"
@@ -213,9 +212,7 @@ def _check(home: Path, restored: Restored) -> None:
         restored.notes.append("the Prefect server's database is a dump: pg_restore --dbname=… server/prefect.pgdump")
 
 
-def restore_lab(
-    store: Store | None, settings: Settings, engine: Engine, name: str, target: Path, *, tell: Tell, salvage: bool
-) -> Restored:
+def restore_lab(store: Store | None, engine: Engine, name: str, target: Path, *, tell: Tell, salvage: bool) -> Restored:
     """Restore a backup by name into a new folder.
 
     Raises:

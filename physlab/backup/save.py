@@ -42,15 +42,29 @@ class Saved:
 
 
 def save_lab(
-    store: Store, settings: Settings, engine: Engine, *, tell: Tell = lambda words: None, clock: Clock = now
+    store: Store,
+    settings: Settings,
+    engine: Engine,
+    *,
+    tell: Tell = lambda words: None,
+    clock: Clock = now,
+    wait: bool = False,
 ) -> Saved:
     """Back a lab up while its runs go on.
+
+    Args:
+        store: The lab's.
+        settings: The lab's.
+        engine: The repository.
+        tell: Hears of progress.
+        clock: Gives the time.
+        wait: Wait for another backup, check or drill of this lab to end.
 
     Raises:
         ConfigurationError: The repository, its password or a part of the lab is not where the settings say.
         ResourceError: The repository cannot be reached or takes no more; what was backed up before is whole.
     """
-    with place_of(settings).alone():
+    with place_of(settings).alone(wait=wait):
         repository, new_password = open_repository(store, engine, tell)
         there = engine.snapshots()
         adopted = adopt(store, engine, repository, there, clock)

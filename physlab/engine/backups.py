@@ -48,8 +48,8 @@ def back_up(limit: str | None, share: str | None, lab: str | None, folder: str |
     with _lab(lab, folder) as opened:
         report = reporter(opened.settings)
         report_if_late(opened, report)
-        made = run_backup(opened, limit=limit, tell=log.info, report=report)
-        proof = verify_backup(opened, share or opened.settings.backup.share, tell=log.info, report=report)
+        made = run_backup(opened, limit=limit, tell=log.info, report=report, wait=True)
+        proof = verify_backup(opened, share or opened.settings.backup.share, tell=log.info, report=report, wait=True)
         status = backup_status(opened)
     create_markdown_artifact(_page(made, proof, status), key="daily-backup", description="The lab's latest backup")
     for words in (*made["warnings"], *proof["warnings"]):
@@ -68,7 +68,7 @@ def drill(lab: str | None, folder: str | None) -> dict[str, Any]:
     """
     log = get_run_logger()
     with _lab(lab, folder) as opened:
-        record = drill_backup(opened, tell=log.info, report=reporter(opened.settings))
+        record = drill_backup(opened, tell=log.info, report=reporter(opened.settings), wait=True)
     text = f"# {record['title']}\n\n{record['text']}"
     create_markdown_artifact(text, key="backup-drill", description="A backup restored and held against the lab")
     _require(record["problems"], "The restore drill found differences", "Look at: physlab backup drill")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
@@ -13,6 +15,7 @@ from physlab import backup
 from physlab.backup.clock import Moment, now
 from physlab.backup.engine import Tell
 from physlab.backup.ledger import checks_of, repositories_of
+from physlab.backup.place import place_of
 from physlab.backup.save import parent_of, standing_of, standing_warnings
 from physlab.errors import ConfigurationError, PhyslabError, ValidationError
 from physlab.lab import Lab
@@ -45,6 +48,7 @@ def run_backup(
     tell: Tell = silent,
     report: Report = unheard,
     clock: Callable[[], Moment] = now,
+    wait: bool = False,
 ) -> dict[str, Any]:
     """Back the lab up now.
 
@@ -54,13 +58,16 @@ def run_backup(
         tell: Hears of progress.
         report: Hears that it failed, or that it is done.
         clock: Gives the time.
+        wait: Wait for another backup, check or drill of this lab to end.
 
     Raises:
         PhyslabError: It failed; who is to be notified has been.
     """
     settings = kept_settings(lab)
     try:
-        saved = backup.save_lab(lab.store, settings, backup.choose_engine(settings, limit), tell=tell, clock=clock)
+        saved = backup.save_lab(
+            lab.store, settings, backup.choose_engine(settings, limit), tell=tell, clock=clock, wait=wait
+        )
     except PhyslabError as error:
         problems = announce(settings, report, FAILED, f"The backup failed. {error.message}", error.as_reply())
         error.details = {**error.details, **({"notify": problems} if problems else {})}
@@ -120,7 +127,7 @@ def _plain(point: backup.Point) -> dict[str, Any]:
 
 
 def verify_backup(
-    lab: Lab, share: str | None = None, *, tell: Tell = silent, report: Report = unheard
+    lab: Lab, share: str | None = None, *, tell: Tell = silent, report: Report = unheard, wait: bool = False
 ) -> dict[str, Any]:
     """Read the repository again: all data, or with a share such as 1/30 the part whose turn it is.
 
@@ -134,7 +141,7 @@ def verify_backup(
     except ValueError as error:
         raise ValidationError(f"{error}.", hint="Such as: physlab backup verify --share 1/30") from error
     engine = backup.choose_engine(settings)
-    checked = backup.check_repository(lab.store, settings, engine, of, tell=tell)
+    checked = backup.check_repository(lab.store, settings, engine, of, tell=tell, wait=wait)
     warnings = list(checked.warnings)
     if checked.problems:
         words = f"The repository {engine.shown} is damaged: {checked.problems[0]}."
@@ -152,18 +159,30 @@ def restore_backup(
         ValidationError: There is no such snapshot, or the folder is not empty.
         StoreError: The disk is full, or the repository is damaged; nothing is left behind.
     """
-    engine = backup.choose_engine(settings, limit)
     store = _store_if_any(settings)
-    try:
-        found = backup.restore_lab(store, settings, engine, snapshot, target, tell=tell, salvage=salvage)
-    finally:
-        if store is not None:
-            store.close()
+    with _workplace(settings, store is None) as placed:
+        engine = backup.choose_engine(placed, limit)
+        try:
+            found = backup.restore_lab(store, engine, snapshot, target, tell=tell, salvage=salvage)
+        finally:
+            if store is not None:
+                store.close()
     return {
         "folder": str(found.folder), "snapshot": found.snapshot, "blobs": found.blobs, "records": found.records,
         "ok": not found.problems, "problems": found.problems, "notes": found.notes,
         "covered": found.manifest["covered"], "left_out": found.manifest["left_out"],
     }  # fmt: skip
+
+
+@contextmanager
+def _workplace(settings: Settings, is_new: bool) -> Iterator[Settings]:
+    """Yield settings whose home may be written to; where no lab is yet, its home may be where it is restored to."""
+    own = place_of(settings).password
+    if not is_new or own.exists():
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="physlab-restore-") as folder:
+        yield settings.model_copy(update={"home": Path(folder)})
 
 
 def _store_if_any(settings: Settings) -> Store | None:

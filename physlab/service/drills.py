@@ -37,7 +37,9 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
 
-def drill_backup(lab: Lab, snapshot: str = LATEST, *, tell: Tell = silent, report: Report = unheard) -> dict[str, Any]:
+def drill_backup(
+    lab: Lab, snapshot: str = LATEST, *, tell: Tell = silent, report: Report = unheard, wait: bool = False
+) -> dict[str, Any]:
     """Restore a backup, compare every hash with the lab, run what is warm there again, and write down what came of it.
 
     Args:
@@ -45,6 +47,7 @@ def drill_backup(lab: Lab, snapshot: str = LATEST, *, tell: Tell = silent, repor
         snapshot: Which backup; the newest on the lab's list by default.
         tell: Hears of progress.
         report: Hears when it failed.
+        wait: Wait for another backup, check or drill of this lab to end.
 
     Returns:
         The record: title, text (Markdown), figures, attachments, ok, problems.
@@ -56,7 +59,7 @@ def drill_backup(lab: Lab, snapshot: str = LATEST, *, tell: Tell = silent, repor
     engine = backup.choose_engine(settings)
     place = place_of(settings)
     try:
-        with place.alone():
+        with place.alone(wait=wait):
             whole, found.notes = backup.find_snapshot(lab.store, engine, snapshot)
             home = place.drills / "lab"
             restored = backup.bring(engine, whole, home, tell=tell)

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from physlab.engine.backups import activate_schedule
 from physlab.engine.locator import flow_names, load_flow, root, set_root
 from physlab.engine.ownership import is_gone
 from physlab.engine.server import ServerInfo, connected, ensure_server, environment, stop_server
 from physlab.settings import child_environment, load_settings
+from tests.unit.backuplab import missing_parts
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,46 @@ def test_a_worker_runs_what_is_deployed(deployed: ServerInfo, tmp_path: Path) ->
         assert is_gone(flow_run.labels)  # it was claimed by its process, which has ended
         assert sorted(run.state_name or "" for run in client.read_task_runs()) == ["Completed", "Completed"]
     assert list((tmp_path / "results").rglob("*")) != []
+
+
+def test_the_daily_backup_runs_as_deployed_and_is_heard(deployed: ServerInfo, tmp_path: Path) -> None:
+    """Its schedule is active and seen; a worker backs the lab up; what fails is an event for automations."""
+    from prefect import get_client
+
+    if missing := missing_parts():
+        pytest.skip(missing)
+    assert deployed.folder is not None
+    home = deployed.folder.parent
+    (tmp_path / "physlab.toml").write_text(f'[backup]\nrepository = "{tmp_path / "repository"}"\n')
+    settings = load_settings(tmp_path, {"home": home}, environ={"HOME": str(tmp_path)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        active = activate_schedule(settings, "15 2 * * *", "Europe/Berlin")
+    assert active is not None and active["deployment"] == "daily-backup/lab" and active["next_run"].endswith("+00:00")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "physlab.toml").write_text(f'[backup]\nrepository = "{tmp_path / "repository"}"\nalso = ["nowhere"]\n')
+    prefect(deployed, "deployment", "run", "daily-backup/lab", cwd=tmp_path)
+    with connected(deployed), get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name("daily-backup/lab")
+        assert [(item.schedule.cron, item.schedule.timezone, item.active) for item in found.schedules] == [
+            ("15 2 * * *", "Europe/Berlin", True)
+        ]
+        client.create_flow_run_from_deployment(found.id, parameters={"folder": str(broken)})
+    prefect(deployed, "worker", "start", "--pool", "lab", "--run-once", cwd=tmp_path)  # both: one waits for the other
+    with connected(deployed), get_client(sync_client=True) as client:
+        begun = [run for run in client.read_flow_runs() if run.deployment_id == found.id and not run.auto_scheduled]
+        ended = sorted((run.state.type.value if run.state else "", run.state.message or "") for run in begun)
+        assert [state for state, _ in ended] == ["COMPLETED", "FAILED"], ended
+        assert "nowhere" in ended[-1][1]
+        asked = {"filter": {"event": {"prefix": ["physlab.backup."]}}}
+        events = client.request("POST", "/events/filter", json=asked).json()["events"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PHYSLAB_HOME", str(home))
+            drilled = load_flow("backup_drill")(folder=str(tmp_path))
+    assert drilled["ok"] and drilled["measured"]["equal"] == drilled["measured"]["files"]
+    assert {event["event"] for event in events} == {"physlab.backup.completed", "physlab.backup.failed"}
+    assert all(event["resource"]["prefect.resource.id"].startswith("physlab.backup.") for event in events)
 
 
 def test_the_pull_step_points_at_the_flows() -> None:

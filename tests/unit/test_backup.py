@@ -66,7 +66,7 @@ def saved(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def bring_back(lab: BackupLab, name: str = "back", snapshot: str = "latest") -> Path:
     target = lab.folder / name
-    found = restore_lab(lab.store, lab.settings, lab.engine, snapshot, target, tell=lambda words: None, salvage=False)
+    found = restore_lab(lab.store, lab.engine, snapshot, target, tell=lambda words: None, salvage=False)
     assert found.problems == []
     return target
 
@@ -385,9 +385,7 @@ def test_a_full_disk_leaves_all_as_it_was(lab: BackupLab) -> None:
 
 
 def test_a_latest_without_a_list_says_so(saved: BackupLab) -> None:
-    found = restore_lab(
-        None, saved.settings, saved.engine, "latest", saved.folder / "new", tell=lambda words: None, salvage=False
-    )
+    found = restore_lab(None, saved.engine, "latest", saved.folder / "new", tell=lambda words: None, salvage=False)
     assert found.problems == [] and "no list of backups" in found.notes[0]
 
 
@@ -405,9 +403,7 @@ def test_a_damaged_snapshot_is_refused_or_salvaged(base: Path) -> None:
             bring_back(lab)
         assert not (base / "back").exists()
         told: list[str] = []
-        found = restore_lab(
-            lab.store, lab.settings, lab.engine, "latest", base / "part", tell=told.append, salvage=True
-        )
+        found = restore_lab(lab.store, lab.engine, "latest", base / "part", tell=told.append, salvage=True)
         assert any("not brought" in words for words in found.problems)
         assert any(digest in " ".join(found.problems) for digest in digests)
 
