@@ -75,9 +75,7 @@ def measure(store: Store, settings: Any, base: Path, count: int) -> None:
     fill(store, count // 100, 1)
     timed("after a change of 1 %", lambda: save_lab(store, settings, engine), moved)
     grown, size = size_of(repository) - before, size_of(home / "store" / "objects")
-    print(
-        f"    moved: {grown / 1e6:.2f} MB, {100 * grown / size:.2f} % of the data; the repository had {before / 1e6:.0f} MB"
-    )
+    print(f"    moved: {grown / 1e6:.2f} MB, {100 * grown / size:.2f} % of the data; before: {before / 1e6:.0f} MB")
     timed("nothing changed", lambda: save_lab(store, settings, engine), moved)
     timed("verify, all data", lambda: check_repository(store, settings, engine), lambda made: f"{made.problems}")
     timed("verify, 1/30", lambda: check_repository(store, settings, engine, 30), lambda made: f"{made.problems}")

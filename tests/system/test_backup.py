@@ -17,7 +17,7 @@ from physlab.backup import points_of
 from physlab.store import open_store
 from tests.system.child import await_none
 from tests.system.commandline import CommandLine
-from tests.unit.backuplab import backup_lab, make_template, missing_parts, state_of, use_template
+from tests.unit.backuplab import backup_lab, missing_parts, state_of, use_template
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
 EXPERIMENT = """
@@ -32,11 +32,6 @@ nodes:
     visual_outputs: {static: true}
 """
 ALONE = {"PHYSLAB_SERVER__MODE": "none"}
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_template(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture
@@ -108,31 +103,6 @@ def test_a_drill_finds_what_differs(lab: CommandLine) -> None:
     victim.write_bytes(data)
     said = lab.run("backup", "drill", code=1).stdout
     assert victim.parent.name + victim.name in said and "the backup has it whole" in said
-
-
-def test_a_wrong_password_is_said(lab: CommandLine) -> None:
-    wrong = CommandLine(lab.folder, {**lab.variables, "PHYSLAB_BACKUP__PASSWORD": "not-the-one"})
-    told = wrong.json("backup", "run", "--json", code=1)["error"]
-    assert "does not open the repository" in told["message"] and "PHYSLAB_BACKUP__PASSWORD" in told["message"]
-    assert "not-the-one" not in json.dumps(told)
-    faults = lab.home / "faults"
-    assert not faults.exists()
-
-
-def test_who_is_to_be_notified_hears_of_a_failure(lab: CommandLine) -> None:
-    heard = lab.folder / "heard.json"
-    program = lab.folder / "tell"
-    program.write_text(f'#!/bin/sh\ncat > "{heard}"\necho "$PHYSLAB_EVENT" >> "{heard}.name"\n')
-    program.chmod(0o755)
-    variables = {**lab.variables, "PHYSLAB_NOTIFY__COMMAND": str(program), "PHYSLAB_BACKUP__ALSO": "/nowhere/at/all"}
-    failing = CommandLine(lab.folder, variables)
-    failing.run("backup", "run", code=1)
-    event = json.loads(heard.read_text())
-    assert event["event"] == "physlab.backup.failed" and "/nowhere/at/all" in event["message"]
-    lab.run("backup", "run")
-    patient = CommandLine(lab.folder, {**variables, "PHYSLAB_BACKUP__LATE_H": "0.0000001"})
-    patient.run("backup", "status", "--notify", code=1)
-    assert (lab.folder / "heard.json.name").read_text().split() == ["physlab.backup.failed", "physlab.backup.late"]
 
 
 @pytest.mark.drill

@@ -28,7 +28,6 @@ from tests.unit.backuplab import (
     BackupLab,
     Days,
     backup_lab,
-    make_template,
     missing_parts,
     node_record,
     state_of,
@@ -36,11 +35,6 @@ from tests.unit.backuplab import (
 )
 
 pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_template(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture
