@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import subprocess
@@ -13,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from physlab.backup import points_of
+from physlab.backup import check_repository, points_of, restore_lab
+from physlab.backup.place import place_of
 from physlab.store import open_store
 from tests.system.child import await_none
 from tests.system.commandline import CommandLine
@@ -68,43 +68,6 @@ def test_a_lost_lab_comes_back_with_every_hash(lab: CommandLine) -> None:
     assert taken_up["adopted"] == [made["snapshot"]] and taken_up["warnings"] == []
 
 
-def test_status_drill_and_what_is_told(lab: CommandLine) -> None:
-    late = lab.run("backup", "status", code=1)
-    assert "there is no backup" in late.stdout
-    lab.run("run", "three.yaml")
-    assert "restic backup" in lab.run("backup", "run", "--dry-run").stdout
-    assert not list((lab.folder / "repository" / "snapshots").rglob("*"))
-    said = lab.run("backup", "run", "--limit", "50MB/s").stdout
-    assert "Backed up as" in said and "physlab backup verify" in said
-    drill = lab.json("backup", "drill", "--json")
-    assert drill["ok"] and drill["measured"]["cached"] == drill["measured"]["nodes"] == 3
-    assert drill["measured"]["equal"] == drill["measured"]["files"] > 0
-    assert drill["title"].startswith("Restore drill of") and "| of these equal" in drill["text"]
-    with open_store(lab.home / "store") as store:
-        attached = json.loads(store.blobs.read(drill["attachments"][0]["sha256"]))
-    assert attached["ok"] and not (lab.home / "backup" / "drill").exists()
-    status = lab.json("backup", "status", "--json")
-    assert not status["late"] and status["age_h"] < 1 and status["drill"] == drill["title"]
-    listed = lab.run("backup", "list").stdout
-    assert status["newest"]["snapshot"][:8] in listed
-    scheduled = lab.json("backup", "schedule", "--keep", "30_days", "--json")["backup"]
-    assert scheduled["retention"] == "30 days" and scheduled["deployment"] is None
-    assert scheduled["how"].startswith("30 3 * * * cd ") and str(lab.home) in scheduled["how"]
-
-
-def test_a_drill_finds_what_differs(lab: CommandLine) -> None:
-    """A bit that fell in the lab after the backup is found by the drill, with its name."""
-    lab.run("run", "three.yaml")
-    lab.run("backup", "run")
-    victim = next(path for path in sorted((lab.home / "store" / "objects").rglob("*")) if path.is_file())
-    data = bytearray(victim.read_bytes())
-    data[0] ^= 1
-    victim.chmod(0o600)
-    victim.write_bytes(data)
-    said = lab.run("backup", "drill", code=1).stdout
-    assert victim.parent.name + victim.name in said and "the backup has it whole" in said
-
-
 @pytest.mark.drill
 def test_kill_9_at_any_point_loses_nothing(template: Path, tmp_path: Path, drill_seed: int) -> None:
     """A backup and a restore are killed at random points; the store is whole, the next ones go on, nothing runs on."""
@@ -124,15 +87,15 @@ def test_kill_9_at_any_point_loses_nothing(template: Path, tmp_path: Path, drill
         if words[1] == "run":
             continue
         shutil.rmtree(tmp_path / "back", ignore_errors=True)
-    made = line.json("backup", "run", "--json")
-    assert made["complete"] and not made["unread"] and made["warnings"] == []
-    assert line.json("backup", "verify", "--json")["ok"]
-    assert line.json("backup", "restore", "latest", str(tmp_path / "back"), "--json")["ok"]
-    assert state_of(tmp_path / "back" / "store" / "objects") == state_of(tmp_path / "home" / "store" / "objects")
-    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
-    assert not (tmp_path / "home" / "backup" / "view").exists()
-    with open_store(tmp_path / "home" / "store") as store:
-        assert points_of(store)[-1].snapshot == made["snapshot"]
+    with backup_lab(tmp_path) as lab:
+        made = lab.save()
+        assert made.record["complete"] and made.warnings == []
+        assert check_repository(lab.store, lab.settings, lab.engine).problems == []
+        back = restore_lab(lab.store, lab.engine, "latest", tmp_path / "back", tell=lambda words: None, salvage=False)
+        assert back.problems == [] and points_of(lab.store)[-1].snapshot == made.record["snapshot"]
+        assert state_of(tmp_path / "back" / "store" / "objects") == state_of(lab.store.root / "objects")
+        assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+        assert not place_of(lab.settings).view.exists()
 
 
 def _kill_at_random(line: CommandLine, choose: random.Random, words: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from physlab.backup import points_of
 from physlab.backup.clock import Moment
+from physlab.backup.place import place_of
 from physlab.errors import ConfigurationError, PhyslabError, ValidationError
 from physlab.lab import Lab
 from physlab.notify import notify
@@ -27,10 +28,12 @@ from physlab.service.backup import (
     run_backup,
     verify_backup,
 )
+from physlab.service.drills import drill_backup
 from physlab.settings import load_settings, read_days, read_rate, read_schedule, read_share
 from physlab.testing.sshd import SshServer
 from physlab.testing.sshd import missing_parts as ssh_lacks
 from tests.unit.backuplab import Days, backup_lab, missing_parts, use_template
+from tests.unit.conftest import Bench, node
 
 needs_restic = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
 
@@ -194,6 +197,45 @@ def test_a_repository_in_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         made = run_backup(lab)
         assert made["complete"] and made["new_password"]
         assert verify_backup(lab)["ok"]
+
+
+@needs_restic
+def test_a_drill_holds_every_hash_and_runs_again(template: Path, tmp_path: Path, toy_tools: None) -> None:
+    use_template(template, tmp_path)
+    nodes = [node("a", "array", n=400), node("b", "give", value="from:a.total")]
+    with open_lab(tmp_path) as lab:
+        Bench(lab, tmp_path).run(nodes)
+        run_backup(lab)
+        record = drill_backup(lab)
+        assert record["ok"] and record["measured"]["cached"] == record["measured"]["nodes"] == 2
+        assert record["measured"]["equal"] == record["measured"]["files"] > 0
+        assert record["title"].startswith("Restore drill of") and "| of these equal" in record["text"]
+        attached = json.loads(lab.store.blobs.read(record["attachments"][0]["sha256"]))
+        assert attached["ok"] and attached["snapshot"] == record["snapshot"]
+        assert backup_status(lab)["drill"] == record["title"]
+        assert not place_of(lab.settings).drills.exists() and list(lab.store.verify()) == []
+
+
+@needs_restic
+def test_a_drill_finds_what_differs(template: Path, tmp_path: Path) -> None:
+    """A bit that fell in the lab after the backup is found by the drill, with its name; so is a changed journal."""
+    with backup_lab(use_template(template, tmp_path)) as filled:
+        [victim, *_] = filled.fill(3)
+    with open_lab(tmp_path) as lab:
+        run_backup(lab)
+        path = lab.store.blobs.path(victim)
+        data = bytearray(path.read_bytes())
+        data[0] ^= 1
+        path.chmod(0o600)
+        path.write_bytes(data)
+        journal = lab.store.journal.file(1)
+        text = journal.read_bytes()
+        journal.write_bytes(text.replace(b'"seq":1}', b'"seq":9}', 1))
+        record = drill_backup(lab)
+        journal.write_bytes(journal.read_bytes().replace(b'"seq":9}', b'"seq":1}', 1))
+    assert not record["ok"] and "FAILED" in record["title"]
+    assert any(victim in words and "the backup has it whole" in words for words in record["problems"])
+    assert any("differs from the lab's journal" in words for words in record["problems"])
 
 
 def test_no_restic_is_said(tmp_path: Path) -> None:
