@@ -124,9 +124,9 @@ def place_of(settings: Settings) -> Place:
     return Place(settings.home)
 
 
-def unwritable(folder: Path, error: OSError) -> StoreError:
-    """Return the error for a folder that cannot be written."""
+def unwritable(folder: Path, error: OSError, again: str = "physlab backup run") -> StoreError:
+    """Return the error for a folder that cannot be written, with the command to type when it can."""
     return StoreError(
         f"{folder} cannot be written: {error.strerror or error}.",
-        hint="Free disk space or make the folder writable; then again: physlab backup run",
+        hint=f"Free disk space or make the folder writable; nothing half-done was left. Then again: {again}",
     )

@@ -73,7 +73,7 @@ class Restic:
     def send(self, order: Order, tell: Tell) -> Sent:
         """Send files as a new snapshot; its parent is named, for the one restic would choose may be a stranger's."""
         [[_, *words]] = self.commands(order)
-        said = self._run(words, tell=lambda line: _progress(line, tell), cwd=order.base)
+        said = self._run(words, tell=_Progress(tell), cwd=order.base)
         if said.code not in (0, INCOMPLETE):
             raise self._program.failure("send the backup", said)
         [summary] = [line for line in said.json() if line.get("message_type") == "summary"]
@@ -178,14 +178,27 @@ def _is_trouble(line: str) -> bool:
     return bool(line.strip()) and not line.startswith(calm)
 
 
-def _progress(line: str, tell: Tell) -> None:
-    if not line.startswith('{"message_type":"status"'):
-        return
-    try:
-        said = json.loads(line)
-    except ValueError:  # half a line; the rest of it comes
-        return
-    tell(f"{100 * said['percent_done']:.0f} % of {said.get('total_files', 0)} files")
+class _Progress:
+    """Tells of progress in steps of ten per cent.
+
+    Args:
+        tell: Who hears.
+    """
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell, self._next = tell, 10.0
+
+    def __call__(self, line: str) -> None:
+        if not line.startswith('{"message_type":"status"'):
+            return
+        try:
+            said = json.loads(line)
+        except ValueError:  # half a line; the rest of it comes
+            return
+        done = 100 * float(said["percent_done"])
+        if self._next <= done < 100:
+            self._next = done + 10
+            self._tell(f"{done:.0f} % of {said.get('total_files', 0):,} files")
 
 
 def _unread(said: Said) -> list[str]:

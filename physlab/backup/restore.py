@@ -129,7 +129,7 @@ def bring(engine: Engine, snapshot: str, target: Path, *, tell: Tell, salvage: b
     except OSError as error:
         if isinstance(error, StoreError):
             raise
-        raise unwritable(target, error) from error
+        raise unwritable(target, error, "physlab backup restore") from error
     finally:
         clear_folder(part)
     return restored

@@ -1,5 +1,6 @@
 """One function for each public method: parameters in, reply out."""
 
+from physlab.service.backup import auto_backup
 from physlab.service.calls import METHODS, answer, call_tool
 from physlab.service.graphs import (
     Conductor,
@@ -32,6 +33,7 @@ __all__ = [
     "KnownJob",
     "Reply",
     "answer",
+    "auto_backup",
     "call_tool",
     "cancel_jobs",
     "carry_out",

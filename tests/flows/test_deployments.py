@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from physlab.engine.backups import activate_schedule
 from physlab.engine.locator import flow_names, load_flow, root, set_root
 from physlab.engine.ownership import is_gone
 from physlab.engine.server import ServerInfo, connected, ensure_server, environment, stop_server
+from physlab.service.backup import restore_backup
 from physlab.settings import child_environment, load_settings
 from tests.unit.backuplab import missing_parts
 
@@ -24,12 +26,18 @@ def plan() -> dict[str, Any]:
     return dict(YAML(typ="safe").load(root() / "deployments" / "prefect.yaml"))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
-    base = tmp_path_factory.mktemp("lab")
-    settings = load_settings(base, {"home": base / "home"}, environ={"HOME": str(base)})
+@contextmanager
+def server_of(home: Path) -> Iterator[ServerInfo]:
+    """Start the server of a home, and stop it."""
+    settings = load_settings(home.parent, {"home": home}, environ={"HOME": str(home.parent)})
     yield ensure_server(settings)
     stop_server(settings)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
+    with server_of(tmp_path_factory.mktemp("lab") / "home") as server:
+        yield server
 
 
 def prefect(server: ServerInfo, *arguments: str, cwd: Path, **variables: str) -> str:
@@ -130,7 +138,7 @@ def test_a_worker_runs_what_is_deployed(deployed: ServerInfo, tmp_path: Path) ->
     assert list((tmp_path / "results").rglob("*")) != []
 
 
-def test_the_daily_backup_runs_as_deployed_and_is_heard(deployed: ServerInfo, tmp_path: Path) -> None:
+def test_s38_the_daily_backup_runs_as_deployed_and_its_server_comes_back(deployed: ServerInfo, tmp_path: Path) -> None:
     """Its schedule is active and seen; a worker backs the lab up; what fails is an event for automations."""
     from prefect import get_client
 
@@ -165,6 +173,11 @@ def test_the_daily_backup_runs_as_deployed_and_is_heard(deployed: ServerInfo, tm
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PHYSLAB_HOME", str(home))
             drilled = load_flow("backup_drill")(folder=str(tmp_path))
+    assert restore_backup(settings, "latest", tmp_path / "again")["ok"]
+    with server_of(tmp_path / "again") as other, connected(other), get_client(sync_client=True) as client:
+        assert {run.id for run in begun} <= {
+            run.id for run in client.read_flow_runs()
+        }  # they were known when it was made
     assert drilled["ok"] and drilled["measured"]["equal"] == drilled["measured"]["files"]
     assert {event["event"] for event in events} == {"physlab.backup.completed", "physlab.backup.failed"}
     assert all(event["resource"]["prefect.resource.id"].startswith("physlab.backup.") for event in events)

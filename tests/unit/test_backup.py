@@ -286,6 +286,53 @@ def test_s37_fakes_with_forged_times_change_nothing(base: Path) -> None:
         assert json.loads((home / "backup.json").read_text())["token"] == saved.record["token"]
 
 
+@pytest.mark.drill
+def test_s37_daily_points_survive_a_month_of_jumps(base: Path, drill_seed: int, pytestconfig: pytest.Config) -> None:
+    """Each day a backup, unless it is missed; the clock jumps by years, fakes come with forged times: none is lost."""
+    days, keep = (45, 30) if pytestconfig.getoption("seeds") > 2 else (7, 4)
+    choose, clock, made = random.Random(drill_seed), Days(), []
+    with backup_lab(base, **{"backup.keep": f"{keep} days"}) as lab:
+        for day in range(days):
+            clock.pass_by(1 + choose.choice((0, 0, 0, 0, 700, -700, 3, -3)))
+            if choose.random() < 0.15:
+                continue
+            lab.fill(1, seed=1000 + day)
+            made.append(lab.save(clock).record["snapshot"])
+            if choose.random() < 0.3:
+                forged = f"{choose.randrange(1990, 2099)}-{choose.randrange(1, 13):02d}-11 00:00:00"
+                restic(
+                    lab,
+                    "backup",
+                    "--host",
+                    "physlab",
+                    "--tag",
+                    "physlab",
+                    "--time",
+                    forged,
+                    str(lab.store.root / "store.json"),
+                )
+        there = {item["id"] for item in json.loads(restic(lab, "snapshots", "--json"))}
+        assert set(made[-keep:]) <= there and made[-1] in there
+        assert check_repository(lab.store, lab.settings, lab.engine).problems == []
+        bring_back(lab)
+
+
+def test_what_cannot_be_read_is_named(base: Path) -> None:
+    """A file that gives an error when it is read: one of the kernel's, which even root cannot read."""
+    folder = Path(f"/proc/{os.getpid()}/attr")
+    try:
+        (folder / "current").read_bytes()
+    except OSError:
+        pass
+    else:
+        pytest.skip("no file here refuses to be read by root")
+    with backup_lab(base, **{"backup.also": [folder]}) as lab:
+        lab.fill(1)
+        made = lab.save()
+        assert not made.record["complete"] and any("current" in words for words in made.warnings), made
+        assert [point.complete for point in points_of(lab.store)] == [False]
+
+
 def test_what_somebody_removed_is_told(lab: BackupLab) -> None:
     lab.fill(1)
     gone = lab.save().record["snapshot"]
