@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from physlab.errors import ConfigurationError
+from physlab.errors import ConfigurationError, ValidationError
 from physlab.settings import Settings
 
 Tell = Callable[[str], None]
@@ -112,7 +112,8 @@ def choose_engine(settings: Settings, limit: str | None = None) -> Engine:
         limit: Bytes a second, such as 5MB/s; None takes the setting.
 
     Raises:
-        ConfigurationError: There is no repository, or the program for it is missing.
+        ConfigurationError: There is no repository.
+        ValidationError: The limit is not understood.
     """
     from physlab.backup.restic import Restic
 
@@ -121,7 +122,10 @@ def choose_engine(settings: Settings, limit: str | None = None) -> Engine:
             "No repository is set: the lab is not backed up.",
             hint='Say where to in physlab.toml: [backup] repository = "/mnt/disk/lab". Then: physlab backup run',
         )
-    return Restic(settings, limit)
+    try:
+        return Restic(settings, limit)
+    except ValueError as error:
+        raise ValidationError(f"{error}.", hint="Such as: physlab backup run --limit 5MB/s") from error
 
 
 def record_of(sent: Sent) -> dict[str, Any]:

@@ -20,11 +20,13 @@ class Standing:
         present: Points of the list that are in the repository, oldest first.
         gone: Points of the list that are not: somebody removed them.
         strangers: Snapshots that are not on the list: never removed by us.
+        undone: Snapshots that were to be forgotten and are still there: whoever did that was killed or refused.
     """
 
     present: tuple[Point, ...]
     gone: tuple[Point, ...]
     strangers: tuple[Snapshot, ...]
+    undone: tuple[str, ...] = ()
 
 
 def compare(points: Sequence[Point], snapshots: Sequence[Snapshot], forgotten: Collection[str] = ()) -> Standing:
@@ -34,6 +36,7 @@ def compare(points: Sequence[Point], snapshots: Sequence[Snapshot], forgotten: C
         tuple(point for point in points if point.snapshot in there),
         tuple(point for point in points if point.snapshot not in there),
         tuple(item for item in snapshots if item.id not in known),
+        tuple(item.id for item in snapshots if item.id in set(forgotten) - {point.snapshot for point in points}),
     )
 
 

@@ -15,7 +15,7 @@ from physlab.backup.ledger import Point
 from physlab.backup.place import place_of
 from physlab.backup.retention import MARK, Standing, compare, forgettable
 from physlab.backup.view import OBJECTS, VIEW, View, lay_view
-from physlab.errors import ConfigurationError, ResourceError
+from physlab.errors import ConfigurationError, PhyslabError, ResourceError
 from physlab.settings import Settings, read_days
 from physlab.store import Store
 
@@ -71,9 +71,12 @@ def save_lab(
         record, there = _send(store, settings, engine, repository, there, tell, clock)
         saved = Saved(record, adopted=adopted, new_password=new_password)
         standing = standing_of(store, repository, there)
-        if settings.backup.prune:
-            saved.forgotten = forget_old(store, settings, engine, standing, tell)
         saved.warnings += warnings_of(record, standing)
+        if settings.backup.prune:
+            try:
+                saved.forgotten = forget_old(store, settings, engine, repository, standing, tell)
+            except PhyslabError as error:  # the backup is there all the same
+                saved.warnings.append(f"old backups were not forgotten, the next run tries again: {error}")
     return saved
 
 
@@ -185,19 +188,20 @@ def standing_of(store: Store, repository: str, there: Sequence[Snapshot]) -> Sta
     return compare(ledger.points_of(store, repository), there, ledger.forgotten_of(store, repository))
 
 
-def forget_old(store: Store, settings: Settings, engine: Engine, standing: Standing, tell: Tell) -> list[str]:
+def forget_old(
+    store: Store, settings: Settings, engine: Engine, repository: str, standing: Standing, tell: Tell
+) -> list[str]:
     """Forget what is older than the window; the ledger has it before the repository is asked."""
-    old = forgettable(standing.present, read_days(settings.backup.keep))
-    if not old:
-        return []
-    names = [point.snapshot for point in old]
-    repository = old[0].repository
-    tell(f"forgetting {len(names)} backups older than {settings.backup.keep}")
-    ledger.write_down(
-        store, ledger.FORGOTTEN,
-        {"repository": engine.shown, "repository_id": repository, "snapshots": names, "keep": settings.backup.keep},
-    )  # fmt: skip
-    engine.forget(names, tell)
+    old = [point.snapshot for point in forgettable(standing.present, read_days(settings.backup.keep))]
+    names = [*standing.undone, *old]
+    if old:
+        ledger.write_down(
+            store, ledger.FORGOTTEN,
+            {"repository": engine.shown, "repository_id": repository, "snapshots": old, "keep": settings.backup.keep},
+        )  # fmt: skip
+    if names:
+        tell(f"forgetting {len(names)} backups older than {settings.backup.keep}")
+        engine.forget(names, tell)
     return names
 
 

@@ -104,7 +104,9 @@ def list_backups(lab: Lab) -> dict[str, Any]:
     """Return the backups on the lab's list, and what else the repository has."""
     settings = kept_settings(lab)
     engine = backup.choose_engine(settings)
-    repository = repositories_of(lab.store).get(engine.shown)
+    repository = repositories_of(lab.store).get(engine.shown) or (
+        engine.identity() if _has_password(settings) else None
+    )
     if repository is None:
         return {"repository": engine.shown, "backups": [], "strangers": [], "gone": [], "warnings": []}
     standing = standing_of(lab.store, repository, engine.snapshots())
@@ -117,6 +119,12 @@ def list_backups(lab: Lab) -> dict[str, Any]:
         ],
         "warnings": standing_warnings(standing),
     }
+
+
+def _has_password(settings: Settings) -> bool:
+    """Say whether a repository can be asked: on a new machine with the password, there is one and no list of it."""
+    own, given = place_of(settings).password, settings.backup
+    return own.exists() or any((given.password, given.password_file, given.password_command))
 
 
 def _plain(point: backup.Point) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def drill_backup(
             found.figures["restore_s"] = round(time.monotonic() - started, 3)
             tell("comparing every hash with the lab")
             _compare(lab.store, home, restored.manifest["journal"], found)
-            _run_again(lab, settings, home, found, tell)
+            _run_again(lab, settings, home, restored.records, found, tell)
     except PhyslabError as error:
         announce(settings, report, FAILED, f"The restore drill failed. {error.message}", error.as_reply())
         raise
@@ -114,9 +114,9 @@ def _same_start(ours: Path, theirs: Path, size: int) -> bool:
     return True
 
 
-def _run_again(lab: Lab, settings: Settings, home: Path, found: Findings, tell: Tell) -> None:
+def _run_again(lab: Lab, settings: Settings, home: Path, until: int, found: Findings, tell: Tell) -> None:
     """Run the latest run that is still warm in the lab again, in the restored one: every node must be a hit."""
-    warm = _warm_run(lab)
+    warm = _warm_run(lab, until)
     if warm is None:
         found.notes.append("no run is warm: none was run again")
         return
@@ -136,10 +136,8 @@ def _run_again(lab: Lab, settings: Settings, home: Path, found: Findings, tell: 
         found.problems.append(f"run {warm.run_id}: {cached} of {len(record.nodes)} nodes came from the cache there")
 
 
-def _warm_run(lab: Lab) -> RunRecord | None:
-    """Return the latest run of which every node would come from the lab's cache now."""
-    newest = next(iter(reversed(backup.points_of(lab.store))), None)
-    until = newest.record["journal"]["seq"] if newest and "journal" in newest.record else 0
+def _warm_run(lab: Lab, until: int) -> RunRecord | None:
+    """Return the latest run up to a record of the journal of which every node would come from the lab's cache now."""
     for row in [row for row in lab.runs() if row["status"] == "completed" and row["seq"] <= until][:5]:
         if row["title"].startswith(CALL):
             continue

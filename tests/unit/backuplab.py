@@ -111,7 +111,6 @@ def make_template(folder: Path) -> Path:
         key.unlink()
         (lab.repository / "keys" / hashlib.sha256(text).hexdigest()).write_bytes(text)
         assert lab.engine.identity()
-    shutil.rmtree(lab.settings.home / "store")
     shutil.rmtree(lab.settings.home / "backup")
     return folder
 

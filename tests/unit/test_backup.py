@@ -333,6 +333,29 @@ def test_what_cannot_be_read_is_named(base: Path) -> None:
         assert [point.complete for point in points_of(lab.store)] == [False]
 
 
+def test_a_repository_that_lets_nothing_be_removed_still_takes_backups(base: Path) -> None:
+    """As one that only lets itself be added to; what was to be forgotten is forgotten when that is allowed again."""
+    clock = Days()
+    with backup_lab(base, **{"backup.keep": "1 day"}) as lab:
+        lab.fill(1)
+        made = [lab.save(clock).record["snapshot"]]
+        clock.pass_by(1)
+        made.append(lab.save(clock).record["snapshot"])
+        program = base / "restic-append-only"
+        program.write_text(f'#!/bin/sh\n[ "$1" = forget ] && {{ echo "Fatal: 403 Forbidden"; exit 1; }}\n'
+                           f'exec {shutil.which("restic")} "$@"\n')  # fmt: skip
+        program.chmod(0o755)
+        only = lab.settings.model_copy(
+            update={"backup": lab.settings.backup.model_copy(update={"restic": str(program)})}
+        )
+        clock.pass_by(1)
+        saved = BackupLab(base, only, lab.store).save(clock)
+        assert saved.record["complete"] and saved.forgotten == [] and "403 Forbidden" in saved.warnings[-1]
+        saved = lab.save(clock)
+        assert saved.forgotten == made[:1] and saved.warnings == []
+        assert {item.id for item in lab.engine.snapshots()} == {point.snapshot for point in points_of(lab.store)}
+
+
 def test_what_somebody_removed_is_told(lab: BackupLab) -> None:
     lab.fill(1)
     gone = lab.save().record["snapshot"]

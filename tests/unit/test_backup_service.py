@@ -238,6 +238,26 @@ def test_a_drill_finds_what_differs(template: Path, tmp_path: Path) -> None:
     assert any("differs from the lab's journal" in words for words in record["problems"])
 
 
+@needs_restic
+def test_a_new_machine_sees_what_is_there(template: Path, tmp_path: Path) -> None:
+    with backup_lab(use_template(template, tmp_path)) as lab:
+        lab.fill(1)
+        made = lab.save().record["snapshot"]
+        password = place_of(lab.settings).password
+        (tmp_path / "new").mkdir()
+        far = {"backup.repository": str(lab.repository), "backup.password_file": password}
+        with open_lab(tmp_path / "new", **far) as new:
+            found = list_backups(new)
+    assert found["backups"] == [] and [item["snapshot"] for item in found["strangers"]] == [made]
+    with open_lab(tmp_path / "none") as none:
+        assert list_backups(none)["strangers"] == []
+
+
+def test_a_limit_that_is_none_is_refused(tmp_path: Path) -> None:
+    with open_lab(tmp_path) as lab, pytest.raises(ValidationError, match="'soon' is no rate"):
+        run_backup(lab, limit="soon")
+
+
 def test_no_restic_is_said(tmp_path: Path) -> None:
     with open_lab(tmp_path, **{"backup.restic": "restic-that-is-not-there"}) as lab:
         with pytest.raises(PhyslabError, match="is not installed") as caught:
