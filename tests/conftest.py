@@ -94,3 +94,11 @@ def toy_tools() -> Iterator[None]:
     toys.register(registry)
     yield
     del registry.tools["toy"], registry.aliases["toy_add"]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup repository that is cheap to open, to be copied."""
+    from tests.unit.backuplab import make_template
+
+    return make_template(tmp_path_factory.mktemp("template"))

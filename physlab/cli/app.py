@@ -8,6 +8,7 @@ import typer
 
 from physlab.cli import (
     again,
+    backup,
     cache,
     call,
     config,
@@ -95,5 +96,6 @@ for group, panel in (
     (server.app, LAB),
     (store.app, LAB),
     (dvc.app, LAB),
+    (backup.app, LAB),
 ):
     app.add_typer(group, rich_help_panel=panel)

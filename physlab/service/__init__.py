@@ -1,6 +1,7 @@
 """One function for each public method: parameters in, reply out."""
 
 from physlab.service.again import checkout_run, reproduce_run
+from physlab.service.backup import auto_backup
 from physlab.service.calls import METHODS, answer, call_tool
 from physlab.service.graphs import (
     Conductor,
@@ -52,6 +53,7 @@ __all__ = [
     "all_tags",
     "answer",
     "artifact_versioning",
+    "auto_backup",
     "call_tool",
     "cancel_jobs",
     "carry_out",

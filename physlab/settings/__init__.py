@@ -5,6 +5,7 @@ directory, the environment (`PHYSLAB_RUN__PARALLELISM=4`), explicit overrides. A
 file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are understood too; ours win over them.
 """
 
+from physlab.settings.backup import BackupSettings, NotifySettings, read_days, read_rate, read_schedule, read_share
 from physlab.settings.model import DeviceSettings, KubernetesSiteSettings, Settings, SlurmSiteSettings
 from physlab.settings.sources import (
     cache_folder,
@@ -20,8 +21,10 @@ from physlab.settings.sources import (
 )
 
 __all__ = [
+    "BackupSettings",
     "DeviceSettings",
     "KubernetesSiteSettings",
+    "NotifySettings",
     "Settings",
     "SlurmSiteSettings",
     "cache_folder",
@@ -32,6 +35,10 @@ __all__ = [
     "load_settings",
     "origins",
     "own_variables",
+    "read_days",
+    "read_rate",
+    "read_schedule",
+    "read_share",
     "shown",
     "toml_lines",
 ]

@@ -22,6 +22,7 @@ from physlab.errors import nearest
 from physlab.model import RunRequest, Web
 from physlab.model.base import Model
 from physlab.model.record import OffloadPolicy
+from physlab.settings.backup import BackupSettings, NotifySettings
 
 
 def _known_cap(name: str) -> str:
@@ -365,4 +366,6 @@ class Settings(Model):
     export: ExportSettings = ExportSettings()
     endpoint: EndpointSettings = EndpointSettings()
     dvc: DvcSettings = DvcSettings()
+    backup: BackupSettings = BackupSettings()
+    notify: NotifySettings = NotifySettings()
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

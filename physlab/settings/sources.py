@@ -18,8 +18,8 @@ from physlab.settings.model import Settings
 
 FILE = "physlab.toml"
 PREFIX = "PHYSLAB_"
-PATHS = ("home", "results", "report.logo", "dvc.repository")
-LISTS_OF_PATHS = ("tools",)
+PATHS = ("home", "results", "report.logo", "dvc.repository", "backup.password_file")
+LISTS_OF_PATHS = ("tools", "backup.also")
 
 
 class Given(NamedTuple):
@@ -249,7 +249,9 @@ def _explained(error: pydantic.ValidationError, given: Mapping[str, Given]) -> C
         said = given.get(key)
         reason = problem["msg"].removeprefix("Value error, ").rstrip(".")
         value = (
-            "***" if key.endswith(("_token", "api_key")) else _masked(repr(said.value if said else problem["input"]))
+            "***"
+            if key.endswith(("_token", "api_key", "password", "webhook"))
+            else _masked(repr(said.value if said else problem["input"]))
         )
         lines.append(f"{said.origin if said else 'default'}: {key} = {value}: {reason}.")
         keys.append(key)

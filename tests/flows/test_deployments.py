@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from physlab import service
+from physlab.engine.backups import activate_schedule
 from physlab.engine.locator import flow_names, load_flow, root, set_root
 from physlab.engine.ownership import is_gone
 from physlab.engine.server import ServerInfo, connected, ensure_server, environment, stop_server
 from physlab.lab import Lab
+from physlab.service.backup import restore_backup
 from physlab.settings import child_environment, load_settings
 from tests.empty_base import furnish
+from tests.unit.backuplab import missing_parts
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +30,20 @@ def plan() -> dict[str, Any]:
     return dict(YAML(typ="safe").load(root() / "deployments" / "prefect.yaml"))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, prefect_base: Path) -> Iterator[ServerInfo]:
-    base = tmp_path_factory.mktemp("lab")
-    furnish(base / "home", prefect_base)
-    settings = load_settings(base, {"home": base / "home"}, environ={"HOME": str(base)})
+@contextmanager
+def server_of(home: Path) -> Iterator[ServerInfo]:
+    """Start the server of a home, and stop it."""
+    settings = load_settings(home.parent, {"home": home}, environ={"HOME": str(home.parent)})
     yield ensure_server(settings)
     stop_server(settings)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, prefect_base: Path) -> Iterator[ServerInfo]:
+    home = tmp_path_factory.mktemp("lab") / "home"
+    furnish(home, prefect_base)
+    with server_of(home) as server:
+        yield server
 
 
 def prefect(server: ServerInfo, *arguments: str, cwd: Path, **variables: str) -> str:
@@ -99,7 +110,9 @@ def test_all_are_deployed_from_the_root(deployed: ServerInfo, plan: dict[str, An
             found = client.read_deployment_by_name(f"{flow}/{deployment['name']}")
             assert found.pull_steps == [{"physlab.engine.locator.set_root": {}}]
             assert (found.entrypoint, found.work_pool_name) == (deployment["entrypoint"], deployment["name"])
-            assert found.schedules == [] and set(found.tags) == set(deployment["tags"])
+            shown = [(item.schedule.cron, item.active) for item in found.schedules]
+            assert shown == [(item["cron"], item["active"]) for item in deployment["schedules"]]
+            assert set(found.tags) == set(deployment["tags"])
 
 
 EXPERIMENT = """
@@ -133,6 +146,51 @@ def test_a_worker_runs_what_is_deployed(deployed: ServerInfo, tmp_path: Path) ->
     with Lab(load_settings(tmp_path, {"home": home["PHYSLAB_HOME"]}, environ={"HOME": str(tmp_path)})) as lab:
         known = service.find_version(lab, "deployed")
         assert known.version.params == {"n": 4} and known.version.artifact == str(tmp_path / "four.yaml")
+
+
+def test_s38_the_daily_backup_runs_as_deployed_and_its_server_comes_back(deployed: ServerInfo, tmp_path: Path) -> None:
+    """Its schedule is active and seen; a worker backs the lab up; what fails is an event for automations."""
+    from prefect import get_client
+
+    if missing := missing_parts():
+        pytest.skip(missing)
+    assert deployed.folder is not None
+    home = deployed.folder.parent
+    (tmp_path / "physlab.toml").write_text(f'[backup]\nrepository = "{tmp_path / "repository"}"\n')
+    settings = load_settings(tmp_path, {"home": home}, environ={"HOME": str(tmp_path)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        active = activate_schedule(settings, "15 2 * * *", "Europe/Berlin")
+    assert active is not None and active["deployment"] == "daily-backup/lab" and active["next_run"].endswith("+00:00")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "physlab.toml").write_text(f'[backup]\nrepository = "{tmp_path / "repository"}"\nalso = ["nowhere"]\n')
+    prefect(deployed, "deployment", "run", "daily-backup/lab", cwd=tmp_path)
+    with connected(deployed), get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name("daily-backup/lab")
+        assert [(item.schedule.cron, item.schedule.timezone, item.active) for item in found.schedules] == [
+            ("15 2 * * *", "Europe/Berlin", True)
+        ]
+        client.create_flow_run_from_deployment(found.id, parameters={"folder": str(broken)})
+    prefect(deployed, "worker", "start", "--pool", "lab", "--run-once", cwd=tmp_path)  # both: one waits for the other
+    with connected(deployed), get_client(sync_client=True) as client:
+        begun = [run for run in client.read_flow_runs() if run.deployment_id == found.id and not run.auto_scheduled]
+        ended = sorted((run.state.type.value if run.state else "", run.state.message or "") for run in begun)
+        assert [state for state, _ in ended] == ["COMPLETED", "FAILED"], ended
+        assert "nowhere" in ended[-1][1]
+        asked = {"filter": {"event": {"prefix": ["physlab.backup."]}}}
+        events = client.request("POST", "/events/filter", json=asked).json()["events"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PHYSLAB_HOME", str(home))
+            drilled = load_flow("backup_drill")(folder=str(tmp_path))
+    assert restore_backup(settings, "latest", tmp_path / "again")["ok"]
+    with server_of(tmp_path / "again") as other, connected(other), get_client(sync_client=True) as client:
+        assert {run.id for run in begun} <= {
+            run.id for run in client.read_flow_runs()
+        }  # they were known when it was made
+    assert drilled["ok"] and drilled["measured"]["equal"] == drilled["measured"]["files"]
+    assert {event["event"] for event in events} == {"physlab.backup.completed", "physlab.backup.failed"}
+    assert all(event["resource"]["prefect.resource.id"].startswith("physlab.backup.") for event in events)
 
 
 def test_the_pull_step_points_at_the_flows() -> None:
