@@ -50,7 +50,12 @@ def call(
         if asked.method == "job_submit":
             voice.parting = JOB_GOES_ON
         if asked.method != "run_dag":
-            return _answer(service.answer(lab, asked, base))
+            reply = service.answer(lab, asked, base)
+            if asked.method == "artifact_versioning" and "backup" in reply.body and not no_server:
+                from physlab.engine.backups import activated
+
+                reply.body = activated(lab.settings, reply.body)
+            return _answer(reply)
     return _answer(_run(asked, base, server=not no_server))
 
 

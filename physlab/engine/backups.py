@@ -126,6 +126,14 @@ def activate_schedule(settings: Settings, cron: str, zone: str) -> dict[str, Any
     return {"deployment": f"daily-backup/{POOL}", "next_run": _next_run(cron, zone), "how": WORKER}
 
 
+def activated(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the reply of a call; one that has the lab back itself up has its schedule active, where a server runs."""
+    policy = body.get("backup")
+    if policy is None or settings.server.mode == "none":
+        return body
+    return {**body, "backup": {**policy, **(activate_schedule(settings, policy["cron"], policy["timezone"]) or {})}}
+
+
 def _make_pool(client: SyncPrefectClient) -> None:
     from prefect.client.schemas.actions import WorkPoolCreate
 

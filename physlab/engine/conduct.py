@@ -10,6 +10,7 @@ from typing import Any
 from prefect.settings import get_current_settings
 
 from physlab import service
+from physlab.engine.backups import activated
 from physlab.engine.blocks import settings_from_block
 from physlab.engine.kubernetes import launch_pods
 from physlab.engine.ownership import begin_run
@@ -63,7 +64,8 @@ def answer(tool: str, method: str, given: dict[str, Any]) -> dict[str, Any]:
     """Answer a method of the lab itself, from the arguments of its flow; what is None was not given."""
     params = {name: value for name, value in given.items() if value is not None and name != "lab"}
     with _lab(given["lab"]) as opened:
-        return _answer(service.answer(opened, Call(tool=tool, method=method, params=params), Path.cwd()))
+        body = _answer(service.answer(opened, Call(tool=tool, method=method, params=params), Path.cwd()))
+        return activated(opened.settings, body)
 
 
 def run(dag: Dagish, lab: str | None, run_id: str | None = None, **wishes: Any) -> dict[str, Any]:

@@ -100,6 +100,8 @@ def _call_job(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
 def _call_versioning(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
     checked = check_params(lab.registry.find("distributed_collaboration", "artifact_versioning"), params)
     given = checked.model_dump(exclude_none=True)
+    if given["auto_backup"]:
+        return Reply(artifact_versioning(lab, given, base_dir))
     artifacts = given.get("artifacts")
     listed = [artifacts] if isinstance(artifacts, str) else artifacts
     return Reply(artifact_versioning(lab, {**given, "artifacts": listed}, base_dir))

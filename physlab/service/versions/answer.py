@@ -9,6 +9,7 @@ from typing import Any
 
 from physlab.errors import ValidationError
 from physlab.lab import Lab
+from physlab.service.backup import auto_backup
 from physlab.versioning.labels import label, read_label
 from physlab.versioning.register import Named, Wish, register
 from physlab.versioning.tags import check_tag, tag
@@ -17,7 +18,7 @@ TOLD = ("experiment", "tools_used")
 
 
 def artifact_versioning(lab: Lab, params: Mapping[str, Any], base_dir: Path, within: str = "") -> dict[str, Any]:
-    """Register artifacts.
+    """Register artifacts, or have the lab back itself up.
 
     Args:
         lab: The lab.
@@ -27,12 +28,15 @@ def artifact_versioning(lab: Lab, params: Mapping[str, Any], base_dir: Path, wit
 
     Returns:
         records: For each artifact its path, `hash`, `lineage_id`, `version` and whether it was `cached`;
-        meta: `cached` is true when all of them were there before with this lineage.
+        meta: `cached` is true when all of them were there before with this lineage. With `auto_backup` instead:
+        backup: schedule, retention and how it is carried out.
 
     Raises:
         ValidationError: Something is not there, or a parent is not known; nothing is registered.
         StoreError: The store cannot take it.
     """
+    if params.get("auto_backup"):
+        return auto_backup(lab, params.get("backup_schedule") or "daily", params.get("retention_policy") or "30_days")
     begun = time.perf_counter()
     metadata = dict(params.get("metadata") or {})
     given = params.get("artifacts")

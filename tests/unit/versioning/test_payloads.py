@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from physlab import service
-from physlab.errors import ValidationError
+from physlab.errors import ConfigurationError, ValidationError
 from physlab.keys import digest_bytes
 from physlab.service import Reply
 from physlab.spelling import read_call
 from physlab.versioning.history import find, log
-from tests.unit.conftest import Bench, node
+from tests.unit.conftest import Bench, node, open_lab
 
 SEED = """{
   "tool": "distributed_collaboration",
@@ -106,6 +106,25 @@ def test_a_node_registers_what_came_before(bench: Bench) -> None:
     [record] = value.fields("keep")["records"]
     sha256 = record["hash"].removeprefix("sha256:")
     assert json.loads(bench.lab.store.blobs.read(sha256)) == {"n": [1, 2]}
+
+
+def test_the_seed_of_backups_word_for_word(tmp_path: Path, toy_tools: None) -> None:
+    payload = json.loads("""{
+      "tool": "distributed_collaboration",
+      "params": {
+        "action": "artifact_versioning",
+        "auto_backup": true,
+        "backup_schedule": "daily",
+        "retention_policy": "30_days"
+      }
+    }""")
+    with open_lab(tmp_path) as lab, pytest.raises(ConfigurationError, match="No repository is set"):
+        answer(Bench(lab, tmp_path), payload)
+    with open_lab(tmp_path, **{"backup.repository": str(tmp_path / "backups")}) as lab:
+        found = answer(Bench(lab, tmp_path), payload).body["backup"]
+        assert (found["schedule"], found["retention"]) == ("daily", "30 days") and found["cron"].endswith("* * *")
+        assert found["deployment"] is None and found["cron"] in found["how"], "no server: a line for the crontab"
+        assert [record["retention"] for record in lab.store.records_of("backup_policy")] == ["30 days"]
 
 
 def test_tags_and_labels_come_with_it(bench: Bench) -> None:
