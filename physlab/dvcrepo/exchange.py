@@ -76,7 +76,7 @@ def push(
                    problem != MISSING]  # fmt: skip
             _carry(repository, "remove", remote, bad)
         told(
-            f"Sending what {remote} lacks of {len(files)} files, {sum(one.twin.size for one in files.values())} bytes …"
+            f"Sending what {remote} lacks of {len(files)} files, {sum(one.twin.size for one in files.values()) / 1e6:.1f} MB …"
         )
         failed = _carry(repository, "send", remote, [*files, *lists])
     if failed:
