@@ -7,6 +7,7 @@ from typing import Any
 
 SHOWN = 3
 LONGEST = 40
+ITEMS = 20  # a longer list is told as a whole
 TRAILER = "Physlab-Run"
 
 
@@ -50,6 +51,8 @@ _NOTHING = object()
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list) and 0 < len(value) <= ITEMS:
+        value = dict(enumerate(value))
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
             yield from _flat(item, f"{name}.{key}" if name else str(key))

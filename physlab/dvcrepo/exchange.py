@@ -75,9 +75,8 @@ def push(
             bad = [one.twin.md5 for one, problem in remote_damage(repository, remote, files.values()) if
                    problem != MISSING]  # fmt: skip
             _carry(repository, "remove", remote, bad)
-        told(
-            f"Sending what {remote} lacks of {len(files)} files, {sum(one.twin.size for one in files.values())} bytes …"
-        )
+        size_mb = sum(one.twin.size for one in files.values()) / 1e6
+        told(f"Sending what {remote} lacks of {len(files)} files, {size_mb:.1f} MB …")
         failed = _carry(repository, "send", remote, [*files, *lists])
     if failed:
         raise ComputationError(

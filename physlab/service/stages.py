@@ -14,7 +14,7 @@ from physlab.dvcrepo.pipeline import OUTS, read_pipeline, upstream_of, write_pip
 from physlab.dvcrepo.runfolder import spell_json
 from physlab.errors import StoreError, ValidationError
 from physlab.graph import needs
-from physlab.lab import Lab
+from physlab.lab import CALL, Lab
 from physlab.model import NodeRecord, RunRequest
 from physlab.report.contents import Content, read_contents
 from physlab.report.folder import paths_of, shown_fields
@@ -62,7 +62,7 @@ def run_stage(lab: Lab, folder: Path, node: str) -> dict[str, Any]:
     """
     whole = lab.read(read_pipeline(folder), folder)
     part = upstream_of(whole.dag, node)
-    title = f"{whole.dag.title or folder.resolve().name} stage {node}"
+    title = f"{CALL}{node} of {whole.dag.title or folder.resolve().name}"  # a call, as far as lists of runs go
     named = lab.read(part.model_copy(update={"title": title}), folder)
     record = carry_out(lab, named, RunRequest(), Conductor())
     problem = failure(record)

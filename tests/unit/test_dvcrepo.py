@@ -108,6 +108,9 @@ def test_what_a_message_says_of_changes() -> None:
     found = list(differences(before, now))
     assert found[0].startswith("w unset → long long") and found[0].endswith("… (node a)")
     assert found[1:] == ["y.z 2 → 3 (node a)", "node b gone", "node c new"]
+    assert list(differences({"a": {"x": [{"n": 1}, {"n": 2}]}}, {"a": {"x": [{"n": 1}, {"n": 4}]}})) == [
+        "x.1.n 2 → 4 (node a)"
+    ]
     text = message("t", "r", before, now)
     assert text.splitlines()[0].endswith("and 1 more") and "node c new\n" in text and text.endswith("Physlab-Run: r\n")
 

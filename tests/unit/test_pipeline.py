@@ -65,6 +65,7 @@ def test_stages_give_the_keys_of_a_run(lab: Lab, tmp_path: Path) -> None:
     for one in ("rows", "one", "two", "sum", "last"):
         done = run_stage(lab, folder, one)
         assert done["cached"] and done["key"] == {item["id"]: item["key"] for item in whole["nodes"]}[one]
+    assert [row["run_id"] for row in lab.runs() if not row["title"].startswith("call ")] == [whole["run_id"]]
     result = json.loads((folder / "stages" / "last" / "result.json").read_bytes())
     assert result["fields"]["value"] == [1, "measured", "text.txt is no file here"]
 
