@@ -14,6 +14,7 @@ from physlab.cli import (
     detached,
     doctor,
     jobs,
+    keys,
     plan,
     report,
     run,
@@ -82,5 +83,6 @@ for group, panel in (
     (config.app, LAB),
     (server.app, LAB),
     (store.app, LAB),
+    (keys.app, LAB),
 ):
     app.add_typer(group, rich_help_panel=panel)

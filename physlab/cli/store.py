@@ -6,6 +6,7 @@ import typer
 
 from physlab.cli.options import Json
 from physlab.cli.output import counted, escape, voice
+from physlab.cli.stores import pull, push
 
 app = typer.Typer(name="store", help="The lab's memory: bytes by SHA-256, and the journal.", no_args_is_help=True)
 
@@ -54,3 +55,7 @@ def path(json: Json = False) -> int:
     else:
         voice.say(escape(folder))
     return 0
+
+
+for name, command in (("push", push.push), ("pull", pull.pull)):
+    app.command(name)(command)

@@ -24,6 +24,7 @@ from physlab.service.jobs import (
     known_jobs,
     list_jobs,
 )
+from physlab.service.transfer import pull_store, push_store
 from physlab.service.wishes import read_run_call, run_request
 
 __all__ = [
@@ -46,6 +47,8 @@ __all__ = [
     "known_jobs",
     "list_jobs",
     "publish_report",
+    "pull_store",
+    "push_store",
     "read_run_call",
     "run_dag",
     "run_reply",

@@ -6,6 +6,8 @@ file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are under
 """
 
 from physlab.settings.model import DeviceSettings, KubernetesSiteSettings, Settings, SlurmSiteSettings
+from physlab.settings.remote import KeySettings, RemoteStoreSettings, ReplicaSettings, bytes_per_second
+from physlab.settings.secret import server_key
 from physlab.settings.sources import (
     cache_folder,
     child_environment,
@@ -21,9 +23,13 @@ from physlab.settings.sources import (
 
 __all__ = [
     "DeviceSettings",
+    "KeySettings",
     "KubernetesSiteSettings",
+    "RemoteStoreSettings",
+    "ReplicaSettings",
     "Settings",
     "SlurmSiteSettings",
+    "bytes_per_second",
     "cache_folder",
     "child_environment",
     "decline_tracking",
@@ -32,6 +38,7 @@ __all__ = [
     "load_settings",
     "origins",
     "own_variables",
+    "server_key",
     "shown",
     "toml_lines",
 ]

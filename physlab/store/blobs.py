@@ -82,6 +82,25 @@ class Blobs:
                 self._publish(temporary, target)
         return digest, size
 
+    def adopt(self, source: Path, digest: str) -> bool:
+        """Take a file of this file system whose bytes were checked and forced to disk; False when they are there.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        target = self.path(digest)
+        try:
+            if target.exists():
+                source.unlink()
+                return False
+            self._publish(str(source), target)
+        except OSError as error:
+            raise StoreError(
+                f"The store at {self.objects.parent} cannot take {_named(source)}: {error.strerror or error}.",
+                hint="Free disk space, or choose another PHYSLAB_HOME; nothing was half-written.",
+            ) from error
+        return True
+
     @contextlib.contextmanager
     def _temporary(self) -> Iterator[str]:
         handle, name = tempfile.mkstemp(dir=self.incoming)

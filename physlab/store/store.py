@@ -61,14 +61,23 @@ class Store:
             StoreError: It could not be written.
             ValidationError: It holds something that JSON cannot.
         """
+        return self.append_all([(kind, record)])[0]
+
+    def append_all(self, records: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+        """Write records (kind and content) one after another, all or none, and return their digests.
+
+        Raises:
+            StoreError: They could not be written.
+            ValidationError: One holds something that JSON cannot.
+        """
         with self._guard:
-            [line] = self.journal.append([(kind, dict(record))])
-            self._pending.append(line)
+            lines = self.journal.append([(kind, dict(record)) for kind, record in records])
+            self._pending += lines
             if self._thread is None:
                 self._thread = threading.Thread(target=self._follow, name="ledger", daemon=True)
                 self._thread.start()
         self._wake.set()
-        return line.digest
+        return [line.digest for line in lines]
 
     def _follow(self) -> None:
         while not self._closed:
