@@ -6,7 +6,7 @@ import typer
 
 from physlab.cli.options import Json
 from physlab.cli.output import counted, escape, voice
-from physlab.cli.stores import pull, push
+from physlab.cli.stores import pull, push, repair, replicas, scrub, serve
 
 app = typer.Typer(name="store", help="The lab's memory: bytes by SHA-256, and the journal.", no_args_is_help=True)
 
@@ -57,5 +57,13 @@ def path(json: Json = False) -> int:
     return 0
 
 
-for name, command in (("push", push.push), ("pull", pull.pull)):
+for name, command in (
+    ("push", push.push),
+    ("pull", pull.pull),
+    ("replicas", replicas.replicas),
+    ("scrub", scrub.scrub),
+    ("repair", repair.repair),
+    ("serve", serve.serve),
+    ("link", serve.link),
+):
     app.command(name)(command)

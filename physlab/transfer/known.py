@@ -93,6 +93,11 @@ class Known:
             gone = [pack for pack, least in rows if sizes.get(pack.lower(), -1) < least]
             self._base.executemany("DELETE FROM chunks WHERE pack = ?", [(bytes.fromhex(pack),) for pack in gone])
 
+    def forget_pack(self, pack: str) -> None:
+        """Forget that the chunks of a pack are there, so that they are sent again."""
+        with self._guard, self._base:
+            self._base.execute("DELETE FROM chunks WHERE pack = ?", (bytes.fromhex(pack),))
+
     def files_with(self, pack: str) -> set[str]:
         """Return the digests of the files that need a pack."""
         with self._guard:

@@ -69,7 +69,7 @@ def push(
     if held and not without_held:
         refuse_held(files, may_leave)
     if held:
-        records = _without(records, set(held))
+        records = without_named(records, set(held))
         files = _files(store, records, everything=False)
     needed = set[str]().union(*(one.needed() for one in records.values()))
     return _send(store, remote, files, records, needed - files, held, dry_run)
@@ -118,7 +118,7 @@ def _files(store: Store, records: Mapping[str, Travelling], everything: bool) ->
     return present if everything else present.intersection(*[set().union(*(one.named for one in records.values()))])
 
 
-def _without(records: Mapping[str, Travelling], held: set[str]) -> dict[str, Travelling]:
+def without_named(records: Mapping[str, Travelling], held: set[str]) -> dict[str, Travelling]:
     """Leave out the records that name something, and those that name them."""
     out = set(held)
     while more := {one.digest for one in records.values() if one.digest not in out and one.named & out}:

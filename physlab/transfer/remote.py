@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -249,7 +250,32 @@ class RemoteStore:
         """Write lines of records; return the digits they lie under."""
         digits = self.digits("journal", digest_bytes(lines))
         self.write(path_of("journal", digits), self.seal(lines))
+        self._keep_lines(digits, lines)
         return digits
+
+    def kept_lines(self, digits: str) -> bytes | None:
+        """Return lines of records as this lab wrote or read them before, checked; None when it does not have them."""
+        kept = self.folder / "journal" / f"{digits}.jsonl"
+        data = kept.read_bytes() if kept.is_file() else None
+        return data if data is not None and self.digits("journal", digest_bytes(data)) == digits else None
+
+    def _keep_lines(self, digits: str, lines: bytes) -> None:
+        kept = self.folder / "journal" / f"{digits}.jsonl"
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            draft = kept.with_suffix(f".{secrets.token_hex(4)}")
+            draft.write_bytes(lines)
+            draft.replace(kept)
+        except OSError as error:
+            raise StoreError(
+                f"The notes in {self.folder} cannot be written: {error.strerror or error}.",
+                hint="Free disk space, then the same command again.",
+            ) from error
+
+    def remove(self, name: str) -> None:
+        """Remove a file of the store."""
+        with told(self.place, f"remove {name} from"):
+            self.place.remove(name)
 
     def read_lines(self, digits: str) -> bytes:
         """Return lines of records, checked; those that were read before come from this lab's notes.
@@ -257,11 +283,8 @@ class RemoteStore:
         Raises:
             StoreError: They were changed, or are gone.
         """
-        kept = self.folder / "journal" / f"{digits}.jsonl"
-        if kept.is_file():
-            data = kept.read_bytes()
-            if self.digits("journal", digest_bytes(data)) == digits:
-                return data
+        if (kept := self.kept_lines(digits)) is not None:
+            return kept
         name = path_of("journal", digits)
         raw = self.read(name)
         if raw is None:
@@ -269,8 +292,5 @@ class RemoteStore:
         data = self.unseal(raw, name)
         if self.digits("journal", digest_bytes(data)) != digits:
             raise StoreError(f"{self.what(name)} was changed.", hint="Mend it: physlab store repair")
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(f".{threading.get_native_id()}")
-        draft.write_bytes(data)
-        draft.replace(kept)
+        self._keep_lines(digits, data)
         return data
