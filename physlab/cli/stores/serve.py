@@ -29,7 +29,7 @@ def serve(
     insecure_lan: Insecure = False,
     json: Json = False,
 ) -> int:
-    """Serve this lab's files by their SHA-256, until Ctrl-C; to links that `store link` made, or with --public to all."""
+    """Serve this lab's files by their SHA-256 until Ctrl-C, to links of `store link`, or with --public to all."""
     import os
 
     from physlab.lab import Lab
