@@ -114,5 +114,5 @@ def _widths(head: bytes) -> tuple[int, ...]:
     if not found or not digits.isdigit():
         return (8, 4)
     width, kind = int(digits), rest[1:2]
-    width = width // 2 if kind == b"c" else width
-    return (width,) if width in _BY_WIDTH and width > 1 else ()
+    both = (width // 2, width) if kind == b"c" else (width,)
+    return tuple(one for one in both if one in _BY_WIDTH and one > 1)

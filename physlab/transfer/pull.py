@@ -11,10 +11,11 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -35,7 +36,7 @@ class Pulled:
     Attributes:
         store: Name of the store.
         files: Files that were fetched.
-        size: Bytes that travelled; 0 for a dry run of sizes that are not known.
+        size: Bytes that travelled, as they lie there.
         records: Records that are new here.
         here: Files that were here before.
         missing: Digests of files that the records need and neither side has.
@@ -73,22 +74,43 @@ def pull(store: Store, remote: RemoteStore, name: str | None = None, *, dry_run:
         if not begun:
             raise no_such(records, name)
         records = closure(records, begun)
-    new = _new(store, records)
-    named = set[str]().union(*(one.named for one in records.values()))
-    intact = store.check_blobs(named) if not dry_run else {one for one in named if store.blobs.path(one).exists()}
-    lacking = sorted(remote.has(named - intact))
-    needed = set[str]().union(*(one.needed() for one in records.values()))
-    missing = tuple(sorted(needed - intact - set(lacking)))
-    here = len(intact)
     if dry_run:
-        return Pulled(remote.name, len(lacking), _sizes(remote, lacking), len(new), here, missing)
+        return _preview(store, remote, records)
     room = remote.folder / "incoming"
     with _alone(remote.folder):
+        found = _compare(store, remote, records, store.check_blobs)
         _sweep(room)
-        found = Fetcher(store.blobs, remote, room).fetch(lacking)
-        _take(store, remote, found, records)
-    shutil.rmtree(room, ignore_errors=True)
-    return Pulled(remote.name, len(lacking), remote.tally.received, len(new), here, missing)
+        fetched = Fetcher(store.blobs, remote, room).fetch(found.lacking)
+        count = _take(store, remote, fetched, records)
+        shutil.rmtree(room, ignore_errors=True)
+    files = len(found.lacking)
+    return Pulled(remote.name, files, remote.tally.received, count, found.here, found.missing)
+
+
+class _Compared(NamedTuple):
+    lacking: list[str]
+    here: int
+    missing: tuple[str, ...]
+
+
+def _compare(
+    store: Store,
+    remote: RemoteStore,
+    records: Mapping[str, Travelling],
+    look: Callable[[set[str]], set[str]],
+) -> _Compared:
+    """Say which files that records name are here, which only there, and which that are needed in neither place."""
+    named = set[str]().union(*(one.named for one in records.values()))
+    here = look(named)
+    lacking = remote.has(named - here)
+    needed = set[str]().union(*(one.needed() for one in records.values()))
+    return _Compared(sorted(lacking), len(here), tuple(sorted(needed - here - lacking)))
+
+
+def _preview(store: Store, remote: RemoteStore, records: Mapping[str, Travelling]) -> Pulled:
+    found = _compare(store, remote, records, lambda named: {one for one in named if store.blobs.path(one).exists()})
+    size, new = _sizes(remote, found.lacking), len(_new(store, records))
+    return Pulled(remote.name, len(found.lacking), size, new, found.here, found.missing)
 
 
 def _new(store: Store, records: Mapping[str, Travelling]) -> list[Travelling]:
@@ -104,8 +126,8 @@ def _new(store: Store, records: Mapping[str, Travelling]) -> list[Travelling]:
     ]
 
 
-def _take(store: Store, remote: RemoteStore, found: Mapping[str, Path], records: Mapping[str, Travelling]) -> None:
-    """Move files and records into the lab; what was moved is moved back when it fails."""
+def _take(store: Store, remote: RemoteStore, found: Mapping[str, Path], records: Mapping[str, Travelling]) -> int:
+    """Move files and records into the lab; what was moved is moved back when it fails. Return how many records."""
     taken: list[str] = []
     try:
         for digest, path in found.items():
@@ -124,6 +146,7 @@ def _take(store: Store, remote: RemoteStore, found: Mapping[str, Path], records:
             with contextlib.suppress(OSError):
                 os.replace(store.blobs.path(digest), found[digest])
         raise
+    return len(new)
 
 
 def _sizes(remote: RemoteStore, digests: list[str]) -> int:

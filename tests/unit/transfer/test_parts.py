@@ -76,7 +76,7 @@ def test_samples_choose_the_codec() -> None:
     for data, codec in (
         (npy(smooth), "shuffle8+zstd"),
         (npy(smooth.astype("f4")), "shuffle4+zstd"),
-        (npy(smooth + 1j * np.roll(smooth, 999)), "shuffle8+zstd"),
+        (npy(smooth + 1j * np.roll(smooth, 999)), "shuffle16+zstd"),
         (npy(smooth)[11:], "shuffle8+zstd"),  # floats of which nothing tells, as in a file of HDF5
         (b"the same words again and again, " * 50_000, "zstd"),
         (random.Random(1).randbytes(2_000_000), RAW),

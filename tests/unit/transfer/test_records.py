@@ -228,9 +228,9 @@ def test_s19_nothing_from_a_store_is_unpickled(folder_labs: Labs, tmp_path: Path
         path = folder_labs.folder / "nas" / name
         good = path.read_bytes()
         path.write_bytes(bomb)
-        with folder_labs.open(f"lab{number}") as lab, remote(lab) as there:
-            with pytest.raises((StoreError, ConfigurationError)):
-                pull(lab.store, there)
+        errors = (StoreError, ConfigurationError)
+        with folder_labs.open(f"lab{number}") as lab, remote(lab) as there, pytest.raises(errors):
+            pull(lab.store, there)
         path.write_bytes(good)
     plant(folder_labs, bomb + b"\n")
     with folder_labs.open("two") as two, remote(two) as there, pytest.raises(StoreError):

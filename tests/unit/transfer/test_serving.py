@@ -26,7 +26,6 @@ from physlab.transfer.ranges import read_ranges
 from physlab.transfer.serving import blob_app
 from tests.unit.conftest import open_lab
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with")
 DATA = bytes(range(256)) * 40
 
 
