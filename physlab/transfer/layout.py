@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from physlab.errors import StoreError, ValidationError
-from physlab.keys import canonical
+from physlab.keys import canonical, digest
 from physlab.sealing import ProjectKey
 from physlab.transfer.codec import CODECS
 
@@ -54,9 +54,9 @@ def digits_of(name: str) -> str | None:
     return found[2] + found[3] if found and (found[4] or "") == SUFFIXES[found[1]] else None
 
 
-def keyed(key: ProjectKey | None, folder: str, digest: str) -> str:
+def keyed(key: ProjectKey | None, folder: str, name: str) -> str:
     """Return the digits under which something lies: its digest, or where it is sealed what the key makes of it."""
-    return digest if key is None else key.name_of(f"{folder} {digest}")
+    return name if key is None else key.name_of(f"{folder} {name}")
 
 
 class Chunk(NamedTuple):
@@ -92,7 +92,8 @@ class FileList:
         packs = sorted({chunk.pack for chunk in self.chunks})
         number = {pack: index for index, pack in enumerate(packs)}
         rows = [[one.digest, one.size, number[one.pack], one.offset, one.length, one.codec] for one in self.chunks]
-        return canonical({"format": FORMAT, "sha256": self.digest, "size": self.size, "packs": packs, "chunks": rows})
+        said = {"format": FORMAT, "sha256": self.digest, "size": self.size, "packs": packs, "chunks": rows}
+        return canonical({**said, "check": digest(said)})
 
 
 def read_list(data: bytes, what: str) -> FileList:
@@ -105,6 +106,8 @@ def read_list(data: bytes, what: str) -> FileList:
         found = json.loads(data)
         if found["format"] != FORMAT:
             raise StoreError(f"{what} has the format {found['format']}, this physlab knows {FORMAT}.", hint=UPGRADE)
+        if found.pop("check") != digest(found):
+            raise ValueError("it was changed")
         packs = [check_digest(pack) for pack in found["packs"]]
         made = FileList(
             check_digest(found["sha256"]), int(found["size"]), tuple(_chunk(row, packs) for row in found["chunks"])
@@ -120,9 +123,9 @@ UPGRADE = "Upgrade physlab: pip install -U physlab"
 
 
 def _chunk(row: Any, packs: list[str]) -> Chunk:
-    digest, size, pack, offset, length, codec = row
+    name, size, pack, offset, length, codec = row
     if not all(type(number) is int and 0 <= number < 1 << 48 for number in (size, pack, offset, length)):
         raise ValueError("a chunk without a place")
     if codec not in CODECS:
         raise ValueError(f"an unknown codec {codec!r}")
-    return Chunk(check_digest(digest), size, packs[pack], offset, length, codec)
+    return Chunk(check_digest(name), size, packs[pack], offset, length, codec)

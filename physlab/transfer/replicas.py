@@ -47,8 +47,21 @@ class Survey:
         return {digest: count for digest in self.where if (count := self.lacking(digest))}
 
 
-def survey(store: Store, remotes: Sequence[RemoteStore], copies: int, may_leave: MayLeave | None = None) -> Survey:
-    """Say where each file of a lab is, by names alone; what it lacks though its records need it is among them.
+def survey(
+    store: Store,
+    remotes: Sequence[RemoteStore],
+    copies: int,
+    may_leave: MayLeave | None = None,
+    also: Iterable[str] = (),
+) -> Survey:
+    """Say where each file of a lab is, by names alone; what it lacks though its records name it is among them.
+
+    Args:
+        store: The lab's.
+        remotes: The stores that count.
+        copies: How many copies there shall be beside the lab's own.
+        may_leave: Says why a file may not leave.
+        also: Files that the lab had.
 
     Raises:
         ConfigurationError: There are fewer stores than copies.
@@ -62,8 +75,10 @@ def survey(store: Store, remotes: Sequence[RemoteStore], copies: int, may_leave:
         )
     store.refresh()
     present = set(store.blobs.all())
-    wanted = present | {blob for entry in store.index.entries() for blob in entry.blobs}
-    there = {remote.name: remote.has(wanted) if remote.check() else set[str]() for remote in remotes}
+    needed = present | {blob for entry in store.index.entries() for blob in entry.blobs} | set(also)
+    named = needed.union(*(one.named for one in own_records(store)))  # not all of these are files
+    there = {remote.name: remote.has(named) if remote.check() else set[str]() for remote in remotes}
+    wanted = needed.union(*there.values())
     where = {
         digest: frozenset(
             (*(name for name, found in there.items() if digest in found), *((LAB,) if digest in present else ()))
@@ -120,12 +135,13 @@ class Repair:
             StoreError: A store cannot be reached.
         """
         damaged = list(self._notes.damage(LAB))
+        had = {*self._store.blobs.all(), *(digest for item in damaged for digest in item.files)}
         for item in damaged:
             for digest in item.files:
                 if not self._store.blobs.intact(digest):
                     self._store.blobs.remove(digest)
-        self._store.check_blobs(list(self._store.blobs.all()))  # removes what changed since it was last read
-        found = survey(self._store, self._remotes, self._copies, self._may_leave)
+        self._store.check_blobs(had)  # removes what changed since it was last read
+        found = survey(self._store, self._remotes, self._copies, self._may_leave, had)
         self._fetch([digest for digest, there in found.where.items() if LAB not in there])
         for item in damaged:
             self._settle(item, all(self._store.blobs.intact(digest) for digest in item.files) and bool(item.files))
@@ -181,7 +197,7 @@ class Repair:
         return True
 
     def _mend_pack(self, remote: RemoteStore, item: Damage, found: Survey) -> bool:
-        """Send the files of a pack again, in other packs; then it is not needed any more."""
+        """Send the files of a pack again: the pack is written anew, or others take its place and it can go."""
         digits = str(digits_of(item.name))
         remote.learn()
         files = remote.known.files_with(digits) | set(item.files)
@@ -189,7 +205,8 @@ class Repair:
             return False
         remote.known.forget_pack(digits)
         Sender(self._store.blobs, remote).send(sorted(files), learn=False)
-        remote.remove(item.name)
+        if not remote.known.files_with(digits):
+            remote.remove(item.name)
         self._count(remote, len(files))
         return True
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from physlab.errors import StoreError, ValidationError
-from physlab.keys import canonical, digest_bytes
+from physlab.keys import canonical, digest, digest_bytes
 from physlab.settings import bytes_per_second
 from physlab.transfer.checking import Share, read_share
 from physlab.transfer.chunks import AVERAGE, average_for, cut
@@ -112,13 +113,17 @@ def test_s17_only_names_of_ours_are_taken_from_a_listing() -> None:
             path_of("blobs", bad)  # type: ignore[arg-type]
 
 
+def sealed(said: dict[str, Any]) -> bytes:
+    return canonical({**said, "check": digest(said)})
+
+
 def test_a_list_comes_back_and_a_forged_one_does_not() -> None:
     pack, one, two = "a" * 64, "b" * 64, "c" * 64
     chunks = (Chunk(one, 10, pack, 0, 10, RAW), Chunk(two, 5, pack, 10, 4, "zstd"), Chunk(one, 10, pack, 0, 10, RAW))
     made = FileList("d" * 64, 25, chunks)
     good = {"format": 1, "sha256": "d" * 64, "size": 25, "packs": [pack],
             "chunks": [[one, 10, 0, 0, 10, RAW], [two, 5, 0, 10, 4, "zstd"], [one, 10, 0, 0, 10, RAW]]}  # fmt: skip
-    assert read_list(made.dump(), "it") == made == read_list(canonical(good), "it")
+    assert read_list(made.dump(), "it") == made == read_list(sealed(good), "it")
     rows = good["chunks"]
     for key, value in (
         ("size", 26), ("packs", ["../../etc/passwd"]), ("packs", []), ("sha256", "d"), ("chunks", [[one, 10]]),
@@ -127,7 +132,11 @@ def test_a_list_comes_back_and_a_forged_one_does_not() -> None:
         ("chunks", [[one, True, 0, 0, 10, RAW]]), ("chunks", [["..", 25, 0, 0, 10, RAW]]), ("chunks", None),
     ):  # fmt: skip
         with pytest.raises(StoreError, match=r"^it "):
-            read_list(canonical({**good, key: value}), "it")
+            read_list(sealed({**good, key: value}), "it")
+    dumped = made.dump()
+    for position in range(len(dumped)):
+        with pytest.raises(StoreError, match=r"^it "):
+            read_list(dumped[:position] + bytes([dumped[position] ^ 1]) + dumped[position + 1 :], "it")
     for bad in (b"", b"[]", b"{}", b"\x80\x04.", b"[" * 100_000):
         with pytest.raises(StoreError, match=r"^it is damaged"):
             read_list(bad, "it")
