@@ -96,7 +96,9 @@ def test_all_are_deployed_from_the_root(deployed: ServerInfo, plan: dict[str, An
             found = client.read_deployment_by_name(f"{flow}/{deployment['name']}")
             assert found.pull_steps == [{"physlab.engine.locator.set_root": {}}]
             assert (found.entrypoint, found.work_pool_name) == (deployment["entrypoint"], deployment["name"])
-            assert found.schedules == [] and set(found.tags) == set(deployment["tags"])
+            schedules = [(item.schedule.cron, item.active) for item in found.schedules]
+            assert schedules == [(item["cron"], item["active"]) for item in deployment["schedules"]]
+            assert set(found.tags) == set(deployment["tags"])
 
 
 EXPERIMENT = """
