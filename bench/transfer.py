@@ -61,7 +61,7 @@ def data(size: int, seed: int) -> Iterator[bytes]:
 
 def changed(source: Path, target: Path, share: float, seed: int) -> None:
     """Copy a file with so much of it written over, and inserted, at 20 places."""
-    choose_place, size = random.Random(seed), source.stat().st_size
+    choose_place, size = random.Random(seed), source.stat().st_size  # noqa: S311
     places = sorted(choose_place.randrange(size) for _ in range(20))
     length, last = int(size * share / 20), 0
     with source.open("rb") as old, target.open("wb") as new:
@@ -128,17 +128,17 @@ def others(folder: Path, first: Path, second: Path) -> None:
     if shutil.which("dvc") or (Path(sys.executable).parent / "dvc").exists():
         work = folder / "dvc"
         work.mkdir()
-        quiet = {"cwd": work, "check": True, "capture_output": True}
-        dvc = [sys.executable, "-m", "dvc"]
-        for words in (["init", "--no-scm"], ["remote", "add", "-d", "there", str(folder / "dvc-remote")]):
-            subprocess.run([*dvc, *words], **quiet)
+
+        def dvc(*commands: str) -> None:
+            for command in commands:
+                words = [sys.executable, "-m", "dvc", *command.split()]
+                subprocess.run(words, cwd=work, check=True, capture_output=True)
+
+        dvc("init --no-scm", f"remote add -d there {folder / 'dvc-remote'}")
         shutil.copy(first, work / "file")
-        measured(
-            "dvc add and push", size, lambda: [subprocess.run([*dvc, *w], **quiet) for w in (["add", "file"], ["push"])]
-        )
+        measured("dvc add and push", size, lambda: dvc("add file", "push"))
         shutil.copy(second, work / "file")
-        measured("dvc add and push after the change", size,
-                 lambda: [subprocess.run([*dvc, *words], **quiet) for words in (["add", "file"], ["push"])])  # fmt: skip
+        measured("dvc add and push after the change", size, lambda: dvc("add file", "push"))
         print(f"{'':<46} {1:7.2%} of the bytes travelled (whole files)")
 
 
@@ -155,9 +155,8 @@ def chunk_sizes(first: Path, second: Path) -> None:
                 count += 1
                 new += len(chunk) if digest_bytes(chunk) not in before else 0
         rate = first.stat().st_size / took / MB
-        print(
-            f"chunks of {average >> 10:5} KiB: {new / second.stat().st_size:7.2%} again, {count:6} chunks, {rate:5.0f} MB/s"
-        )
+        again = new / second.stat().st_size
+        print(f"chunks of {average >> 10:5} KiB: {again:7.2%} again, {count:6} chunks, {rate:5.0f} MB/s")
 
 
 def codecs() -> None:
@@ -179,13 +178,13 @@ def codecs() -> None:
         packed = sum(len(encode(chunk, codec)[0]) for chunk in cut(io.BytesIO(content)))
         plain = sum(len(encode(chunk, "zstd")[0]) for chunk in cut(io.BytesIO(content)))
         rate = 2 * len(content) / (time.perf_counter() - begun) / MB
-        print(f"{name:<22} {codec:<14} {len(content) / packed:6.2f} times smaller (zstd alone {len(content) / plain:5.2f}), "
-              f"{rate:5.0f} MB/s")  # fmt: skip
+        gain, alone = len(content) / packed, len(content) / plain
+        print(f"{name:<22} {codec:<14} {gain:6.2f} times smaller (zstd alone {alone:5.2f}), {rate:5.0f} MB/s")
 
 
 def limits(folder: Path) -> None:
     """Push 20 MB at 5 MB/s."""
-    (folder / "limited").write_bytes(random.Random(1).randbytes(20 * MB))
+    (folder / "limited").write_bytes(np.random.default_rng(1).bytes(20 * MB))
     with open_store(folder / "three") as store, opened(folder, "slow", 5e6) as remote:
         keep(store, folder / "limited", "limited")
         begun = time.perf_counter()

@@ -6,9 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 
+CREDIT_S = 0.1
+
 
 class Pace:
     """Lets bytes pass at a rate: each waits for its turn on a common line of time, so that no start is free.
+
+    What was not used for a moment, because a disk took its time, may be caught up with.
 
     Args:
         rate: Bytes a second; None for no limit.
@@ -24,7 +28,7 @@ class Pace:
     ) -> None:
         self.rate, self._clock, self._sleep = rate, clock, sleep
         self._guard = threading.Lock()
-        self._free_at = float("-inf")
+        self._free_at: float | None = None
 
     def take(self, size: int) -> None:
         """Wait until so many bytes may have passed."""
@@ -32,6 +36,8 @@ class Pace:
             return
         with self._guard:
             now = self._clock()
-            self._free_at = max(self._free_at, now) + size / self.rate
+            begin = now if self._free_at is None else max(self._free_at, now - CREDIT_S)
+            self._free_at = begin + size / self.rate
             wait = self._free_at - now
-        self._sleep(wait)
+        if wait > 0:
+            self._sleep(wait)
