@@ -13,6 +13,7 @@ from typing import Any
 from physlab.errors import StoreError, ValidationError
 from physlab.keys import digest_bytes
 from physlab.store import Store
+from physlab.transfer.codec import decode
 from physlab.transfer.layout import SUFFIXES, path_of, read_list
 from physlab.transfer.remote import RemoteStore
 
@@ -125,7 +126,17 @@ def _check_blob(remote: RemoteStore, name: str, digits: str, data: bytes, packs:
 
 
 def _check_pack(remote: RemoteStore, name: str, digits: str, data: bytes, packs: dict[str, int]) -> str:
-    return "" if digest_bytes(data) == digits else "the bytes are not those of its name"
+    if digest_bytes(data) != digits:
+        return "the bytes are not those of its name"
+    try:
+        plain = remote.unseal(data, name)
+        for chunk in remote.known.chunks_in(digits):
+            packed = plain[chunk.offset : chunk.offset + chunk.length]
+            if digest_bytes(decode(packed, chunk.codec, chunk.size, name)) != chunk.digest:
+                return f"it does not hold the chunk {chunk.digest[:12]}… that lists look for in it"
+    except StoreError as error:
+        return error.message
+    return ""
 
 
 def _check_list(remote: RemoteStore, name: str, digits: str, data: bytes, packs: dict[str, int]) -> str:

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from physlab.errors import ConfigurationError
+from physlab.keys import digest_bytes
 from physlab.lab import Lab
 from physlab.service.replicas import repair_replicas, scrub_stores, survey_replicas
-from physlab.transfer import keyring
+from physlab.transfer import keyring, open_remote
+from physlab.transfer.fetching import Fetcher
+from physlab.transfer.layout import FileList, path_of
 from tests.unit.conftest import open_lab
 from tests.unit.transfer.conftest import Labs, tree
 
@@ -121,6 +124,26 @@ def test_what_may_not_leave_is_not_copied_and_not_missing(lab: Lab, tmp_path: Pa
     assert not found.incomplete and found.where[held] == {"lab"} and found.held == {held: "held"}
     everything = b"".join(b"".join(tree(tmp_path / name).values()) for name in ("a", "b"))
     assert held.encode() not in everything
+
+
+def test_a_list_that_looks_in_the_wrong_place_is_found(lab: Lab, tmp_path: Path) -> None:
+    """Each file of the store is what its name says, and still one large file would not come back."""
+    repair_replicas(lab)
+    with open_remote(lab.settings, "a") as there:
+        digits, _ = next(there.listed("files"))
+        found = there.file_list(digits)
+        one, two, *rest = found.chunks
+        swapped = one._replace(pack=two.pack, offset=two.offset, length=two.length, codec=two.codec)
+        there.place.write(path_of("files", digits), FileList(digits, found.size, (swapped, two, *rest)).dump())
+    shutil.rmtree(lab.settings.home / "transfer")  # another lab comes, which learns where chunks lie
+    [told] = scrub_stores(lab, ["a"])["stores"]
+    assert [item["name"] for item in told["damage"]] == [path_of("packs", two.pack)]
+    assert digits in told["damage"][0]["files"]
+    assert not repair_replicas(lab).lost and scrub_stores(lab)["ok"]
+    with open_remote(lab.settings, "a") as there:
+        lab.store.blobs.remove(digits)
+        [(name, path)] = Fetcher(lab.store.blobs, there, tmp_path / "room").fetch([digits]).items()
+    assert digest_bytes(path.read_bytes()) == name == digits
 
 
 def test_too_few_stores_are_told(lab: Lab) -> None:

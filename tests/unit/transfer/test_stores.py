@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from physlab.errors import StoreError
 from physlab.lineage import lineage
 from physlab.model import RunRecord
-from physlab.transfer import pull, push
+from physlab.transfer import open_remote, pull, push
 from tests.unit.conftest import Bench
 from tests.unit.transfer.conftest import Labs, content, graph, remote
 
@@ -88,3 +92,23 @@ def test_what_was_changed_in_the_store_is_noticed_and_nothing_is_taken(labs: Lab
         with remote(two) as there:
             pull(two.store, there, record.run_id)
         assert list(two.store.verify()) == []
+
+
+def test_a_machine_that_is_not_the_known_one_gets_nothing(
+    tmp_path: Path, toy_tools: None, store_of: Callable[[str], dict[str, Any]]
+) -> None:
+    labs = Labs(tmp_path, store_of("sftp"))
+    config = tmp_path / "user" / ".ssh" / "config"
+    config.write_text(re.sub(r"UserKnownHostsFile .*", "UserKnownHostsFile /dev/null", config.read_text()))
+    with labs.open() as one, pytest.raises(StoreError, match=r"Cannot reach sftp://login.*[Hh]ost key"):
+        open_remote(one.settings, "nas")
+
+
+def test_a_place_that_is_not_there_is_told(tmp_path: Path, toy_tools: None) -> None:
+    (tmp_path / "file").write_text("no folder")
+    labs = Labs(tmp_path, {"stores.nas.url": str(tmp_path / "file" / "nas")})
+    with labs.open() as one:
+        labs.run(one, numbers=1000)
+        with remote(one) as there, pytest.raises(StoreError, match="Not a directory") as raised:
+            push(one.store, there)
+        assert "physlab config show" in raised.value.hint
