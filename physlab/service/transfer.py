@@ -13,6 +13,7 @@ def push_store(
     *,
     dry_run: bool = False,
     without_held: bool = False,
+    verify: bool = False,
     may_leave: MayLeave | None = None,
 ) -> Pushed:
     """Bring a run, a version, or everything of a lab into another store.
@@ -23,9 +24,11 @@ def push_store(
         name: Run, version, or `sha256:…`; None for everything.
         dry_run: Only say what would travel.
         without_held: Leave out what may not leave, instead of sending nothing.
+        verify: Read back what was written.
         may_leave: Says why a file may not leave the lab.
     """
-    return push(lab.store, remote, name, dry_run=dry_run, without_held=without_held, may_leave=may_leave)
+    told = {"dry_run": dry_run, "without_held": without_held, "verify": verify}
+    return push(lab.store, remote, name, may_leave=may_leave, **told)
 
 
 def pull_store(lab: Lab, remote: RemoteStore, name: str | None = None, *, dry_run: bool = False) -> Pulled:

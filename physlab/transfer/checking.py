@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from physlab.errors import StoreError, ValidationError
 from physlab.keys import digest_bytes
 from physlab.store import Store
 from physlab.transfer.codec import decode
-from physlab.transfer.layout import SUFFIXES, path_of, read_list
+from physlab.transfer.layout import SUFFIXES, digits_of, path_of, read_list
+from physlab.transfer.places.base import told
 from physlab.transfer.remote import RemoteStore
 
 LAB = "lab"
@@ -94,25 +95,38 @@ def check_lab(store: Store, share: Share) -> Checked:
 
 
 def check_remote(remote: RemoteStore, share: Share) -> Checked:
-    """Read a share of a store's files.
+    """Read a share of a store's files; drafts of a day ago, which killed processes left, are removed.
 
     Raises:
         StoreError: The store cannot be reached or listed.
     """
+    with told(remote.place, "sweep"):
+        remote.place.sweep(older_than_s=86_400)
     remote.learn()
+    names = [
+        path_of(folder, digits) for folder in SUFFIXES for digits, _ in remote.listed(folder) if share.takes(digits)
+    ]
+    return check_names(remote, names)
+
+
+def check_names(remote: RemoteStore, names: Iterable[str]) -> Checked:
+    """Read files of a store, and say which are not what their names say.
+
+    Raises:
+        StoreError: The store cannot be reached or listed.
+    """
     done, found = Checked(), list[Damage]()
     packs = dict(remote.listed("packs"))
-    for folder in SUFFIXES:
-        for digits, _ in remote.listed(folder):
-            if share.takes(digits):
-                done.files += 1
-                name = path_of(folder, digits)
-                data = remote.read(name)
-                done.size += len(data or b"")
-                why = "it is gone" if data is None else _CHECKS[folder](remote, name, digits, data, packs)
-                if why:
-                    files = remote.known.files_with(digits) if folder == "packs" else ()
-                    found.append(Damage(remote.name, name, why, tuple(sorted(files))))
+    for name in names:
+        folder, digits = name.partition("/")[0], digits_of(name)
+        if digits is None:
+            continue
+        data = remote.read(name)
+        done.files, done.size = done.files + 1, done.size + len(data or b"")
+        why = "it is gone" if data is None else _CHECKS[folder](remote, name, digits, data, packs)
+        if why:
+            files = remote.known.files_with(digits) if folder == "packs" else ()
+            found.append(Damage(remote.name, name, why, tuple(sorted(files))))
     done.damage = tuple(found)
     return done
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from physlab.errors import ValidationError, nearest
+from physlab.errors import StoreError, ValidationError, nearest
 from physlab.store import Store
+from physlab.transfer.checking import check_names
 from physlab.transfer.records import Travelling, closure, known_there, own_records, roots, send_records
 from physlab.transfer.remote import RemoteStore
 from physlab.transfer.sending import MayLeave, Sender, held_back, refuse_held
@@ -43,6 +44,7 @@ def push(
     dry_run: bool = False,
     may_leave: MayLeave | None = None,
     without_held: bool = False,
+    verify: bool = False,
 ) -> Pushed:
     """Bring a run, a version, or everything into a store, as far as it is not there.
 
@@ -53,6 +55,7 @@ def push(
         dry_run: Only say what would travel.
         may_leave: Says why a file may not leave.
         without_held: Leave out what may not leave, and the records that name it; else nothing is sent.
+        verify: Read back what was written.
 
     Raises:
         ValidationError: Nothing has this name.
@@ -72,7 +75,21 @@ def push(
         records = without_named(records, set(held))
         files = _files(store, records, everything=False)
     needed = set[str]().union(*(one.needed() for one in records.values()))
-    return _send(store, remote, files, records, needed - files, held, dry_run)
+    done = _send(store, remote, files, records, needed - files, held, dry_run)
+    if verify and not dry_run:
+        _read_back(remote)
+    return done
+
+
+def _read_back(remote: RemoteStore) -> None:
+    damage = check_names(remote, list(remote.written)).damage
+    if damage:
+        raise StoreError(
+            f"What was just written to the store '{remote.name}' came back otherwise: "
+            f"{', '.join(item.name for item in damage[:5])}.",
+            hint="The disk, the memory or the network on the way is bad. Then: physlab store scrub",
+            details={"names": [item.name for item in damage]},
+        )
 
 
 def push_files(

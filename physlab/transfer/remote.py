@@ -51,6 +51,10 @@ class RemoteStore:
         key: Seals it; None for plain files.
         limit: Bytes a second each way; None for no limit.
         recovery: The data key as it is wrapped for recovery, to lie beside what is sealed.
+
+    Attributes:
+        tally: What travelled since it was opened.
+        written: Names of the files that were written since.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class RemoteStore:
         recovery: bytes | None = None,
     ) -> None:
         self.name, self.place, self.folder, self.key, self._recovery = name, place, folder, key, recovery
-        self.tally = Tally()
+        self.tally, self.written = Tally(), list[str]()
         self._up, self._down = Pace(limit), Pace(limit)
         self._guard = threading.Lock()
 
@@ -134,6 +138,7 @@ class RemoteStore:
         with told(self.place, f"write {name} to"):
             self.place.write(name, data)
         with self._guard:
+            self.written.append(name)
             self.tally.sent += len(data)
             self.tally.told(self.tally)
 
@@ -188,25 +193,28 @@ class RemoteStore:
 
     def has(self, digests: Iterable[str]) -> set[str]:
         """Return which of these files are there, by their names alone."""
-        wanted = {(folder, self.digits(folder, one)): one for one in digests for folder in ("blobs", "files")}
-        if len(wanted) > 2 * FEW:
+        wanted = list(digests)
+        if len(wanted) > FEW:
+            by_digits = {(folder, self.digits(folder, one)): one for one in wanted for folder in ("blobs", "files")}
             return {
-                wanted[folder, found]
+                by_digits[folder, found]
                 for folder in ("blobs", "files")
                 for found, _ in self.listed(folder)
-                if (folder, found) in wanted
+                if (folder, found) in by_digits
             }
-        found: set[str] = set()
+        there: set[str] = set()
 
-        def look(folder: str, digits: str, digest: str) -> None:
-            with told(self.place, f"look into {folder} of"):
-                if self.place.size(path_of(folder, digits)) is not None:
-                    found.add(digest)
+        def look(digest: str) -> None:
+            with told(self.place, "look into"):
+                for folder in ("blobs", "files"):
+                    if self.place.size(path_of(folder, self.digits(folder, digest))) is not None:
+                        there.add(digest)
+                        return
 
         with Lanes() as lanes:
-            for (folder, digits), digest in wanted.items():
-                lanes.do(look, folder, digits, digest)
-        return found
+            for digest in wanted:
+                lanes.do(look, digest)
+        return there
 
     def learn(self) -> None:
         """Note which chunks are there: of packs that still are, and of lists that came since the last time."""

@@ -16,6 +16,8 @@ WithoutHeld = Annotated[
     bool, typer.Option("--without-held", help="Leave out what may not leave the lab, and the records that name it.")
 ]
 
+Verify = Annotated[bool, typer.Option("--verify", help="Read back what was written.")]
+
 
 def push(
     store: StoreArgument,
@@ -23,6 +25,7 @@ def push(
     everything: All = False,
     limit: Limit = None,
     without_held: WithoutHeld = False,
+    verify: Verify = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
@@ -39,7 +42,7 @@ def push(
     if everything and run is not None:
         raise ValidationError(f"Give either '{run}' or --all.", hint=f"See: physlab store push {store} --help")
     with Lab(load_settings()) as lab, open_remote(lab.settings, store, rate(limit)) as remote, progress(remote):
-        done = service.push_store(lab, remote, run, dry_run=dry_run, without_held=without_held)
+        done = service.push_store(lab, remote, run, dry_run=dry_run, without_held=without_held, verify=verify)
     if voice.as_json:
         voice.reply({**asdict(done), "dry_run": dry_run})
         return 1 if done.missing else 0

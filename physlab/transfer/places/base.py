@@ -38,6 +38,9 @@ class Place(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there needs no removal."""
 
+    def sweep(self, older_than_s: float) -> int:
+        """Remove drafts that killed processes left; return how many."""
+
 
 @contextlib.contextmanager
 def told(place: Place, doing: str) -> Iterator[None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +80,16 @@ class FolderPlace:
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there needs no removal."""
         (self._root / name).unlink(missing_ok=True)
+
+    def sweep(self, older_than_s: float) -> int:
+        """Remove drafts that killed processes left; return how many."""
+        count = 0
+        for draft in self._root.rglob(".*.draft"):
+            with contextlib.suppress(FileNotFoundError):  # it was finished meanwhile
+                if time.time() - draft.stat().st_mtime > older_than_s:
+                    draft.unlink()
+                    count += 1
+        return count
 
 
 def _stop(error: OSError) -> None:

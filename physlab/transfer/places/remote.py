@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,6 +100,19 @@ class FileSystemPlace:
             self._system.rm_file(self._at(name))
         except FileNotFoundError:
             return
+
+    def sweep(self, older_than_s: float) -> int:
+        """Remove drafts that killed processes left; return how many. A bucket has none."""
+        count, now = 0, datetime.now(UTC)
+        for path in self._system.find(self._root) if self._drafts else ():
+            if posixpath.basename(path).startswith(".") and path.endswith(".draft"):
+                try:
+                    if (now - self._system.modified(path).astimezone(UTC)).total_seconds() > older_than_s:
+                        self._system.rm_file(path)
+                        count += 1
+                except FileNotFoundError:  # it was finished meanwhile
+                    continue
+        return count
 
 
 def open_bucket(url: str, endpoint: str | None) -> FileSystemPlace:

@@ -25,6 +25,8 @@ from physlab.keys import digest_bytes
 from physlab.lab import Lab
 from physlab.store import Store
 from physlab.transfer import RemoteStore, pull, push
+from physlab.transfer.checking import Share, check_remote
+from physlab.transfer.places.folder import FolderPlace
 from physlab.transfer.places.remote import FileSystemPlace
 from physlab.transfer.records import their_records
 from tests.unit.transfer.conftest import Labs, content, remote, tree
@@ -188,6 +190,43 @@ def test_s18_a_pull_that_fails_at_its_very_end_gives_everything_back(
         assert content(two.store) == before
         with remote(two) as there:
             assert pull(two.store, there).size < 1_000_000, "the files waited"
+
+
+def test_what_was_written_badly_is_found_when_it_is_read_back(
+    folder_labs: Labs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with folder_labs.open() as one:
+        fill(one.store, 1)
+        write = FolderPlace.write
+
+        def bad_memory(self: FolderPlace, name: str, data: bytes) -> None:
+            write(self, name, data[:-1] + bytes([data[-1] ^ 1]) if name.startswith("packs") else data)
+
+        with monkeypatch.context() as patch, remote(one) as there:
+            patch.setattr(FolderPlace, "write", bad_memory)
+            with pytest.raises(StoreError, match=r"came back otherwise: packs/"):
+                push(one.store, there, verify=True)
+    shutil.rmtree(folder_labs.folder / "nas")
+    with folder_labs.open() as one, remote(one) as there:
+        assert push(one.store, there, verify=True).files == 14
+
+
+def test_drafts_that_killed_processes_left_are_swept(folder_labs: Labs) -> None:
+    with folder_labs.open() as one:
+        fill(one.store, 1, small=1, large=0)
+        send(one)
+        folder = folder_labs.folder / "nas" / "blobs"
+        old, new = folder / ".one.0123.draft", folder / ".two.0123.draft"
+        for draft in (old, new):
+            draft.write_text("half")
+        os.utime(old, (1e9, 1e9))
+        with remote(one) as there:
+            assert not check_remote(there, Share()).damage
+        assert not old.exists() and new.exists()
+        old.write_text("half")
+        os.utime(old, (1e9, 1e9))
+        place = FileSystemPlace("here", LocalFileSystem(), str(folder_labs.folder / "nas"))
+        assert place.sweep(86_400) == 1 and not old.exists() and new.exists()
 
 
 def mount(folder: Path, megabytes: int) -> bool:

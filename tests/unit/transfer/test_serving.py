@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
-from starlette.testclient import TestClient
 
 from physlab.errors import ConfigurationError, ValidationError
 from physlab.keys import digest_bytes
@@ -40,8 +40,29 @@ def links(tmp_path: Path) -> Links:
     return Links(tmp_path / "keys")
 
 
-def client(store: Store, links: Links, **more: Any) -> TestClient:
-    return TestClient(blob_app(store, links, **{"public": True, **more}), raise_server_exceptions=True)
+class Web:
+    """Asks the application without a network."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://lab.example") as web:
+                return await web.request(method, path, **more)
+
+        return anyio.run(ask)
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("GET", path, **more)
+
+    def head(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("HEAD", path, **more)
+
+
+def client(store: Store, links: Links, **more: Any) -> Web:
+    return Web(blob_app(store, links, **{"public": True, **more}))
 
 
 def test_a_file_is_served_for_ever_and_safely(store: Store, links: Links) -> None:
