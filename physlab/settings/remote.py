@@ -7,13 +7,21 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from physlab.model.base import Model
 
 _KINDS = ("s3", "sftp")
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}
-StoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+
+
+def _not_taken(name: str) -> str:
+    if name == "lab":
+        raise ValueError("'lab' is this lab's own store: call the other one something else")
+    return name
+
+
+StoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$"), AfterValidator(_not_taken)]
 
 
 def bytes_per_second(value: object) -> object:

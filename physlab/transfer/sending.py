@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from physlab.errors import StoreError
@@ -159,8 +158,3 @@ def held_back(digests: Iterable[str], may_leave: MayLeave | None) -> dict[str, s
     if may_leave is None:
         return {}
     return {digest: reason for digest in digests if (reason := may_leave(digest)) is not None}
-
-
-def staged(folder: Path) -> Path:
-    """Return the folder for files that were fetched and wait for the others; on the file system of the store."""
-    return folder / "incoming"

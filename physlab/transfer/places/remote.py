@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import secrets
 from collections.abc import Iterator
@@ -23,11 +24,19 @@ class FileSystemPlace:
         root: The folder in it.
         errors: What it raises beside OSError.
         drafts: Whether a file can be seen half-written there, and so is written under a draft's name.
+        unable: What it raises when it cannot force a file to disk at all; others' errors in doing so count.
     """
 
     def __init__(
-        self, url: str, system: Any, root: str, errors: tuple[type[Exception], ...] = (), drafts: bool = True
+        self,
+        url: str,
+        system: Any,
+        root: str,
+        errors: tuple[type[Exception], ...] = (),
+        drafts: bool = True,
+        unable: tuple[type[Exception], ...] = (),
     ) -> None:
+        self._unable = unable
         self.url, self._system, self._root, self._drafts = url, system, root, drafts
         self.errors: tuple[type[Exception], ...] = (OSError, *errors)
         self._made: set[str] = set()
@@ -68,7 +77,8 @@ class FileSystemPlace:
             with self._system.open(draft, "wb") as stream:
                 stream.write(data)
                 if hasattr(stream, "fsync"):
-                    stream.fsync()
+                    with contextlib.suppress(*self._unable):
+                        stream.fsync()
             self._system.mv(draft, path)
         except self.errors:
             if self._system.exists(draft):
@@ -157,4 +167,4 @@ def open_sftp(url: str, endpoint: str | None) -> FileSystemPlace:
             f"Cannot reach {url}: {str(error) or type(error).__name__}.",
             hint=f"Does this work: sftp {parts.netloc.partition(':')[0]}",
         ) from error
-    return FileSystemPlace(url, system, parts.path.rstrip("/"), (asyncssh.Error,))
+    return FileSystemPlace(url, system, parts.path.rstrip("/"), (asyncssh.Error,), unable=(asyncssh.SFTPOpUnsupported,))
