@@ -19,9 +19,10 @@ import sqlalchemy as sa
 
 from physlab.errors import StoreError
 from physlab.keys import canonical, digest_bytes
-from physlab.model import Dag, NodeRecord, RunRecord
+from physlab.model import Dag
 from physlab.store import Store, schema
 from physlab.store.index import stored_digests
+from physlab.transfer.names import check_node, check_run
 from physlab.transfer.remote import RemoteStore
 
 STAY = frozenset(
@@ -93,7 +94,7 @@ def their_records(remote: RemoteStore) -> dict[str, Travelling]:
     for digits, _ in remote.listed("journal"):
         for number, line in enumerate(remote.read_lines(digits).splitlines(), 1):
             where = f"{remote.what(f'journal/{digits[:12]}…')} line {number}"
-            record = _read(line, where)
+            record = read_line(line, where)
             found.setdefault(record.digest, record)
     return found
 
@@ -123,7 +124,12 @@ def send_records(remote: RemoteStore, records: Iterable[Travelling]) -> int:
     return count
 
 
-def _read(line: bytes, where: str) -> Travelling:
+def read_line(line: bytes, where: str) -> Travelling:
+    """Return the record of a line from elsewhere, checked.
+
+    Raises:
+        StoreError: No lab would send it; the message begins with `where`.
+    """
     try:
         said = json.loads(line)
         digest, kind, record = said["digest"], said["kind"], said["record"]
@@ -148,9 +154,9 @@ def _check_dag(record: dict[str, Any]) -> None:
 
 
 _VALID: dict[str, Callable[[dict[str, Any]], object]] = {
-    "node": NodeRecord.model_validate,
-    PAST: NodeRecord.model_validate,
-    "run": RunRecord.model_validate,
+    "node": check_node,
+    PAST: check_node,
+    "run": check_run,
     "dag": _check_dag,
 }
 

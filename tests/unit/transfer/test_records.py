@@ -12,7 +12,7 @@ from physlab.errors import ConfigurationError, StoreError, ValidationError
 from physlab.keys import canonical, digest, digest_bytes
 from physlab.lineage import lineage
 from physlab.transfer import pull, push, push_files
-from physlab.transfer.records import PAST, their_records
+from physlab.transfer.records import PAST, read_line, their_records
 from tests.unit.conftest import Bench, node
 from tests.unit.transfer.conftest import Labs, content, graph, remote, tree
 
@@ -205,6 +205,47 @@ def test_s18_a_strange_record_is_refused_and_the_lab_is_as_before(folder_labs: L
             pull(two.store, there)
         assert "line 2" in str(raised.value)
         assert content(two.store) == before
+
+
+BAD_NAMES = (
+    "../up.png",
+    "/etc/cron.d/x",
+    "a/../../b",
+    "a//b",
+    "..",
+    "",
+    ".",
+    "C:\\x",
+    "C:x",
+    "a\\b",
+    "a\x00b",
+    "a\nb",
+    "./a",
+)
+
+
+@pytest.mark.parametrize("bad", BAD_NAMES)
+def test_s17_names_in_records_never_lead_out_of_a_folder(folder_labs: Labs, bad: str) -> None:
+    """Records that are right in everything but one name, which would become a path here."""
+    with folder_labs.open() as one:
+        folder_labs.run(one, numbers=1000)
+        lines = list(one.store.journal.replay())
+    [made] = [item.record for item in lines if item.kind == "node" and item.record.get("artifacts")][:1]
+    [run] = [item.record for item in lines if item.kind == "run"]
+    file = {"$file": {**made["artifacts"][0], "name": bad, "show": "path"}}
+    hostile: list[tuple[str, dict[str, Any]]] = [
+        ("node", {**made, "artifacts": [{**made["artifacts"][0], "name": bad}]}),
+        ("past_node", {**made, "fields": {**made["fields"], "deep": [{"file": file}]}}),
+        ("node", {**made, "node_id": bad}),
+        ("node", {**made, "run_id": bad}),
+        ("run", {**run, "run_id": bad}),
+        ("run", {**run, "nodes": [{**run["nodes"][0], "id": bad}]}),
+    ]
+    for kind, record in hostile:
+        with pytest.raises(StoreError, match=r"cannot be called"):
+            read_line(line(kind, record).rstrip(), "it")
+    read_line(line("node", made).rstrip(), "it")
+    read_line(line("run", run).rstrip(), "it")
 
 
 class Canary:
