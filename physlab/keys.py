@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
@@ -130,6 +131,16 @@ def digest_stream(stream: BinaryIO) -> tuple[str, int]:
         state.update(chunk)
         size += len(chunk)
     return state.hexdigest(), size
+
+
+def keyed_digest(key: bytes, data: bytes) -> str:
+    """Return the HMAC-SHA-256 (64 hex digits) of bytes: nobody without the key can make or compare it."""
+    return hmac.new(key, data, hashlib.sha256).hexdigest()
+
+
+def same(one: str, other: str) -> bool:
+    """Compare two secrets in a time that does not tell where they differ."""
+    return hmac.compare_digest(one.encode(), other.encode())
 
 
 def md5_stream(stream: BinaryIO) -> str:

@@ -18,6 +18,7 @@ from physlab.cli import (
     dvc,
     export,
     jobs,
+    keys,
     origin,
     plan,
     report,
@@ -97,5 +98,6 @@ for group, panel in (
     (store.app, LAB),
     (dvc.app, LAB),
     (backup.app, LAB),
+    (keys.app, LAB),
 ):
     app.add_typer(group, rich_help_panel=panel)

@@ -8,6 +8,7 @@ import typer
 
 from physlab.cli.options import Json
 from physlab.cli.output import counted, escape, size, voice
+from physlab.cli.stores import pull, push, repair, replicas, scrub, serve
 
 app = typer.Typer(name="store", help="The lab's memory: bytes by SHA-256, and the journal.", no_args_is_help=True)
 
@@ -90,3 +91,15 @@ def gc(
         option = f" --older-than {older_than}" if older_than is not None else ""
         voice.next(f"physlab store gc --delete{option}{f' --grace {grace}' if grace != 14 else ''}")
     return 0
+
+
+for name, command in (
+    ("push", push.push),
+    ("pull", pull.pull),
+    ("replicas", replicas.replicas),
+    ("scrub", scrub.scrub),
+    ("repair", repair.repair),
+    ("serve", serve.serve),
+    ("link", serve.link),
+):
+    app.command(name)(command)

@@ -18,7 +18,7 @@ from physlab.engine.pages import Progress, publish_pages
 from physlab.engine.server import server_status
 from physlab.engine.submitter import PrefectSubmitter
 from physlab.engine.watch import Watcher, watchers
-from physlab.errors import PhyslabError
+from physlab.errors import PhyslabError, StoreError
 from physlab.lab import Lab, NamedDag, new_run_id, slug
 from physlab.model import Call, RunRequest
 from physlab.settings import Settings, load_settings
@@ -66,6 +66,31 @@ def answer(tool: str, method: str, given: dict[str, Any]) -> dict[str, Any]:
     with _lab(given["lab"]) as opened:
         body = _answer(service.answer(opened, Call(tool=tool, method=method, params=params), Path.cwd()))
         return activated(opened.settings, body)
+
+
+def scrub(share: str, stores: list[str] | None, repair: bool, lab: str | None) -> dict[str, Any]:
+    """Carry out `scrub_stores`; damage that stays makes the run fail, so that whoever watches flows is told."""
+    from dataclasses import asdict
+
+    from physlab.service.replicas import repair_replicas, scrub_stores
+
+    with _lab(lab) as opened:
+        found = scrub_stores(opened, stores, share)
+        if repair:
+            done = repair_replicas(opened)
+            found = {**found, "repaired": asdict(done), "ok": not done.lost and not _unread(found)}
+    if not found["ok"]:
+        bad = [item["name"] for one in found["stores"] for item in one.get("damage", ())]
+        raise StoreError(
+            f"{len(bad)} files are damaged ({', '.join(bad[:5])}), {len(_unread(found))} stores could not be read.",
+            hint="See and mend: physlab store scrub; physlab store repair",
+            details={"reply": found},
+        )
+    return found
+
+
+def _unread(found: dict[str, Any]) -> list[str]:
+    return [one["store"] for one in found["stores"] if "error" in one]
 
 
 def run(dag: Dagish, lab: str | None, run_id: str | None = None, **wishes: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from physlab.service.jobs import (
     known_jobs,
     list_jobs,
 )
+from physlab.service.transfer import pull_store, push_store
 from physlab.service.versions import (
     all_labels,
     all_tags,
@@ -76,6 +77,8 @@ __all__ = [
     "lineage_text",
     "list_jobs",
     "publish_report",
+    "pull_store",
+    "push_store",
     "read_run_call",
     "reproduce_run",
     "restore_version",

@@ -7,6 +7,8 @@ file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are under
 
 from physlab.settings.backup import BackupSettings, NotifySettings, read_days, read_rate, read_schedule, read_share
 from physlab.settings.model import DeviceSettings, KubernetesSiteSettings, Settings, SlurmSiteSettings
+from physlab.settings.remote import KeySettings, RemoteStoreSettings, ReplicaSettings, bytes_per_second
+from physlab.settings.secret import server_key
 from physlab.settings.sources import (
     cache_folder,
     child_environment,
@@ -23,10 +25,14 @@ from physlab.settings.sources import (
 __all__ = [
     "BackupSettings",
     "DeviceSettings",
+    "KeySettings",
     "KubernetesSiteSettings",
     "NotifySettings",
+    "RemoteStoreSettings",
+    "ReplicaSettings",
     "Settings",
     "SlurmSiteSettings",
+    "bytes_per_second",
     "cache_folder",
     "child_environment",
     "decline_tracking",
@@ -39,6 +45,7 @@ __all__ = [
     "read_rate",
     "read_schedule",
     "read_share",
+    "server_key",
     "shown",
     "toml_lines",
 ]

@@ -23,6 +23,7 @@ from physlab.model import RunRequest, Web
 from physlab.model.base import Model
 from physlab.model.record import OffloadPolicy
 from physlab.settings.backup import BackupSettings, NotifySettings
+from physlab.settings.remote import KeySettings, RemoteStoreSettings, ReplicaSettings, StoreName
 
 
 def _known_cap(name: str) -> str:
@@ -354,6 +355,9 @@ class Settings(Model):
         (), description="Python files whose tools this lab has, such as optics.py."
     )
     store: StoreSettings = StoreSettings()
+    stores: dict[StoreName, RemoteStoreSettings] = Field({}, description="Other places for bytes and records by name.")
+    replicas: ReplicaSettings = ReplicaSettings()
+    keys: KeySettings = KeySettings()
     run: RunSettings = RunSettings()
     caps: dict[CapName, CapValue] = Field({}, description="Safety caps that differ from the table, by name.")
     server: ServerSettings = ServerSettings()

@@ -18,7 +18,8 @@ from physlab.settings.model import Settings
 
 FILE = "physlab.toml"
 PREFIX = "PHYSLAB_"
-PATHS = ("home", "results", "report.logo", "dvc.repository", "backup.password_file")
+PATHS = ("home", "results", "report.logo", "dvc.repository", "backup.password_file", "keys.server_file")
+PLACES = ("stores.NAME.url",)  # folders, or addresses
 LISTS_OF_PATHS = ("tools", "backup.also")
 
 
@@ -225,6 +226,8 @@ def _validated(given: Mapping[str, Given]) -> Settings:
         if key in LISTS_OF_PATHS and isinstance(said.value, str):  # a variable
             said = said._replace(value=[part.strip() for part in said.value.split(",") if part.strip()])
         branch[name] = _rooted(said) if key in (*PATHS, *LISTS_OF_PATHS) else said.value
+        if _pattern(key) in PLACES and "://" not in str(said.value):
+            branch[name] = str(_rooted(said))
     try:
         return Settings.model_validate(tree)
     except pydantic.ValidationError as error:

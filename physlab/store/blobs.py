@@ -131,6 +131,22 @@ class Blobs:
             os.replace(temporary, self.path(digest))
         force_file_system(self.objects)
 
+    def adopt(self, source: Path, digest: str) -> bool:
+        """Take a file of this file system whose bytes were checked and forced to disk; False when they are there.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        target = self.path(digest)
+        try:
+            if has(target):
+                source.unlink()
+                return False
+            self._publish(str(source), target)
+        except OSError as error:
+            raise self._untakeable(_named(source), error) from error
+        return True
+
     @contextlib.contextmanager
     def _temporary(self) -> Iterator[str]:
         handle, name = tempfile.mkstemp(dir=self.incoming)

@@ -39,7 +39,7 @@ def test_only_settings_reads_the_environment() -> None:
             if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv", "os.environb"):
                 found.add(module(path))
     # A worker process sets the threads of numeric libraries before they load.
-    assert found == {"physlab.settings.sources", "physlab.sites.worker"}
+    assert found == {"physlab.settings.sources", "physlab.settings.secret", "physlab.sites.worker"}
 
 
 def test_only_plugins_reads_entry_points() -> None:

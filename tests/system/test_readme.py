@@ -27,7 +27,7 @@ PAGES = [
     for page in (ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "howto").glob("*.md")))
     if list(read(page.read_text(encoding="utf-8")))
 ]
-NEEDS = {"own-programs": "gfortran"}
+NEEDS = {"own-programs": "gfortran", "transfer": "age"}
 CLUSTER = ("laptop-to-cluster", "slurm-jobs", "slurm-worker")
 KUBERNETES = ("kubernetes-jobs",)
 PODS = "laptop-to-kubernetes"

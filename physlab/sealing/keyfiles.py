@@ -1,0 +1,63 @@
+"""Files of secrets: for their owner alone, complete or absent, and not taken from where others may read them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from physlab.errors import ConfigurationError, StoreError
+
+
+def read_secret(path: Path) -> str:
+    """Return the text of a file that only its owner may read.
+
+    Raises:
+        ConfigurationError: It is not there, cannot be read, or others may read it.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_IMODE(mode) & 0o077:
+            raise ConfigurationError(
+                f"The key file {path} may be read by others (mode {stat.S_IMODE(mode):o}).",
+                hint=f"If nobody did: chmod 600 {path}; else make a new key: physlab keys rotate",
+            )
+        return path.read_text(encoding="ascii")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"The key file {path} is not text.", hint="Restore it from a copy.") from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"The key file {path} cannot be read: {error.strerror or error}.", hint="Make keys with: physlab keys init"
+        ) from error
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read, complete or not at all.
+
+    Raises:
+        StoreError: The disk is full, or the folder cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(draft, path)
+        _force(path.parent)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise StoreError(
+            f"The key file {path} cannot be written: {error.strerror or error}.",
+            hint="Free disk space or make the folder writable; the keys before still hold.",
+        ) from error
+
+
+def _force(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

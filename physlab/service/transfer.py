@@ -1,0 +1,43 @@
+"""Pushing to and pulling from other stores, for every face of the lab."""
+
+from __future__ import annotations
+
+from physlab.lab import Lab
+from physlab.transfer import MayLeave, Pulled, Pushed, RemoteStore, pull, push
+
+
+def push_store(
+    lab: Lab,
+    remote: RemoteStore,
+    name: str | None = None,
+    *,
+    dry_run: bool = False,
+    without_held: bool = False,
+    verify: bool = False,
+    may_leave: MayLeave | None = None,
+) -> Pushed:
+    """Bring a run, a version, or everything of a lab into another store.
+
+    Args:
+        lab: The lab.
+        remote: The store, opened.
+        name: Run, version, or `sha256:…`; None for everything.
+        dry_run: Only say what would travel.
+        without_held: Leave out what may not leave, instead of sending nothing.
+        verify: Read back what was written.
+        may_leave: Says why a file may not leave the lab.
+    """
+    told = {"dry_run": dry_run, "without_held": without_held, "verify": verify}
+    return push(lab.store, remote, name, may_leave=may_leave, **told)
+
+
+def pull_store(lab: Lab, remote: RemoteStore, name: str | None = None, *, dry_run: bool = False) -> Pulled:
+    """Bring a run, a version, or everything of another store into a lab.
+
+    Args:
+        lab: The lab.
+        remote: The store, opened.
+        name: Run, version, or `sha256:…`; None for everything.
+        dry_run: Only say what would travel.
+    """
+    return pull(lab.store, remote, name, dry_run=dry_run)

@@ -1,0 +1,56 @@
+"""Names in records from elsewhere: some of them become names of files and folders here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from physlab.model import NodeRecord, RunRecord
+
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def check_node(record: dict[str, Any]) -> None:
+    """Check the record of a computed node.
+
+    Raises:
+        ValueError: It is none, or a name in it would lead out of a folder.
+    """
+    made = NodeRecord.model_validate(record)
+    _check_words(made.run_id, made.node_id)
+    for name in (*(artifact.name for artifact in made.artifacts), *_files(made.fields)):
+        parts = str(name).split("/")
+        bad = not name or len(name) > 512 or "\\" in name or _CONTROL.search(name)
+        if bad or any(part in ("", ".", "..") for part in parts) or re.match(r"[A-Za-z]:", name):
+            raise ValueError(f"a file cannot be called {name[:80]!r}")
+
+
+def check_run(record: dict[str, Any]) -> None:
+    """Check the record of a run.
+
+    Raises:
+        ValueError: It is none, or a name in it would lead out of a folder.
+    """
+    run = RunRecord.model_validate(record)
+    _check_words(run.run_id, *(node.id for node in run.nodes))
+
+
+def _check_words(*words: str) -> None:
+    for word in words:
+        if not _WORD.fullmatch(word):
+            raise ValueError(f"a run or node cannot be called {word[:80]!r}")
+
+
+def _files(value: Any) -> Iterator[str]:
+    """Yield the names of all files inside stored fields."""
+    if isinstance(value, Mapping):
+        if set(value) == {"$file"}:
+            yield str(value["$file"]["name"])
+            return
+        for item in value.values():
+            yield from _files(item)
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _files(item)

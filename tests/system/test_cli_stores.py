@@ -1,0 +1,92 @@
+"""The commands on stores and keys, as a person types them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.system.commandline import CommandLine
+
+GRAPH = """
+metadata: {title: Curve}
+nodes:
+  - {id: hbar, tool: constants_get, params: {name: hbar}}
+"""
+SETTINGS = """
+[stores.nas]
+url = "nas"
+[stores.vault]
+url = "vault"
+sealed = true
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> CommandLine:
+    (tmp_path / "physlab.toml").write_text(SETTINGS)
+    (tmp_path / "curve.yaml").write_text(GRAPH)
+    return CommandLine(tmp_path, {"PHYSLAB_SERVER__MODE": "none"})
+
+
+def test_a_run_goes_to_another_lab_and_is_shown_there(lab: CommandLine, tmp_path: Path) -> None:
+    lab.run("run", "curve.yaml")
+    would = lab.json("store", "push", "nas", "--dry-run", "--json")
+    assert (would["records"], would["dry_run"]) == (3, True) and not (tmp_path / "nas").exists()
+    assert lab.json("store", "push", "nas", "curve", "--json")["records"] == 3
+    other = CommandLine(tmp_path, {"PHYSLAB_SERVER__MODE": "none", "PHYSLAB_HOME": str(tmp_path / "other")})
+    said = other.run("store", "pull", "nas", "--limit", "5MB/s").stdout
+    assert "3 records travelled" in said and "physlab runs" in said
+    assert other.json("show", "curve", "--json")["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("store", "push", "nass"), "Did you mean 'nas'?"),
+        (("store", "push", "nas", "--limit", "fast"), "'fast' is no limit."),
+        (("store", "pull", "nas"), "physlab store push nas --all"),
+        (("store", "push", "vault"), "physlab keys init"),
+        (("store", "scrub", "--share", "2/1"), "'2/1' is no share."),
+        (("store", "serve", "--host", "0.0.0.0"), "--insecure-lan"),  # noqa: S104
+    ],
+)
+def test_what_cannot_be_done_says_what_to_do(lab: CommandLine, words: tuple[str, ...], told: str) -> None:
+    error = lab.json(*words, "--json", code=1)["error"]
+    assert told in f"{error['message']} {error['hint']}"
+
+
+@pytest.mark.skipif(shutil.which("age-keygen") is None, reason="age is not installed: apt-get install age")
+def test_keys_are_made_turned_and_recovered(lab: CommandLine, tmp_path: Path) -> None:
+    made = subprocess.run(["age-keygen"], capture_output=True, text=True, check=True).stdout
+    recovery = tmp_path / "recovery.txt"
+    recovery.write_text(made)
+    recovery.chmod(0o600)
+    recipient = made.split("public key: ")[1].split()[0]
+    said = lab.run("keys", "init", "--recovery", recipient)
+    assert recipient in said.stdout and "AGE-SECRET-KEY" not in said.stdout + said.stderr
+    lab.run("store", "push", "vault")
+    before = json.loads(lab.run("keys", "list", "--json").stdout)["keys"]
+    lab.run("keys", "rotate")
+    after = json.loads(lab.run("keys", "list", "--json").stdout)["keys"]
+    assert before[0]["recipient"] == after[0]["recipient"] and before[0]["wrapped_for"] != after[0]["wrapped_for"]
+    other = CommandLine(tmp_path, {"PHYSLAB_SERVER__MODE": "none", "PHYSLAB_HOME": str(tmp_path / "other")})
+    other.run("keys", "recover", "--from", "vault", "--identity", "recovery.txt")
+    assert other.json("store", "pull", "vault", "--json")["store"] == "vault"
+
+
+def test_it_serves_until_it_is_stopped(lab: CommandLine) -> None:
+    process = lab.start("store", "serve", "--port", "0", "--json")
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert httpx.get(f"{told['url']}/blobs/{'0' * 64}").status_code == 404
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM and "Traceback" not in errors
