@@ -64,8 +64,9 @@ def test_what_is_there_does_not_travel_again(labs: Labs) -> None:
     assert lines == 6 + 3 + 1
 
 
-def test_what_was_changed_in_the_store_is_noticed_and_nothing_is_taken(labs: Labs) -> None:
+def test_what_was_changed_in_the_store_is_noticed_and_nothing_is_taken(folder_labs: Labs) -> None:
     """Each file of the store is damaged in turn, at its beginning, middle or end."""
+    labs = folder_labs
     with labs.open() as one:
         record = labs.run(one)
         with remote(one) as there:
