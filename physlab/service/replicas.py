@@ -13,6 +13,7 @@ from physlab.lab import Lab
 from physlab.transfer import MayLeave, RemoteStore, open_remote
 from physlab.transfer.checking import LAB, Checked, Notes, check_lab, check_remote, read_share
 from physlab.transfer.replicas import Repair, Repaired, Survey, survey
+from physlab.versioning import labels
 
 
 @contextlib.contextmanager
@@ -35,14 +36,19 @@ def replica_stores(lab: Lab, limit: float | None = None) -> Iterator[list[Remote
 def survey_replicas(lab: Lab, may_leave: MayLeave | None = None) -> Survey:
     """Say in which replicas each file is, by names alone."""
     with replica_stores(lab) as remotes:
-        return survey(lab.store, remotes, lab.settings.replicas.copies, may_leave)
+        return survey(lab.store, remotes, lab.settings.replicas.copies, may_leave or _labels(lab, remotes))
 
 
 def repair_replicas(lab: Lab, limit: float | None = None, may_leave: MayLeave | None = None) -> Repaired:
     """Make missing and damaged copies good, the lab's own included."""
     with replica_stores(lab, limit) as remotes:
         copies, folder = lab.settings.replicas.copies, lab.settings.home / "transfer"
-        return Repair(lab.store, remotes, copies, folder, may_leave).run()
+        return Repair(lab.store, remotes, copies, folder, may_leave or _labels(lab, remotes)).run()
+
+
+def _labels(lab: Lab, remotes: Sequence[RemoteStore]) -> MayLeave | None:
+    """Return what labels keep in the lab; where all copies are sealed for the lab alone, that is nothing."""
+    return labels.may_leave(lab.store) if any(remote.key is None for remote in remotes) else None
 
 
 def scrub_stores(

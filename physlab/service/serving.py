@@ -14,6 +14,7 @@ from physlab.errors import ConfigurationError, ValidationError
 from physlab.lab import Lab
 from physlab.transfer.links import Links
 from physlab.transfer.serving import MayServe, blob_app
+from physlab.versioning import labels
 
 
 @dataclass
@@ -47,6 +48,11 @@ def make_link(lab: Lab, digest: str, seconds: float) -> str:
     return path
 
 
+def _labels(lab: Lab) -> MayServe:
+    """Return what tells why a file may not be served; labels that change meanwhile count at once."""
+    return lambda digest: labels.may_leave(lab.store)(digest)
+
+
 @contextlib.contextmanager
 def listen(
     lab: Lab,
@@ -71,7 +77,7 @@ def listen(
             f"'{host}' is reached from other machines, and without TLS everybody on the way reads along.",
             hint="Give --cert FILE --key FILE, put a server with TLS in front, or say --insecure-lan.",
         )
-    app = blob_app(lab.store, Links(lab.settings.home / "keys"), public=public, may_serve=may_serve)
+    app = blob_app(lab.store, Links(lab.settings.home / "keys"), public=public, may_serve=may_serve or _labels(lab))
     try:
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, lifespan="off",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from physlab.lab import Lab
 from physlab.transfer import MayLeave, Pulled, Pushed, RemoteStore, pull, push
+from physlab.versioning import labels
 
 
 def push_store(
@@ -25,8 +26,11 @@ def push_store(
         dry_run: Only say what would travel.
         without_held: Leave out what may not leave, instead of sending nothing.
         verify: Read back what was written.
-        may_leave: Says why a file may not leave the lab.
+        may_leave: Says why a file may not leave the lab; by default what labels say. What is sealed for this lab alone
+            may travel: nobody else opens it.
     """
+    if may_leave is None and remote.key is None:
+        may_leave = labels.may_leave(lab.store)
     told = {"dry_run": dry_run, "without_held": without_held, "verify": verify}
     return push(lab.store, remote, name, may_leave=may_leave, **told)
 

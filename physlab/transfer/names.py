@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from physlab.model import NodeRecord, RunRecord
+from physlab.model.version import Version
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -35,6 +37,44 @@ def check_run(record: dict[str, Any]) -> None:
     """
     run = RunRecord.model_validate(record)
     _check_words(run.run_id, *(node.id for node in run.nodes))
+
+
+def check_version(record: dict[str, Any]) -> None:
+    """Check the record of a version.
+
+    Raises:
+        ValueError: It is none.
+    """
+    version = Version.model_validate(record)
+    if not re.fullmatch(r"[0-9a-f]{16}", version.lineage_id) or _CONTROL.search(version.artifact):
+        raise ValueError("a version without its lineage or name")
+
+
+def check_tag(record: dict[str, Any]) -> None:
+    """Check the record of a tag.
+
+    Raises:
+        ValueError: It is none.
+    """
+    name, version = record["name"], record["version"]
+    if not isinstance(name, str) or not _WORD.fullmatch(name) or not (version is None or _is_digest(version)):
+        raise ValueError("a tag without its name or version")
+
+
+def check_label(record: dict[str, Any]) -> None:
+    """Check the record of a label.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(record["label"], str) or not all(_is_digest(item) for item in record["digests"]):
+        raise ValueError("a label without what it stands on")
+    if record["until"] is not None:
+        date.fromisoformat(record["until"])
+
+
+def _is_digest(text: Any) -> bool:
+    return isinstance(text, str) and re.fullmatch(r"[0-9a-f]{64}", text) is not None
 
 
 def _check_words(*words: str) -> None:

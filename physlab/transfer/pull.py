@@ -78,6 +78,7 @@ def pull(store: Store, remote: RemoteStore, name: str | None = None, *, dry_run:
         return _preview(store, remote, records)
     room = remote.folder / "incoming"
     with _alone(remote.folder):
+        records = _with_lists(store, remote, records, room)
         found = _compare(store, remote, records, store.check_blobs)
         _sweep(room)
         fetched = Fetcher(store.blobs, remote, room).fetch(found.lacking)
@@ -85,6 +86,17 @@ def pull(store: Store, remote: RemoteStore, name: str | None = None, *, dry_run:
         shutil.rmtree(room, ignore_errors=True)
     files = len(found.lacking)
     return Pulled(remote.name, files, remote.tally.received, count, found.here, found.missing)
+
+
+def _with_lists(
+    store: Store, remote: RemoteStore, records: Mapping[str, Travelling], room: Path
+) -> dict[str, Travelling]:
+    """Return records with what the lists of their folders name; a list that is not here is fetched."""
+    sheets = {one.sheet for one in records.values() if one.sheet is not None}
+    away = remote.has(sheets - store.check_blobs(sheets))
+    paths = {sheet: store.blobs.path(sheet) for sheet in sheets} | Fetcher(store.blobs, remote, room).fetch(away)
+    listed = {sheet: path.read_bytes() for sheet, path in paths.items() if path.exists()}
+    return {digest: one.listing(listed[one.sheet]) if one.sheet in listed else one for digest, one in records.items()}
 
 
 class _Compared(NamedTuple):

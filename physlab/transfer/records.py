@@ -8,10 +8,11 @@ known for good, whoever sent it how often.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pydantic
@@ -22,12 +23,13 @@ from physlab.keys import canonical, digest_bytes
 from physlab.model import Dag
 from physlab.store import Store, schema
 from physlab.store.index import stored_digests
-from physlab.transfer.names import check_node, check_run
+from physlab.transfer.names import check_label, check_node, check_run, check_tag, check_version
 from physlab.transfer.remote import RemoteStore
 
-STAY = frozenset(
-    ("run_begin", "retract", "job", "received", "backup", "backup_policy", "drill", "dvc", "scrub", "cluster")
-)
+STAY = frozenset((
+    "run_begin", "retract", "job", "received", "backup_begin", "backup", "backup_forget", "backup_check",
+    "backup_policy", "drill", "dvc", "scrub", "gc", "cluster",
+))  # fmt: skip
 """Kinds of records that speak of this lab's own machine, and stay there."""
 PAST = "past_node"
 """A computed node whose result was forgotten where it was made: others know of it, and do not use it."""
@@ -45,12 +47,14 @@ class Travelling:
         kind: Its kind.
         record: What it says.
         named: Everything in it that looks like a SHA-256: records, files, and keys.
+        members: Of a folder that was registered, its files, which stand in its list.
     """
 
     digest: str
     kind: str
     record: Mapping[str, Any]
     named: frozenset[str]
+    members: frozenset[str] = frozenset()
 
     def dump(self) -> bytes:
         """Return its line."""
@@ -58,11 +62,25 @@ class Travelling:
 
     def needed(self) -> set[str]:
         """Return the digests of the files without which it is not complete."""
+        if self.kind == "version":
+            content = self.record["content"]
+            return set() if content.get("kind") == "external" else {content["sha256"], *self.members}
         if self.kind != "node":
             return set()
         record = self.record
         found = {item["sha256"] for item in record.get("artifacts", ())} | set(stored_digests(record["fields"]))
         return found | {record["log"]} if record.get("log") else found
+
+    @property
+    def sheet(self) -> str | None:
+        """The list of a folder that was registered."""
+        content = self.record["content"] if self.kind == "version" else {}
+        return str(content["sha256"]) if content.get("kind") == "folder" else None
+
+    def listing(self, sheet: bytes) -> Travelling:
+        """Return the record with the files that its list names."""
+        members = frozenset(found.decode() for found in _HEX.findall(sheet))
+        return replace(self, members=members, named=self.named | members)
 
 
 def own_records(store: Store, digests: Iterable[str] | None = None) -> Iterator[Travelling]:
@@ -76,7 +94,11 @@ def own_records(store: Store, digests: Iterable[str] | None = None) -> Iterator[
             continue
         seen.add(line.digest)
         kind = PAST if line.kind == "node" and line.digest not in usable else line.kind
-        yield _travelling(line.digest, kind, line.record)
+        one = _travelling(line.digest, kind, line.record)
+        if one.sheet is not None:
+            with contextlib.suppress(StoreError):  # a list that is gone or damaged is missed as a file
+                one = one.listing(store.blobs.read(one.sheet))
+        yield one
 
 
 def _travelling(digest: str, kind: str, record: Mapping[str, Any]) -> Travelling:
@@ -158,6 +180,9 @@ _VALID: dict[str, Callable[[dict[str, Any]], object]] = {
     PAST: check_node,
     "run": check_run,
     "dag": _check_dag,
+    "version": check_version,
+    "tag": check_tag,
+    "label": check_label,
 }
 
 
@@ -182,7 +207,17 @@ def roots(records: Mapping[str, Travelling], name: str) -> set[str]:
     for found in (exact, begun, alike):
         if found:
             return {found[0].digest}
-    return {one.digest for one in records.values() if one.kind in ("version", "tag") and name in one.record.values()}
+    return {one.digest for one in records.values() if _is_called(one, name)}
+
+
+def _is_called(one: Travelling, name: str) -> bool:
+    """Say whether a version or tag has a name: a tag, a lineage id, a file or the end of its path."""
+    if one.kind == "tag":
+        return bool(one.record["name"] == name)
+    if one.kind != "version":
+        return False
+    artifact = one.record["artifact"]
+    return name in (artifact, one.record["lineage_id"]) or artifact.endswith(f"/{name}")
 
 
 def _slug(title: str) -> str:

@@ -39,7 +39,7 @@ def fill(store: Store, seed: int, small: int = 12, large: int = 2, size: int = 5
     choose = random.Random(seed)
     made = [store.blobs.put(choose.randbytes(choose.randrange(10, 60_000)))[0] for _ in range(small)]
     made += [store.blobs.put(choose.randbytes(size))[0] for _ in range(large)]
-    store.append("version", {"kind": "version", "name": f"seed {seed}", "files": made})
+    store.append("note", {"kind": "note", "name": f"seed {seed}", "files": made})
     store.flush()
     return set(made)
 
@@ -303,7 +303,7 @@ def test_two_that_pull_at_once_write_each_record_once(folder_labs: Labs) -> None
                 pull(two.store, there)
 
         at_once([fetch, fetch, fetch])
-        assert [line.kind for line in two.store.journal.replay()] == ["version", "received"]
+        assert [line.kind for line in two.store.journal.replay()] == ["note", "received"]
         assert set(two.store.blobs.all()) == files
 
 

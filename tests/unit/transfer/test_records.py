@@ -13,6 +13,8 @@ from physlab.keys import canonical, digest, digest_bytes
 from physlab.lineage import lineage
 from physlab.transfer import pull, push, push_files
 from physlab.transfer.records import PAST, read_line, their_records
+from physlab.versioning.register import Wish, register
+from physlab.versioning.tags import tag
 from tests.unit.conftest import Bench, node
 from tests.unit.transfer.conftest import Labs, content, graph, remote, tree
 
@@ -92,18 +94,32 @@ def test_a_file_brings_the_records_that_name_it(folder_labs: Labs) -> None:
         assert pushed.files >= 1
 
 
-def test_a_version_is_found_by_its_name(folder_labs: Labs) -> None:
-    """Records of kinds that this room does not know travel as well, with the files that they name."""
+@pytest.mark.parametrize("name", ["survey.csv", "paper"])
+def test_a_version_is_found_by_its_name(folder_labs: Labs, name: str) -> None:
     with folder_labs.open() as one:
-        blob, _ = one.store.blobs.put(b"of a version")
         other, _ = one.store.blobs.put(b"of nothing")
-        one.store.append("version", {"kind": "version", "name": "survey", "files": {"a.txt": f"sha256:{blob}"}})
+        (folder_labs.folder / "survey.csv").write_bytes(b"of a version")
+        [made] = register(one.store, Wish(["survey.csv"]), folder_labs.folder)
+        tag(one.store, "paper", made.record, "me")
+        blob = made.version.content.sha256
         with remote(one) as there:
-            assert push(one.store, there, "survey").files == 1
+            assert push(one.store, there, name).files == 1
             assert there.has([blob, other]) == {blob}
     with folder_labs.open("two") as two, remote(two) as there:
-        assert pull(two.store, there, "survey").files == 1
-        assert [item.kind for item in two.store.journal.replay()] == ["version", "received"]
+        assert pull(two.store, there, name).files == 1
+        kinds = {"survey.csv": ["version", "received"], "paper": ["version", "tag", "received"]}
+        assert [item.kind for item in two.store.journal.replay()] == kinds[name]
+
+
+def test_records_of_unknown_kinds_travel_with_the_files_that_they_name(folder_labs: Labs) -> None:
+    with folder_labs.open() as one:
+        blob, _ = one.store.blobs.put(b"of a note")
+        one.store.append("note", {"kind": "note", "files": {"a.txt": f"sha256:{blob}"}})
+        with remote(one) as there:
+            push(one.store, there)
+    with folder_labs.open("two") as two, remote(two) as there:
+        assert pull(two.store, there).files == 1
+        assert [item.kind for item in two.store.journal.replay()] == ["note", "received"]
 
 
 def test_what_speaks_of_one_machine_stays_there(folder_labs: Labs) -> None:
@@ -192,6 +208,9 @@ def test_what_may_not_leave_is_refused_with_its_reason_and_nothing_is_sent(folde
         (b"[" * 100_000 + b"\n", "cannot be taken"),
         (line("node", {"kind": "node", "key": "a"}), "cannot be taken"),
         (line("run", {"kind": "run", "run_id": "x"}), "cannot be taken"),
+        (line("version", {"kind": "version", "artifact": "a"}), "cannot be taken"),
+        (line("tag", {"kind": "tag", "name": "../up", "version": None}), "cannot be taken"),
+        (line("label", {"kind": "label", "label": "hold", "digests": ["a"], "until": None}), "cannot be taken"),
         (line("dag", {"kind": "dag", "dag_id": "../x", "dag": {"nodes": []}, "base_dir": "/"}), "cannot be taken"),
     ],
 )

@@ -35,7 +35,7 @@ def lab(tmp_path: Path, toy_tools: None) -> Iterator[Lab]:
         choose = random.Random(1)
         files = [opened.store.blobs.put(choose.randbytes(choose.randrange(10, 5000)))[0] for _ in range(30)]
         files += [opened.store.blobs.put(choose.randbytes(3_000_000))[0] for _ in range(2)]
-        opened.store.append("version", {"kind": "version", "name": "it", "files": files})
+        opened.store.append("note", {"kind": "note", "name": "it", "files": files})
         Labs(tmp_path, settings).run(opened, "one")
         yield opened
 
