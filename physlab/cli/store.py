@@ -8,7 +8,7 @@ import typer
 
 from physlab.cli.options import Json
 from physlab.cli.output import counted, escape, size, voice
-from physlab.cli.stores import pull, push, repair, replicas, scrub, serve
+from physlab.cli.stores import lock, pull, push, repair, replicas, scrub, serve
 
 app = typer.Typer(name="store", help="The lab's memory: bytes by SHA-256, and the journal.", no_args_is_help=True)
 
@@ -101,5 +101,7 @@ for name, command in (
     ("repair", repair.repair),
     ("serve", serve.serve),
     ("link", serve.link),
+    ("lock", lock.lock),
+    ("unlock", lock.unlock),
 ):
     app.command(name)(command)

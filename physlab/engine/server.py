@@ -24,6 +24,7 @@ from physlab.engine.locator import checkout
 from physlab.engine.server_folder import ServerFolder
 from physlab.errors import ConfigurationError, ResourceError
 from physlab.settings import Settings, child_environment
+from physlab.store.store import require_open
 
 ANSWER_S = 30.0
 STOP_S = 20.0
@@ -86,6 +87,7 @@ def ensure_server(settings: Settings) -> ServerInfo:
         return ServerInfo(settings.server.mode, folder=folder.path)
     if given := _given_url(folder):
         return _given(given, folder)
+    require_open(settings.home)
     folder.make()
     with folder.starting():
         return _running(settings, folder) or _start(settings, folder)

@@ -90,8 +90,17 @@ def unseal(data: bytes, identity: str, what: str) -> bytes:
 
 
 def seal_stream(reader: BinaryIO, writer: Writer, *recipients: str) -> None:
-    """Seal a stream of any size; memory stays bounded."""
-    pyrage.encrypt_io(reader, writer, [_recipient(one) for one in recipients])
+    """Seal a stream of any size; memory stays bounded.
+
+    Raises:
+        StoreError: It could not be read or written to its end.
+    """
+    try:
+        pyrage.encrypt_io(reader, writer, [_recipient(one) for one in recipients])
+    except pyrage.EncryptError as error:  # it holds the error of the reader or the writer as a text
+        raise StoreError(
+            f"It could not be sealed: {str(error).removeprefix('OSError: ')}.", hint="Free disk space, then try again."
+        ) from error
 
 
 def unseal_stream(reader: BinaryIO, writer: Writer, identity: str, what: str) -> None:

@@ -25,6 +25,8 @@ from physlab.store.lease import Leases
 from physlab.store.parts import KeptParts
 
 FORMAT = 1
+VAULT = "vault"
+"""Folder in the home of a lab that is locked, or about to be."""
 FLUSH_S = 0.1
 SETTLED_NS = 2_000_000_000  # a file younger than this may change again without a new mtime
 
@@ -265,6 +267,16 @@ def _settled(changed_ns: int) -> bool:
     return time.time_ns() - changed_ns > SETTLED_NS
 
 
+def require_open(home: Path) -> None:
+    """Refuse to work in a home that is locked.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    if (home / VAULT).exists():
+        raise ConfigurationError(f"The lab at {home} is locked.", hint="Open it: physlab store unlock")
+
+
 def open_store(root: Path, index_url: str | None = None) -> Store:
     """Open a lab's store, creating it on first use.
 
@@ -273,6 +285,7 @@ def open_store(root: Path, index_url: str | None = None) -> Store:
         StoreError: The folder cannot be written.
     """
     marker = root / "store.json"
+    require_open(root.parent)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with open(root / ".lock", "ab") as lock:

@@ -13,7 +13,7 @@ FLOORS = (
     ("settings", "device", "store", "language", "sealing"),
     ("tools",),
     ("plugins", "notify"),
-    ("sites", "report", "backup", "transfer"),
+    ("sites", "report", "backup", "transfer", "vault"),
     ("planning", "dvcrepo"),
     ("run",),
     ("lab",),

@@ -1,0 +1,66 @@
+"""`store lock|unlock`: a lab at rest, sealed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from physlab.cli.options import Json
+from physlab.cli.output import counted, escape, size, voice
+
+if TYPE_CHECKING:
+    from physlab.settings import Settings
+    from physlab.vault import Count
+
+
+def lock(json: Json = False) -> int:
+    """Seal everything in the lab's home but its keys, until `store unlock`; results folders elsewhere stay as they are.
+
+    Each file is read back before what is not sealed goes. Needs room for the lab once more. What was deleted may still
+    be found on the disk below the file system, as after any deletion.
+    """
+    from physlab.engine.server import server_status
+    from physlab.errors import ResourceError
+    from physlab.settings import load_settings
+    from physlab.vault import lock as lock_home
+
+    settings = load_settings()
+    if settings.server.mode == "lab" and server_status(settings).running:
+        raise ResourceError("The lab's Prefect server runs.", hint="Stop it first: physlab server down")
+    keys, key = _key(settings, make=True)
+    _tell("locked", lock_home(settings.home, key), settings, json)
+    if not keys.is_elsewhere:
+        voice.note(
+            f"The server key lies beside what it opens ({settings.home / 'keys'}): who has the disk has both. "
+            "Keep it elsewhere: keys.server_file, keys.server_variable or keys.server_command."
+        )
+    if not json:
+        voice.next("physlab store unlock", "later")
+    return 0
+
+
+def unlock(json: Json = False) -> int:
+    """Open a lab that was locked, each file verified; a lock that was interrupted is undone."""
+    from physlab.settings import load_settings
+    from physlab.vault import unlock as unlock_home
+
+    settings = load_settings()
+    _, key = _key(settings, make=False)
+    _tell("open", unlock_home(settings.home, key), settings, json)
+    return 0
+
+
+def _key(settings: Settings, *, make: bool) -> tuple[Any, Any]:
+    from physlab.transfer import keyring
+
+    keys = keyring(settings)
+    if make and not keys.known():
+        keys.init()
+    return keys, keys.project()
+
+
+def _tell(word: str, done: Count, settings: Settings, json: bool) -> None:
+    if json:
+        voice.reply({"state": word, "files": done.files, "bytes": done.size, "home": str(settings.home)})
+    else:
+        what = f"{counted(done.files, 'file')}, {size(done.size)}"
+        voice.say(f"[green]✓[/green] The lab at {escape(str(settings.home))} is {word}: {what}.")
