@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 from physlab.keys import CHUNK, hasher
@@ -28,9 +29,11 @@ def copy_hashed(source: Path, target: str) -> tuple[str, int]:
     meanwhile gives a digest that is right for what was kept.
     """
     with open(source, "rb", buffering=0) as reader, open(target, "r+b", buffering=0) as writer:
-        copying = _Copying(reader.fileno(), writer.fileno(), os.fstat(reader.fileno()).st_size)
+        size = os.fstat(reader.fileno()).st_size
+        copying = _Copying(reader.fileno(), writer.fileno(), size)
         thread = threading.Thread(target=copying.run, name="copy", daemon=True)
-        thread.start()
+        if size <= SMALL or not _started(thread):
+            return _copy_plainly(reader, writer)
         state, position, buffer = hasher(), 0, memoryview(bytearray(PIECE))
         while (ready := copying.after(position)) > position:
             got = os.preadv(writer.fileno(), [buffer[: min(PIECE, ready - position)]], position)
@@ -41,6 +44,27 @@ def copy_hashed(source: Path, target: str) -> tuple[str, int]:
             raise copying.error
         os.fsync(writer.fileno())
         return state.hexdigest(), position
+
+
+def _started(thread: threading.Thread) -> bool:
+    """Start a thread; say False in a process that has no memory left for one: it wants to tell so, and keep its log."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _copy_plainly(reader: FileIO, writer: FileIO) -> tuple[str, int]:
+    state, size = hasher(), 0
+    while data := reader.read(CHUNK):
+        state.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[writer.write(view) :]
+        size += len(data)
+    os.fsync(writer.fileno())
+    return state.hexdigest(), size
 
 
 @dataclass
