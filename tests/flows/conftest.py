@@ -139,6 +139,16 @@ def talking_to(server: PrefectServer, retries: int = 5) -> Iterator[PrefectServe
         yield server
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _fresh_events() -> Iterator[None]:
+    """End the process's one sender of events: it would go on asking the server of an earlier module about runs."""
+    from prefect.events.worker import EventsWorker
+
+    EventsWorker.drain_all(timeout=10)  # of a server that is gone nothing comes any more
+    yield
+    EventsWorker.drain_all(timeout=10)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _compile_once(shared_folder: Path) -> Iterator[None]:
     """Let the many processes that import Prefect share compiled code where writing it is switched off.
