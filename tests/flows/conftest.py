@@ -162,16 +162,20 @@ def _compile_once(shared_folder: Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def _session_server(prefect_base: Path) -> Iterator[PrefectServer]:
+@pytest.fixture(scope="module")
+def _module_server(prefect_base: Path) -> Iterator[PrefectServer]:
+    """A server for a module: one that nobody asks any more still takes a tenth of a core."""
+    from prefect.events.worker import EventsWorker
+
     with run_server(base=prefect_base) as server:
         yield server
+        EventsWorker.drain_all(timeout=10)
 
 
 @pytest.fixture
-def prefect_server(_session_server: PrefectServer) -> Iterator[PrefectServer]:
-    """The session's server, with Prefect's settings pointing at it during the test."""
-    with talking_to(_session_server) as server:
+def prefect_server(_module_server: PrefectServer) -> Iterator[PrefectServer]:
+    """The module's server, with Prefect's settings pointing at it during the test."""
+    with talking_to(_module_server) as server:
         yield server
 
 

@@ -53,12 +53,12 @@ def lonely_cluster() -> Iterator[KubernetesCluster]:
 
 
 @pytest.fixture(scope="module")
-def pool(_session_server: PrefectServer, cluster: KubernetesCluster, tmp_path_factory: Any) -> Iterator[None]:
+def pool(_module_server: PrefectServer, cluster: KubernetesCluster, tmp_path_factory: Any) -> Iterator[None]:
     from tests.flows.conftest import talking_to
 
-    with talking_to(_session_server), get_client(sync_client=True) as client:
+    with talking_to(_module_server), get_client(sync_client=True) as client:
         make_test_pool(client, cluster, POOL)
-    with worker({"PREFECT_API_URL": _session_server.api_url}, cluster, tmp_path_factory.mktemp("worker"), POOL):
+    with worker({"PREFECT_API_URL": _module_server.api_url}, cluster, tmp_path_factory.mktemp("worker"), POOL):
         yield
 
 

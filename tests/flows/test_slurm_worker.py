@@ -149,11 +149,11 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(_session_server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(_module_server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("hpc")
     with (
         SlurmCluster.start(ClusterPlan(nodes=3)) as cluster,
-        talking_to(_session_server) as server,
+        talking_to(_module_server) as server,
         Lab(server, cluster, folder) as lab,
     ):
         yield lab
