@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from physlab.errors import ValidationError, nearest
-from physlab.keys import digest
 from physlab.lab import Lab
-from physlab.model import NodeRecord, NodeRun, Reference, RunRecord
+from physlab.model import NodeRecord, NodeRun, RunRecord
 from physlab.store.index import stored_digests
+from physlab.versioning.origin.records import files_in, gave, named
 
 
 def lineage(lab: Lab, run: RunRecord, name: str) -> dict[str, Any]:
@@ -103,8 +102,8 @@ def _made(lab: Lab, record_digest: str, seen: dict[str, dict[str, Any]]) -> dict
         "device": record.device,
         "seed": record.seed,
         "code": record.code,
-        "params": _named(record.params, list(record.sources.values())),
-        "files": dict(_files(record.params)),
+        "params": named(record.params, list(record.sources.values())),
+        "files": dict(files_in(record.params)),
         "artifacts": [{"name": item.name, "sha256": item.sha256} for item in record.artifacts],
         "inputs": [],
     }
@@ -114,37 +113,7 @@ def _made(lab: Lab, record_digest: str, seen: dict[str, dict[str, Any]]) -> dict
     parents = {name: NodeRecord.model_validate(lab.store.record(name)) for name in record.parents}
     for parameter, source in record.sources.items():
         content = record.inputs[parameter]
-        parent = next((name for name, made in parents.items() if _gave(made, source, content)), None)
+        parent = next((name for name, made in parents.items() if gave(made, source, content)), None)
         above = _made(lab, parent, seen) if parent else None
         whole["inputs"].append({"parameter": parameter, "source": source, "content": content, "made": above})
     return whole
-
-
-def _gave(parent: NodeRecord, source: str, content: str) -> bool:
-    """Say whether this record holds the value that entered under `source`."""
-    reference = Reference.parse(source)
-    if reference is None or not reference.path:
-        return digest(parent.field_digests) == content[:64]
-    return parent.field_digests.get(reference.path[0]) == content[:64]
-
-
-def _named(params: Any, sources: list[str]) -> Any:
-    """Return parameters with the references that they were written as."""
-    if isinstance(params, dict):
-        if len(params) == 1 and "$in" in params:
-            return sources[params["$in"]] if params["$in"] < len(sources) else params
-        return {name: _named(value, sources) for name, value in params.items()}
-    return [_named(value, sources) for value in params] if isinstance(params, list) else params
-
-
-def _files(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the files of the user's own among parameters: where, and their SHA-256."""
-    if isinstance(value, Mapping):
-        if len(value) == 1 and "$file" in value:
-            yield path, value["$file"]
-        else:
-            for name, item in value.items():
-                yield from _files(item, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _files(item, f"{path}.{index}")

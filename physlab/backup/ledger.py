@@ -5,14 +5,12 @@ This list decides what is kept. The repository's own list cannot: its times are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from physlab.backup.clock import Moment
-from physlab.store import Store, schema
-from physlab.store.journal import Position
+from physlab.store import Store
 
 BEGUN, DONE, FORGOTTEN, CHECKED = "backup_begin", "backup", "backup_forget", "backup_check"
 POLICY, DRILL = "backup_policy", "drill"
@@ -39,12 +37,10 @@ class Point:
     record: dict[str, Any] = field(repr=False)
 
 
-def records_of(store: Store, *kinds: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of some kinds in the order in which they came."""
+def records_of(store: Store, *kinds: str) -> list[dict[str, Any]]:
+    """Return the records of some kinds in the order in which they came, those of other processes too."""
     store.refresh()
-    table = schema.records
-    for row in store.index.rows(table.select().where(table.c.kind.in_(kinds)).order_by(table.c.seq)):
-        yield store.journal.read(Position(row["segment"], row["position"], row["length"]))
+    return store.records_of(*kinds)
 
 
 def write_down(store: Store, kind: str, record: dict[str, Any]) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from physlab.backup.place import place_of, unwritable
+from physlab.durable import replace_file
 from physlab.errors import ConfigurationError
 from physlab.settings import Settings
-from physlab.store.blobs import force_folder
 
 
 @dataclass(frozen=True)
@@ -74,16 +73,8 @@ def _require_private(path: Path) -> None:
 
 def _make(path: Path) -> None:
     """Write a new password, complete or not at all: 256 random bits."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w") as stream:
-            stream.write(f"{secrets.token_urlsafe(32)}\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, path)
-        force_folder(path.parent)
+        replace_file(path, f"{secrets.token_urlsafe(32)}\n".encode(), mode=0o600)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise unwritable(path, error) from error

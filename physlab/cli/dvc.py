@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from physlab.cli.options import Json
-from physlab.cli.output import counted, escape, quoted, size, voice
+from physlab.cli.output import counted, escape, quoted, size, tell_path, voice
 
 app = typer.Typer(name="dvc", help="Runs in a repository of Git and DVC, for people without physlab.",
                   no_args_is_help=True)  # fmt: skip
@@ -217,11 +217,7 @@ def path(json: Json = False) -> int:
 
     with Lab(load_settings()) as lab:
         folder = str(repository_of(lab).folder)
-    if voice.as_json:
-        voice.reply({"path": folder})
-    else:
-        voice.say(escape(folder))
-    return 0
+    return tell_path(folder)
 
 
 @app.command()

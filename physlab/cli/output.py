@@ -108,6 +108,15 @@ class Voice:
 voice = Voice()
 
 
+def tell_path(path: str) -> int:
+    """Print where something lies, bare, so that a shell can use it; return the exit code."""
+    if voice.as_json:
+        voice.reply({"path": path})
+    else:
+        voice.say(escape(path))
+    return 0
+
+
 def escape(text: str) -> str:
     """Return a text that Rich prints as it is."""
     from rich.markup import escape as rich_escape

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from physlab.cli.options import Json
-from physlab.cli.output import counted, escape, size, voice
+from physlab.cli.output import counted, escape, size, tell_path, voice
 from physlab.cli.stores import lock, pull, push, repair, replicas, scrub, serve
 
 app = typer.Typer(name="store", help="The lab's memory: bytes by SHA-256, and the journal.", no_args_is_help=True)
@@ -51,12 +51,7 @@ def path(json: Json = False) -> int:
     """Print where it lies."""
     from physlab.settings import load_settings
 
-    folder = str(load_settings().home / "store")
-    if voice.as_json:
-        voice.reply({"path": folder})
-    else:
-        voice.say(escape(folder))
-    return 0
+    return tell_path(str(load_settings().home / "store"))
 
 
 @app.command()

@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from physlab.durable import replace_file
 from physlab.errors import StoreError
 from physlab.keys import md5_stream, sha256_and_md5
-from physlab.store.blobs import Blobs, damaged, force_folder, missing
+from physlab.store.blobs import Blobs, damaged, missing
 
 FICLONE = 0x40049409  # Linux: let two files share their bytes until one is written
 
@@ -155,15 +156,9 @@ def write_whole(target: Path, data: bytes, mode: int = 0o644, scratch: Path | No
         StoreError: It cannot be written.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _aside(scratch or target.parent) as temporary:
-            with open(temporary, "xb") as stream:
-                os.fchmod(stream.fileno(), mode)  # first: it may hold a password
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, target)
-        force_folder(target.parent)
+        for folder in (target.parent, scratch or target.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        replace_file(target, data, mode, scratch)
     except OSError as error:
         raise _unwritable(target, error) from error
 

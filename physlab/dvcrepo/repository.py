@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from physlab.durable import force_folder
 from physlab.dvcrepo.changes import TRAILER, addition, message
 from physlab.dvcrepo.config import keep_own, keep_remote, keep_shared
 from physlab.dvcrepo.objects import Cache, Twin, place, write_whole
@@ -25,7 +26,6 @@ from physlab.errors import ConfigurationError, ResourceError, StoreError
 from physlab.keys import digest_bytes
 from physlab.specfile import parse_spec
 from physlab.store import Store
-from physlab.store.blobs import force_folder
 from physlab.store.lease import Leases
 
 BRANCH = "main"

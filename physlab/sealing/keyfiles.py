@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
+from physlab.durable import replace_file
 from physlab.errors import ConfigurationError, StoreError
 
 
@@ -37,27 +37,11 @@ def write_secret(path: Path, data: bytes) -> None:
     Raises:
         StoreError: The disk is full, or the folder cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, path)
-        _force(path.parent)
+        replace_file(path, data, mode=0o600)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise StoreError(
             f"The key file {path} cannot be written: {error.strerror or error}.",
             hint="Free disk space or make the folder writable; the keys before still hold.",
         ) from error
-
-
-def _force(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

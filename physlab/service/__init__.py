@@ -27,11 +27,11 @@ from physlab.service.jobs import (
     list_jobs,
 )
 from physlab.service.transfer import pull_store, push_store
-from physlab.service.versions import (
+from physlab.service.versions.answer import artifact_versioning
+from physlab.service.versions.garbage import collect_garbage
+from physlab.service.versions.look import (
     all_labels,
     all_tags,
-    artifact_versioning,
-    collect_garbage,
     diff_versions,
     find_version,
     impact_of,

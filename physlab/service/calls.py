@@ -12,7 +12,7 @@ from physlab.lab import CALL, Lab, NamedDag
 from physlab.model import Call, Dag, Node, NodeRecord, RunRequest
 from physlab.service.graphs import Conductor, Reply, carry_out, define_dag, publish_report, run_dag, validate_dag
 from physlab.service.jobs import job_submit
-from physlab.service.versions import artifact_versioning
+from physlab.service.versions.answer import artifact_versioning
 from physlab.service.wishes import needed, read_run_call, run_request, take
 from physlab.tools.call import check_params
 from physlab.tools.execute import show

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from physlab import dvcrepo
+from physlab.durable import force_folder
 from physlab.dvcrepo import MayLeave, Repository
 from physlab.dvcrepo.programs import own_path
 from physlab.errors import PhyslabError, StoreError, ValidationError
 from physlab.lab import CALL, Lab
 from physlab.report.folder import folder_name
 from physlab.settings import child_environment
-from physlab.store.blobs import force_folder
 from physlab.versioning.labels import may_leave
 
 KIND = "dvc"

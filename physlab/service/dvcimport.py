@@ -14,8 +14,6 @@ from physlab.errors import StoreError, ValidationError
 from physlab.keys import sha256_and_md5
 from physlab.lab import Lab
 from physlab.service.dvc import repository_of
-from physlab.store import schema
-from physlab.store.journal import Position
 
 KIND = "dvc_import"
 
@@ -110,6 +108,4 @@ def _bare(url: str) -> str:
 def imports(lab: Lab) -> list[dict[str, Any]]:
     """Return what the ledger knows of imported files, oldest first."""
     lab.store.refresh()
-    table = schema.records
-    rows = lab.store.index.rows(table.select().where(table.c.kind == KIND).order_by(table.c.seq))
-    return [lab.store.journal.read(Position(row["segment"], row["position"], row["length"])) for row in rows]
+    return lab.store.records_of(KIND)

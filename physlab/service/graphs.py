@@ -16,7 +16,7 @@ from physlab.planning import Plan
 from physlab.run import Event, Run, walk
 from physlab.service.jobs import job_submit
 from physlab.service.sessions import report_session
-from physlab.service.versions import artifact_versioning
+from physlab.service.versions.answer import artifact_versioning
 from physlab.service.wishes import read_run_call, run_request
 from physlab.sites.office import OfficeSite
 from physlab.specfile import parse_spec

@@ -5,9 +5,10 @@ directory, the environment (`PHYSLAB_RUN__PARALLELISM=4`), explicit overrides. A
 file or in the working directory, and `ACCEL_MODE` and `ACCEL_DEVICE`, are understood too; ours win over them.
 """
 
-from physlab.settings.backup import BackupSettings, NotifySettings, read_days, read_rate, read_schedule, read_share
+from physlab.settings.backup import BackupSettings, NotifySettings, read_days, read_schedule, read_share
 from physlab.settings.model import DeviceSettings, KubernetesSiteSettings, Settings, SlurmSiteSettings
-from physlab.settings.remote import KeySettings, RemoteStoreSettings, ReplicaSettings, bytes_per_second
+from physlab.settings.rates import read_rate
+from physlab.settings.remote import KeySettings, RemoteStoreSettings, ReplicaSettings
 from physlab.settings.secret import server_key
 from physlab.settings.sources import (
     cache_folder,
@@ -32,7 +33,6 @@ __all__ = [
     "ReplicaSettings",
     "Settings",
     "SlurmSiteSettings",
-    "bytes_per_second",
     "cache_folder",
     "child_environment",
     "decline_tracking",

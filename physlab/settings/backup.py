@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from physlab.model.base import Model
+from physlab.settings.rates import read_rate
 
 BACKENDS = ("sftp:", "s3:", "rest:", "azure:", "gs:", "b2:", "swift:", "rclone:")
-UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 DAY_S = 86_400.0
 
@@ -27,18 +27,6 @@ def read_days(text: str) -> int:
         raise ValueError(f"'{text}' is no time to keep; say 30 days, 30_days or 6 months")
     words = {word[0]: word for word in DAYS}
     return int(match[1]) * DAYS[words[(match[2] or "d")[0]]]
-
-
-def read_rate(text: str) -> int:
-    """Return the bytes a second of `5MB/s`, `500 kB/s`, `1 MiB/s`.
-
-    Raises:
-        ValueError: It is not a rate.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)(?:/s)?\s*", str(text))
-    if match is None or float(match[1]) * UNITS[match[2]] < 1024:
-        raise ValueError(f"'{text}' is no rate; say 5MB/s, 500kB/s (at least 1 KiB/s)")
-    return round(float(match[1]) * UNITS[match[2]])
 
 
 def read_share(text: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 from typing import Annotated, Self
@@ -10,9 +9,9 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from physlab.model.base import Model
+from physlab.settings.rates import Rate
 
 _KINDS = ("s3", "sftp")
-_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}
 
 
 def _not_taken(name: str) -> str:
@@ -22,20 +21,6 @@ def _not_taken(name: str) -> str:
 
 
 StoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$"), AfterValidator(_not_taken)]
-
-
-def bytes_per_second(value: object) -> object:
-    """Read `5MB/s`, `500 kB/s` or a number of bytes a second."""
-    if not isinstance(value, str):
-        return value
-    found = re.fullmatch(r"([0-9.]+)\s*([kKmMgG]?)i?B?(/s)?", value.strip())
-    try:
-        return float(found[1]) * _UNITS[found[2].lower()] if found else value
-    except ValueError:
-        return value
-
-
-Rate = Annotated[float, BeforeValidator(bytes_per_second), Field(ge=1000)]
 
 
 def _words(value: object) -> object:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from physlab.durable import force_folder, write_new
 from physlab.errors import StoreError, ValidationError
 from physlab.keys import digest_bytes, digest_stream
 from physlab.store.intake import SMALL, copy_hashed, force_file_system, grouped
@@ -251,15 +252,6 @@ class Blobs:
         return count
 
 
-def force_folder(folder: Path) -> None:
-    """Put the names in a folder on disk (against a power cut)."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def has(target: Path) -> bool:
     """Say whether bytes are there already; that they are wanted again keeps them from being collected as garbage."""
     try:
@@ -270,17 +262,6 @@ def has(target: Path) -> bool:
     except PermissionError:  # a store that others keep
         return True
     return True
-
-
-def write_new(path: str, data: bytes) -> None:
-    """Write a file that is never changed again; bare, because thousands are written at once."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-    finally:
-        os.close(descriptor)
 
 
 def _named(source: Path | bytes) -> str:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from physlab.durable import force_folder
 from physlab.errors import StoreError
 from physlab.keys import canonical, digest_bytes
-from physlab.store.blobs import force_folder
 
 GENESIS = "0" * 64
 SEGMENT_BYTES = 64 << 20
@@ -207,15 +207,8 @@ class Journal:
         Raises:
             StoreError: A line is not one of ours.
         """
-        for number in self.segments():
-            if number < segment:
-                continue
-            start = offset if number == segment else 0
-            with open(self.file(number), "rb") as stream:
-                stream.seek(start)
-                for text in _whole_lines(stream):
-                    yield self._parse(text, number, start)
-                    start += len(text)
+        for text, number, start in self._lines(segment, offset):
+            yield self._parse(text, number, start)
 
     def texts(self, segment: int = 1, offset: int = 0) -> Iterator[tuple[str, str, bytes, Position]]:
         """Yield kind, digest, unread record and place of the lines from a position on.
@@ -223,6 +216,14 @@ class Journal:
         Raises:
             StoreError: A line is not one of ours.
         """
+        for text, number, start in self._lines(segment, offset):
+            match = _LINE.fullmatch(text)
+            if match is None:
+                raise self._damaged(number, start)
+            yield match[2].decode(), match[1].decode(), match[4], Position(number, start, len(text))
+
+    def _lines(self, segment: int, offset: int) -> Iterator[tuple[bytes, int, int]]:
+        """Yield whole lines from a position on, with the segment and offset of each."""
         for number in self.segments():
             if number < segment:
                 continue
@@ -230,11 +231,7 @@ class Journal:
             with open(self.file(number), "rb") as stream:
                 stream.seek(start)
                 for text in _whole_lines(stream):
-                    match = _LINE.fullmatch(text)
-                    if match is None:
-                        raise self._damaged(number, start)
-                    place = Position(number, start, len(text))
-                    yield match[2].decode(), match[1].decode(), match[4], place
+                    yield text, number, start
                     start += len(text)
 
     def _damaged(self, segment: int, offset: int) -> StoreError:

@@ -132,10 +132,10 @@ class Store:
             raise StoreError(f"The ledger has no record {bare[:12]}.", hint="See: physlab runs.")
         return self.journal.read(position)
 
-    def records_of(self, kind: str) -> list[dict[str, Any]]:
-        """Return the records of a kind, oldest first."""
+    def records_of(self, *kinds: str) -> list[dict[str, Any]]:
+        """Return the records of some kinds, oldest first."""
         table = schema.records
-        rows = self.index.rows(table.select().where(table.c.kind == kind).order_by(table.c.seq))
+        rows = self.index.rows(table.select().where(table.c.kind.in_(kinds)).order_by(table.c.seq))
         return [self.journal.read(Position(row["segment"], row["position"], row["length"])) for row in rows]
 
     def hits_by_recipe(self, recipes: Sequence[str]) -> dict[str, Entry]:

@@ -16,15 +16,15 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from physlab.durable import force_folder, replace_file
 from physlab.errors import ConfigurationError, ResourceError, StoreError
 from physlab.keys import canonical, hasher
 from physlab.sealing import ProjectKey
-from physlab.store.blobs import force_folder, write_new
 from physlab.store.intake import force_file_system
 from physlab.store.lease import Leases
 from physlab.store.store import VAULT
@@ -77,7 +77,7 @@ def lock(home: Path, key: ProjectKey) -> Count:
             (vault / "sealed").mkdir()
             entries = list(_sealed(vault, key))
             force_file_system(vault)
-            _write(vault / "list", key.seal(canonical({"entries": entries})))
+            replace_file(vault / "list", key.seal(canonical({"entries": entries})))
             for entry in entries:
                 _open_file(vault, entry, key, None)
             _say(vault, LOCKED)
@@ -154,16 +154,7 @@ def _require_rest(home: Path) -> None:
 
 def _say(vault: Path, word: str) -> None:
     vault.mkdir(exist_ok=True)
-    _write(vault / "state", word.encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.unlink(missing_ok=True)
-    write_new(str(temporary), data)
-    force_file_system(path.parent)
-    os.replace(temporary, path)
-    force_folder(path.parent)
+    replace_file(vault / "state", word.encode())
 
 
 def _move(home: Path, plain: Path) -> None:
@@ -183,25 +174,39 @@ def _return(source: Path, home: Path) -> None:
 
 def _sealed(vault: Path, key: ProjectKey) -> Iterator[dict[str, Any]]:
     """Seal every file below `plain`; yield what it is."""
-    plain, twins = vault / "plain", dict[tuple[int, int], str]()
+    plain, first = vault / "plain", dict[tuple[int, int], str]()
     for folder, folders, files in os.walk(plain):
         for name in sorted((*folders, *files)):
             path = Path(folder) / name
             status = path.lstat()
-            entry: dict[str, Any] = {"path": path.relative_to(plain).as_posix(), "mode": stat.S_IMODE(status.st_mode)}
-            one = (status.st_dev, status.st_ino)
-            if stat.S_ISLNK(status.st_mode):
-                yield {**entry, "link": os.readlink(path)}
-            elif stat.S_ISDIR(status.st_mode):
-                yield {**entry, "folder": True}
-            elif not stat.S_ISREG(status.st_mode):
-                continue  # a socket or pipe of a process that has ended
-            elif status.st_nlink > 1 and one in twins:
-                yield {**entry, "twin": twins[one]}
-            else:
-                twins[one] = entry["path"]
-                times = {"mtime_ns": str(status.st_mtime_ns), "size": status.st_size}
-                yield {**entry, **times, "sha256": _seal_file(vault, path, entry["path"], key)}
+            inside = path.relative_to(plain).as_posix()
+            what = _described(path, inside, status, first)
+            if what == {}:
+                what = {"mtime_ns": str(status.st_mtime_ns), "size": status.st_size,
+                        "sha256": _seal_file(vault, path, inside, key)}  # fmt: skip
+            if what is not None:
+                yield {"path": inside, "mode": stat.S_IMODE(status.st_mode), **what}
+
+
+def _described(
+    path: Path, inside: str, status: os.stat_result, first: dict[tuple[int, int], str]
+) -> dict[str, Any] | None:
+    """Return what needs no sealing as what it is, nothing for a file, None for what no file is.
+
+    Args:
+        path: The file, folder or link.
+        inside: Its path in the home.
+        status: What the file system says of it.
+        first: The path at which each file was met first; a file that has several names is sealed once.
+    """
+    if stat.S_ISLNK(status.st_mode):
+        return {"link": os.readlink(path)}
+    if stat.S_ISDIR(status.st_mode):
+        return {"folder": True}
+    if not stat.S_ISREG(status.st_mode):
+        return None  # a socket or pipe of a process that has ended
+    twin = first.setdefault((status.st_dev, status.st_ino), inside)
+    return {} if twin == inside else {"twin": twin}
 
 
 class _Tee:
@@ -271,17 +276,25 @@ def _make(vault: Path, entry: dict[str, Any], key: ProjectKey) -> None:
         raise StoreError(f"The list names '{name}', outside the home.", hint="It was not written by physlab.")
     path = vault / "open" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    if "link" in entry:
-        os.symlink(entry["link"], path)
-    elif "twin" in entry:
-        os.link(vault / "open" / entry["twin"], path)
-    elif "folder" in entry:
-        path.mkdir(exist_ok=True)
-        os.chmod(path, entry["mode"] | 0o700)
-    else:
-        _open_file(vault, entry, key, path)
-        os.chmod(path, entry["mode"])
-        os.utime(path, ns=(int(entry["mtime_ns"]), int(entry["mtime_ns"])))
+    for kind, make in _MAKERS.items():
+        if kind in entry:
+            return make(vault, entry, path)
+    _open_file(vault, entry, key, path)
+    os.chmod(path, entry["mode"])
+    os.utime(path, ns=(int(entry["mtime_ns"]), int(entry["mtime_ns"])))
+    return None
+
+
+def _make_folder(vault: Path, entry: dict[str, Any], path: Path) -> None:
+    path.mkdir(exist_ok=True)
+    os.chmod(path, entry["mode"] | 0o700)
+
+
+_MAKERS: dict[str, Callable[[Path, dict[str, Any], Path], None]] = {
+    "link": lambda vault, entry, path: os.symlink(entry["link"], path),
+    "twin": lambda vault, entry, path: os.link(vault / "open" / entry["twin"], path),
+    "folder": _make_folder,
+}
 
 
 def _count(entries: list[dict[str, Any]]) -> Count:

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -14,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from physlab.durable import force_folder
 from physlab.errors import StoreError, ValidationError
 from physlab.keys import digest_stream
 from physlab.lab import Lab, NamedDag
 from physlab.model import NodeRecord, RunRecord
 from physlab.report.folder import write_results
-from physlab.settings import child_environment
 from physlab.store import Store
-from physlab.store.blobs import force_folder
+from physlab.versioning.git import ask_git
 
 EXPERIMENT, LOCK, CODE, RESULTS, FOREIGN = "experiment.json", "environment.lock", "code", "results", "inputs"
 
@@ -170,7 +169,7 @@ def _put_code(store: Store, code: Mapping[str, Any], state: State) -> None:
     diff = code.get("diff")
     if diff:
         _put(store, diff, state.folder / "code.diff", state)
-    archive = _git(repository, "archive", "--format=tar", code["commit"]) if repository.is_dir() else None
+    archive = ask_git(repository, "archive", "--format=tar", code["commit"]) if repository.is_dir() else None
     if archive is None:
         state.missing.append(
             f"commit {code['commit'][:12]} of {repository}: git does not find it there; what differed is in code.diff"
@@ -189,18 +188,5 @@ def _put_code(store: Store, code: Mapping[str, Any], state: State) -> None:
 
 
 def _apply(target: Path, diff: bytes) -> bytes | None:
-    return _git(target, "apply", "--binary", "--whitespace=nowarn", "-", given=diff, inside_repository=False)
-
-
-def _git(folder: Path, *words: str, given: bytes = b"", inside_repository: bool = True) -> bytes | None:
-    """Return what git says; None where it refuses, or is not there."""
-    more = {} if inside_repository else {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
-    variables = child_environment({"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **more}, drop_prefix="GIT_")
-    try:
-        done = subprocess.run(
-            ["git", "-c", "core.hooksPath=/dev/null", *words], cwd=folder, env=variables, input=given,
-            capture_output=True, check=False,
-        )  # fmt: skip
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
+    outside = {"GIT_CEILING_DIRECTORIES": str(target.resolve().parent)}  # of whatever repository lies above
+    return ask_git(target, "apply", "--binary", "--whitespace=nowarn", "-", given=diff, environment=outside)

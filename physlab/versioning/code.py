@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from pathlib import Path
 
 from physlab.model.version import CodeState
-from physlab.settings import child_environment
 from physlab.store import Store
+from physlab.versioning.git import ask_git
 
 LARGEST = 1_000_000
 """A file that git does not know is kept with the differences up to this size [bytes]."""
 MANY, MOST = 2000, 20_000_000
 """So many of them, and so much [bytes]."""
-LONGEST_S = 60.0
-_QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false")
 _DIFF = ("diff", "--cached", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "HEAD")
 
 
@@ -25,8 +22,8 @@ def code_state(store: Store, folder: Path) -> CodeState:
     Files that git does not know belong to them, unless they are ignored, large or too many: those are data.
     Outside a repository, and before its first commit, nothing is known.
     """
-    root = _git(folder, "rev-parse", "--show-toplevel")
-    commit = _git(folder, "rev-parse", "--verify", "HEAD")
+    root = ask_git(folder, "rev-parse", "--show-toplevel")
+    commit = ask_git(folder, "rev-parse", "--verify", "HEAD")
     if root is None or commit is None:
         return CodeState()
     top = Path(root.decode().rstrip("\n"))
@@ -46,14 +43,14 @@ def told(version: str) -> CodeState:
 
 def _differences(top: Path) -> bytes:
     """Return what differs from the commit, as `git apply` takes it; the repository and its index stay as they are."""
-    status = _git(top, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+    status = ask_git(top, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
     if not status:
         return b""
     changed = [item[3:].decode(errors="surrogateescape") for item in status.split(b"\0") if item]
     unknown = {item[3:].decode(errors="surrogateescape") for item in status.split(b"\0") if item.startswith(b"?? ")}
     small = _small(top, sorted(unknown))
     names = [name for name in changed if name not in unknown] + small
-    objects = _git(top, "rev-parse", "--git-path", "objects")
+    objects = ask_git(top, "rev-parse", "--git-path", "objects")
     if not names or objects is None:
         return b""
     with tempfile.TemporaryDirectory() as scratch:
@@ -63,11 +60,11 @@ def _differences(top: Path) -> bytes:
             "GIT_OBJECT_DIRECTORY": f"{scratch}/objects",
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(top / objects.decode().rstrip("\n")),
         }
-        _git(top, "read-tree", "HEAD", environment=environment)
+        ask_git(top, "read-tree", "HEAD", environment=environment)
         paths = b"\0".join(name.encode(errors="surrogateescape") for name in names)
-        _git(top, "--literal-pathspecs", "add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul",
+        ask_git(top, "--literal-pathspecs", "add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul",
              environment=environment, given=paths)  # fmt: skip
-        return _git(top, *_DIFF, environment=environment) or b""
+        return ask_git(top, *_DIFF, environment=environment) or b""
 
 
 def _small(top: Path, names: list[str]) -> list[str]:
@@ -81,16 +78,3 @@ def _small(top: Path, names: list[str]) -> list[str]:
             found.append(name)
             left -= size
     return found
-
-
-def _git(folder: Path, *words: str, environment: dict[str, str] | None = None, given: bytes = b"") -> bytes | None:
-    """Return what git says; None where there is no git, no repository, or no answer."""
-    variables = child_environment({"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(environment or {})}, drop_prefix="GIT_")
-    try:
-        done = subprocess.run(
-            ["git", *_QUIET, *words], cwd=folder, env=variables, input=given, capture_output=True, timeout=LONGEST_S,
-            check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import orjson
 
+from physlab.durable import write_new
 from physlab.errors import StoreError, ValidationError
 from physlab.keys import canonical, digest_bytes
 from physlab.model.version import Content
 from physlab.store import Store
-from physlab.store.blobs import write_new
 from physlab.store.store import SETTLED_NS
 
 Stamp = tuple[int, int, int]

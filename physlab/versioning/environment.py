@@ -10,9 +10,9 @@ from importlib.metadata import distributions
 
 import orjson
 
+from physlab.durable import write_new
 from physlab.keys import digest
 from physlab.store import Store
-from physlab.store.blobs import write_new
 
 
 def environment_lock(store: Store) -> str:

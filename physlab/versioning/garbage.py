@@ -19,9 +19,9 @@ from pathlib import Path
 
 import orjson
 
+from physlab.durable import force_folder
 from physlab.errors import ResourceError
 from physlab.store import Store, schema
-from physlab.store.blobs import force_folder
 from physlab.store.journal import Position
 
 GRACE_S = 14 * 86_400.0

@@ -7,11 +7,11 @@ import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
 
+from physlab.durable import force_folder
 from physlab.errors import StoreError, ValidationError
 from physlab.keys import digest_stream
 from physlab.model.version import Content
 from physlab.store import Store
-from physlab.store.blobs import force_folder
 from physlab.versioning import external
 from physlab.versioning.contents import files_of, keep
 

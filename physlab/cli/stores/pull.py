@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from physlab.cli.options import Json
-from physlab.cli.output import counted, escape, quoted, size, voice
-from physlab.cli.stores.shared import DryRun, Limit, StoreArgument, What, progress, rate
+from physlab.cli.output import counted, escape, quoted, voice
+from physlab.cli.stores.shared import DryRun, Limit, StoreArgument, What, progress, rate, tell_travelled
 
 
 def pull(
@@ -26,11 +26,7 @@ def pull(
     if voice.as_json:
         voice.reply({**asdict(done), "dry_run": dry_run})
         return 1 if done.missing else 0
-    word = "would travel" if dry_run else "travelled"
-    voice.say(
-        f"{'' if dry_run else '[green]✓[/green] '}{counted(done.files, 'file')} ({size(done.size)}) and "
-        f"{counted(done.records, 'record')} {word}; {counted(done.here, 'file')} here before."
-    )
+    tell_travelled(done, f"{counted(done.here, 'file')} here before", dry_run)
     for digest in done.missing:
         voice.say(f"[bold red]✗[/bold red] {escape(f'sha256:{digest} is neither here nor there')}")
     if dry_run:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from physlab.cli.options import Json
-from physlab.cli.output import counted, escape, quoted, size, voice
-from physlab.cli.stores.shared import DryRun, Limit, StoreArgument, What, progress, rate
+from physlab.cli.output import counted, escape, quoted, voice
+from physlab.cli.stores.shared import DryRun, Limit, StoreArgument, What, progress, rate, tell_travelled
 
 All = Annotated[bool, typer.Option("--all", help="Everything; the same as naming nothing.")]
 WithoutHeld = Annotated[
@@ -46,11 +46,7 @@ def push(
     if voice.as_json:
         voice.reply({**asdict(done), "dry_run": dry_run})
         return 1 if done.missing else 0
-    word = "would travel" if dry_run else "travelled"
-    voice.say(
-        f"{'' if dry_run else '[green]✓[/green] '}{counted(done.files, 'file')} ({size(done.size)}) and "
-        f"{counted(done.records, 'record')} {word}; {counted(done.there, 'file')} there before."
-    )
+    tell_travelled(done, f"{counted(done.there, 'file')} there before", dry_run)
     for digest, reason in sorted(done.held.items()):
         voice.fact("held", f"sha256:{digest}: {reason}")
     for digest in done.missing:

@@ -12,7 +12,7 @@ import typer
 from physlab.cli.output import counted, size, voice
 
 if TYPE_CHECKING:
-    from physlab.transfer import RemoteStore, Tally
+    from physlab.transfer import Pulled, Pushed, RemoteStore, Tally
 
 StoreArgument = Annotated[str, typer.Argument(metavar="STORE", help="Name of a store in physlab.toml: [stores.NAME].")]
 What = Annotated[
@@ -32,12 +32,19 @@ def rate(text: str | None) -> float | None:
         ValidationError: It is none.
     """
     from physlab.errors import ValidationError
-    from physlab.settings import bytes_per_second
+    from physlab.settings import read_rate
 
-    found = bytes_per_second(text) if text is not None else None
-    if text is not None and (not isinstance(found, float) or found < 1000):
-        raise ValidationError(f"'{text}' is no limit.", hint="Say 5MB/s, 500kB/s or 1000000; at least 1kB/s.")
-    return found if isinstance(found, float) else None
+    try:
+        return None if text is None else read_rate(text)
+    except ValueError as error:
+        raise ValidationError(f"{error}.", hint="Such as: --limit 5MB/s") from error
+
+
+def tell_travelled(done: Pulled | Pushed, before: str, dry_run: bool) -> None:
+    """Say how much travelled, or would, and what was there before."""
+    sign, word = ("", "would travel") if dry_run else ("[green]✓[/green] ", "travelled")
+    files, records = counted(done.files, "file"), counted(done.records, "record")
+    voice.say(f"{sign}{files} ({size(done.size)}) and {records} {word}; {before}.")
 
 
 @contextlib.contextmanager

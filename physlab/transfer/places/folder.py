@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from physlab.store.blobs import force_folder
+from physlab.durable import force_folder
 
 
 class FolderPlace:

@@ -11,7 +11,8 @@ from physlab.model import NodeRecord
 from physlab.store import Store
 from physlab.versioning.history import by_record, of_bytes
 from physlab.versioning.origin.graph import Lineage
-from physlab.versioning.origin.upstream import entity_of, files_in, node_of, registration_of
+from physlab.versioning.origin.records import files_in
+from physlab.versioning.origin.upstream import entity_of, node_of, registration_of
 
 
 @dataclass

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from physlab.errors import ValidationError
-from physlab.keys import digest
-from physlab.model import NodeRecord, Reference
+from physlab.model import NodeRecord
 from physlab.model.version import Version
 from physlab.store import Store, schema
 from physlab.versioning.history import Known, of_bytes
 from physlab.versioning.origin.graph import Activity, Entity, Lineage
+from physlab.versioning.origin.records import files_in, gave, named
 from physlab.versioning.origins import maker_of
 
 
@@ -78,7 +78,7 @@ class _Tracing:
             value = f"value:{content}"
             self.lineage.put(Entity(value, source.removeprefix("from:"), "value"))
             self.lineage.use(activity.id, value, parameter)
-            giver = next((name for name, parent in parents.items() if _gave(parent, source, content)), None)
+            giver = next((name for name, parent in parents.items() if gave(parent, source, content)), None)
             if giver is not None:
                 self.node(giver)
                 self.lineage.make(f"record:{giver}", value)
@@ -107,40 +107,10 @@ def registration_of(known: Known) -> Activity:
 def node_of(record: str, made: NodeRecord) -> Activity:
     """Return a node that ran as an activity."""
     tool = f"{made.tool}.{made.method}" if made.method else made.tool
-    facts = {"tool": tool, "params": _named(made.params, list(made.sources.values())), "code": made.code,
+    facts = {"tool": tool, "params": named(made.params, list(made.sources.values())), "code": made.code,
              "seed": made.seed, "device": made.device, "run": made.run_id, "duration_ms": made.duration_ms,
              "key": made.key}  # fmt: skip
     return Activity(f"record:{record}", made.node_id, "node", made.started_at, facts)
-
-
-def files_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the user's own files among parameters: where they stand, and their SHA-256."""
-    if isinstance(value, Mapping):
-        if len(value) == 1 and isinstance(value.get("$file"), str):
-            yield path, value["$file"]
-        else:
-            for name, item in value.items():
-                yield from files_in(item, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from files_in(item, f"{path}.{index}")
-
-
-def _gave(parent: NodeRecord, source: str, content: str) -> bool:
-    """Say whether this record holds the value that entered under `source`."""
-    reference = Reference.parse(source)
-    if reference is None or not reference.path:
-        return digest(parent.field_digests) == content[:64]
-    return parent.field_digests.get(reference.path[0]) == content[:64]
-
-
-def _named(params: Any, sources: list[str]) -> Any:
-    """Return parameters with the references that they were written as."""
-    if isinstance(params, dict):
-        if len(params) == 1 and "$in" in params:
-            return sources[params["$in"]] if params["$in"] < len(sources) else params
-        return {name: _named(value, sources) for name, value in params.items()}
-    return [_named(value, sources) for value in params] if isinstance(params, list) else params
 
 
 def bytes_of_name(store: Store, name: str, base_dir: Path) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from physlab.errors import StoreError, ValidationError
 from physlab.keys import canonical, digest, digest_bytes
-from physlab.settings import bytes_per_second
+from physlab.settings import read_rate
 from physlab.transfer.checking import Share, read_share
 from physlab.transfer.chunks import AVERAGE, average_for, cut
 from physlab.transfer.codec import CODECS, RAW, choose, decode, encode, shuffle, unshuffle
@@ -180,9 +180,12 @@ def test_the_limit_is_held_to_within_five_percent() -> None:
 
 
 def test_rates_and_shares_as_people_write_them() -> None:
-    for text, value in (("5MB/s", 5e6), ("500 kB/s", 5e5), ("1.5 GB/s", 1.5e9), ("2000", 2000.0), ("3M", 3e6)):
-        assert bytes_per_second(text) == value
-    assert bytes_per_second("fast") == "fast" and bytes_per_second("1.2.3MB/s") == "1.2.3MB/s"
+    for text, value in (("5MB/s", 5e6), ("500 kB/s", 5e5), ("1.5 GB/s", 1.5e9), ("2000", 2000.0), ("3M", 3e6),
+                        ("1 MiB/s", 2**20)):  # fmt: skip
+        assert read_rate(text) == value
+    for bad in ("fast", "1.2.3MB/s", "999", "-5MB/s"):
+        with pytest.raises(ValueError, match="is no rate"):
+            read_rate(bad)
     assert read_share("1/30") == Share(1, 30)
     for bad in ("0/3", "4/3", "1", "", "1/30/2", "-1/3"):
         with pytest.raises(ValidationError, match="is no share"):
