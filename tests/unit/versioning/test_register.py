@@ -120,7 +120,7 @@ def test_a_folder_is_the_list_of_its_files(room: Room) -> None:
 def test_what_did_not_change_is_not_read_again(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(30):
         room.write(f"set/{number}", str(number))
-    monkeypatch.setattr("physlab.versioning.contents.SETTLED_NS", -1)  # the files are as old as they will be
+    monkeypatch.setattr("physlab.versioning.files.SETTLED_NS", -1)  # the files are as old as they will be
     content = keep(room.store, room.folder / "set")
     read: list[Path] = []
     put = Blobs.put_many
