@@ -47,7 +47,10 @@ class Blobs:
         bare = digest.removeprefix("sha256:")
         if not _HEX.fullmatch(bare):
             raise ValidationError(f"'{digest}' is not a SHA-256.", hint="Give sha256:<64 hexadecimal digits>.")
-        return Path(f"{self._stem}{bare[:2]}{os.sep}{bare[2:]}")
+        return Path(self._place(bare))
+
+    def _place(self, bare: str) -> str:
+        return f"{self._stem}{bare[:2]}{os.sep}{bare[2:]}"
 
     def put(self, source: Path | bytes) -> tuple[str, int]:
         """Keep bytes, durably, and return their digest and size.
@@ -87,7 +90,7 @@ class Blobs:
                 self._publish(temporary, target)
         return digest, size
 
-    def put_many(self, sources: Sequence[Path]) -> list[tuple[str, int]]:
+    def put_many(self, sources: Sequence[str]) -> list[tuple[str, int]]:
         """Keep files, durably, and return their digests and sizes; many small ones wait for the disk together.
 
         Raises:
@@ -102,19 +105,21 @@ class Blobs:
             raise self._untakeable(f"{len(sources)} files", error) from error
         return found
 
-    def _put_group(self, group: Sequence[tuple[int, Path, int]]) -> Iterator[tuple[int, tuple[str, int]]]:
+    def _put_group(self, group: Sequence[tuple[int, str, int]]) -> Iterator[tuple[int, tuple[str, int]]]:
         new: dict[str, str] = {}
         folder = tempfile.mkdtemp(dir=self.incoming)
         try:
             for place, source, size in group:
                 if size > SMALL:
-                    yield place, self._put_file(source)
+                    yield place, self._put_file(Path(source))
                     continue
-                data = source.read_bytes()
+                with open(source, "rb", buffering=0) as stream:
+                    data = stream.readall()
                 digest = digest_bytes(data)
-                if digest not in new and not has(self.path(digest)):
-                    new[digest] = f"{folder}{os.sep}{digest}"
-                    write_new(new[digest], data)
+                target = self._place(digest)
+                if target not in new and not has(target):
+                    new[target] = f"{folder}{os.sep}{digest}"
+                    write_new(new[target], data)
                 yield place, (digest, len(data))
             self._publish_many(new)
         finally:
@@ -125,11 +130,11 @@ class Blobs:
         if not new:
             return
         force_file_system(self.incoming)
-        folders = {self.path(digest).parent for digest in new}
-        for folder in folders:
-            folder.mkdir(exist_ok=True)
-        for digest, temporary in new.items():
-            os.replace(temporary, self.path(digest))
+        for folder in {os.path.dirname(target) for target in new}:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder)
+        for target, temporary in new.items():
+            os.replace(temporary, target)
         force_file_system(self.objects)
 
     def adopt(self, source: Path, digest: str) -> bool:
@@ -252,7 +257,7 @@ class Blobs:
         return count
 
 
-def has(target: Path) -> bool:
+def has(target: str | Path) -> bool:
     """Say whether bytes are there already; that they are wanted again keeps them from being collected as garbage."""
     try:
         if time.time() - os.stat(target).st_mtime > FRESH_S:

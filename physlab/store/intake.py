@@ -110,9 +110,9 @@ class _Copying:
             return self.done
 
 
-def grouped(sources: Sequence[Path]) -> Iterator[list[tuple[int, Path, int]]]:
+def grouped(sources: Sequence[str]) -> Iterator[list[tuple[int, str, int]]]:
     """Yield files with their place in the list and their size [bytes], in groups that wait for the disk together."""
-    group: list[tuple[int, Path, int]] = []
+    group: list[tuple[int, str, int]] = []
     total = 0
     for place, source in enumerate(sources):
         size = os.stat(source).st_size

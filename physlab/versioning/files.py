@@ -25,7 +25,7 @@ def keep_files(store: Store, paths: list[Path]) -> dict[Path, tuple[str, int]]:
     gone = store.blobs.lacking(known.values())
     found = {path: (digest, stamps[path][2]) for path, digest in known.items() if digest not in gone}
     rest = [path for path in paths if path not in found]
-    kept = put_files(store, rest)
+    kept = put_files(store, list(map(str, rest)))
     found |= dict(zip(rest, kept, strict=True))
     fresh = [
         (real[path], *stamps[path], digest)
@@ -36,7 +36,7 @@ def keep_files(store: Store, paths: list[Path]) -> dict[Path, tuple[str, int]]:
     return found
 
 
-def put_files(store: Store, paths: list[Path]) -> list[tuple[str, int]]:
+def put_files(store: Store, paths: list[str]) -> list[tuple[str, int]]:
     """Keep files; return the SHA-256 and size [bytes] of each.
 
     Raises:
@@ -46,9 +46,7 @@ def put_files(store: Store, paths: list[Path]) -> list[tuple[str, int]]:
     try:
         return store.blobs.put_many(paths)
     except StoreError as error:
-        if isinstance(error.__cause__, FileNotFoundError | PermissionError) and error.__cause__.filename in set(
-            map(str, paths)
-        ):
+        if isinstance(error.__cause__, FileNotFoundError | PermissionError) and error.__cause__.filename in paths:
             raise unreadable(error.__cause__.filename, error.__cause__) from error
         raise
 

@@ -78,7 +78,7 @@ def _keep_changed(store: Store, folder: Path, found: list[Row], memo: Memo) -> d
     gone = store.blobs.lacking(same.values())
     kept = {name: digest for name, digest in same.items() if digest not in gone}
     rest = [row for row in found if row[0] not in kept]
-    for row, (digest, size) in zip(rest, put_files(store, [folder / row[0] for row in rest]), strict=True):
+    for row, (digest, size) in zip(rest, put_files(store, [f"{folder}{os.sep}{row[0]}" for row in rest]), strict=True):
         if size != row[3]:
             raise ValidationError(
                 f"'{folder / row[0]}' changes while it is read.",
