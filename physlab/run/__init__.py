@@ -1,5 +1,6 @@
 """Carrying a plan out."""
 
-from physlab.run.walk import Event, Run, now, walk
+from physlab.run.order import Event, Run
+from physlab.run.walk import now, walk
 
 __all__ = ["Event", "Run", "now", "walk"]

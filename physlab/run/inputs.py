@@ -5,12 +5,12 @@ from __future__ import annotations
 import mimetypes
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from physlab.errors import ComputationError, ValidationError, nearest
-from physlab.model import NodeRecord, Resources, Web, Work, is_stored_array
+from physlab.model import NodeRecord, Resources, Web, Work, is_stored_array, is_stored_file
 from physlab.planning.plan import Plan, PlannedNode
 from physlab.store import Store
 from physlab.tools.execute import restore
@@ -92,6 +92,19 @@ class Inputs:
             checkpoint=dict(checkpoint or {}),
         )
 
+    def given(self, node: PlannedNode) -> dict[str, str]:
+        """Return the files and arrays that a node gets, as far as its inputs are there: SHA-256 → name.
+
+        Raises:
+            ValidationError: A referenced field does not exist.
+        """
+        inputs = node.checked.prepared.inputs
+        there = [item for item in inputs if self.plan.nodes[item.reference.node].entry is not None]
+        found = dict(_files(node.checked.prepared.params, node.params))
+        for item in there:
+            found |= _stored(self._value(item), str(item.reference))
+        return found
+
     def _value(self, item: Input) -> Any:
         entry = self.plan.nodes[item.reference.node].entry
         if entry is None:
@@ -139,3 +152,25 @@ class Inputs:
             name = Path(path).name
             self._files[path] = {"sha256": sha256, "name": name, "media_type": kind, "size": size, "show": "path"}
         return {"$file": self._files[path]}
+
+
+def _files(prepared: Any, planned: Any) -> Iterator[tuple[str, str]]:
+    """Yield the SHA-256 and path of each file in a node's parameters."""
+    if isinstance(prepared, dict) and len(prepared) == 1 and "$path" in prepared:
+        yield planned["$file"], prepared["$path"]
+    elif isinstance(prepared, dict):
+        for key, value in prepared.items():
+            yield from _files(value, planned[key])
+    elif isinstance(prepared, list):
+        for value, other in zip(prepared, planned, strict=True):
+            yield from _files(value, other)
+
+
+def _stored(value: Any, name: str) -> dict[str, str]:
+    """Return the SHA-256 and name of each file and array in a stored value."""
+    if is_stored_file(value):
+        return {value["$file"]["sha256"]: value["$file"]["name"]}
+    if is_stored_array(value):
+        return {value["$array"]["sha256"]: name}
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {digest: known for item in items for digest, known in _stored(item, name).items()}

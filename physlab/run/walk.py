@@ -5,77 +5,27 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from physlab import keys
 from physlab.errors import CancelledError, PhyslabError
-from physlab.model import NodeRecord, NodeRun, RunRecord, RunRequest, Web, Work, WorkResult
+from physlab.model import NodeRecord, NodeRun, RunRecord, Work, WorkResult
 from physlab.model.record import Status
 from physlab.planning.again import Tries
-from physlab.planning.plan import Plan, PlannedNode, content_digest
+from physlab.planning.plan import PlannedNode, content_digest
 from physlab.run.inputs import Inputs
+from physlab.run.leaving import Leaving
+from physlab.run.order import Event, Run
 from physlab.run.parts import Part, Parts, with_parts
 from physlab.run.posts import Post, Posts
-from physlab.sites import Site
-from physlab.store import Entry, Store
+from physlab.store import Entry
 from physlab.store.index import stored_digests
 from physlab.store.lease import name_process
-from physlab.submitter import Step, Submitter
-from physlab.tools.registry import Method
+from physlab.submitter import Step
 
 LEASE_POLL_S = 0.2
-
-
-@dataclass(frozen=True)
-class Event:
-    """One change of state, for whoever watches a run."""
-
-    node_id: str
-    status: Status
-    error: dict[str, Any] | None = None
-    duration_ms: float = 0.0
-
-
-@dataclass
-class Run:
-    """Everything one run needs; `walk` carries it out.
-
-    Attributes:
-        plan: What to do.
-        store: Where results go.
-        sites: Where nodes may run; the first is this machine.
-        submitter: How each node is carried out and shown.
-        request: Parallelism, policy, what to do on failure.
-        run_id: Name of the run.
-        dag_id: Identity of the graph.
-        title: Its title.
-        code_of: Gives the versions of a method's code.
-        watch: Told of every change of state.
-        caps: Caps of this lab.
-        office: Answers the nodes that ask the lab itself.
-        web: How this lab asks public services.
-        means: How long methods took on average [ms].
-        about: What else its record tells: code and environment.
-    """
-
-    plan: Plan
-    store: Store
-    sites: Sequence[Site]
-    submitter: Submitter
-    request: RunRequest
-    run_id: str
-    dag_id: str
-    title: str
-    code_of: Callable[[Method], dict[str, str]]
-    watch: Callable[[Event], None] = lambda event: None
-    caps: Mapping[str, float] = field(default_factory=dict)
-    office: Site | None = None
-    web: Web = field(default_factory=Web)
-    means: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
-    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def walk(run: Run) -> RunRecord:
@@ -83,6 +33,9 @@ def walk(run: Run) -> RunRecord:
 
     A signal (KeyboardInterrupt, SIGTERM raised as an exception) stops what runs, keeps what is finished, writes the
     record of the cancelled run and goes on up.
+
+    Raises:
+        ValidationError: A node gives to others what may not leave the lab; nothing was run.
     """
     return _Walk(run).go()
 
@@ -91,6 +44,7 @@ class _Walk:
     def __init__(self, run: Run) -> None:
         self.run, self.plan, self.store = run, run.plan, run.store
         self.inputs = Inputs(run.plan, run.store, run.caps, run.web)
+        self.leaving = Leaving(self.inputs, run.may_leave)
         self.posts = Posts(run.sites, run.office, run.request, run.means, f"{run.run_id} {run.title}")
         self.runs: dict[str, NodeRun] = {}
         self.waiting: dict[str, int] = {}
@@ -107,6 +61,8 @@ class _Walk:
 
     def go(self) -> RunRecord:
         run = self.run
+        for node in self.plan.nodes.values():
+            self.leaving.require(node)
         started, clock = now(), time.perf_counter()
         begin = {"run_id": run.run_id, "dag_id": run.dag_id, "title": run.title, "started_at": started}
         request = run.request.model_dump(mode="json")
@@ -187,7 +143,7 @@ class _Walk:
                 entry = self.by_key.get(key) or (None if node.id in self.plan.refreshed else found.get(key))
                 if not node.checked.lasting:
                     self._start(node)
-                elif entry is not None:
+                elif entry is not None and not self.leaving.held_back(node):
                     self._take_hit(node, entry)
                     late.append(node)
                 elif key in self.groups:
@@ -250,6 +206,7 @@ class _Walk:
             self.store.leases.release(key)
 
     def _work(self, node: PlannedNode, post: Post, attempt: int, tries: Tries, parts: Sequence[Part] = ()) -> Work:
+        self.leaving.require(node)
         work = self.inputs.work(node, node.id, attempt, tries.resources, post.limit_s, tries.checkpoint)
         return work.model_copy(update={"parts": tuple(part.fields for part in parts)}) if parts else work
 
@@ -259,7 +216,7 @@ class _Walk:
                 raise CancelledError(f"{node.id} was not started: the run was stopped.")
 
     def _made_elsewhere(self, node: PlannedNode, key: str) -> Entry | None:
-        if node.id in self.plan.refreshed:
+        if node.id in self.plan.refreshed or self.leaving.held_back(node):
             return None
         self.store.refresh()
         return self.store.hits_by_key([key]).get(key)

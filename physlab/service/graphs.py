@@ -24,6 +24,7 @@ from physlab.submitter import PlainSubmitter, Submitter
 from physlab.tools.fingerprint import code_identity
 from physlab.versioning.code import code_state
 from physlab.versioning.environment import environment_lock
+from physlab.versioning.labels import may_leave
 
 
 @dataclass
@@ -168,10 +169,15 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
         office=OfficeSite(lambda method, params: _answer_node(lab, method, params, named, conductor.within)),
         web=lab.settings.web,
         means=lab.mean_durations() if clusters else {},
+        may_leave=may_leave(lab.store) if any(item.method.leaves for item in checked.nodes.values()) else _free,
         about={} if named.dag.title.startswith(CALL) else _origin(lab, named),
     )
     with few_collections():
         return walk(run)
+
+
+def _free(digest: str) -> str | None:
+    """Say that bytes may leave the lab."""
 
 
 def _origin(lab: Lab, named: NamedDag) -> dict[str, Any]:

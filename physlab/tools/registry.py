@@ -69,6 +69,7 @@ class Method:
         inline: True when it is light enough to run in the conductor's own process.
         asks_lab: True when the lab itself answers it, in the conductor's process.
         devices: Device kinds it can use, best first.
+        leaves: True when what it makes is meant for others: it gets nothing that may not leave the lab.
         lasting: False when the answer tells of here and now, so that it is never taken from the cache.
         libraries: Distributions whose version enters the key.
         imports: Modules to load before its clock starts: a fresh worker's imports are not the call's time.
@@ -94,6 +95,7 @@ class Method:
     inline: bool = False
     asks_lab: bool = False
     devices: tuple[str, ...] = ("cpu",)
+    leaves: bool = False
     lasting: bool = True
     libraries: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
