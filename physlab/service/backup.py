@@ -245,9 +245,9 @@ def _why_late(newest: backup.Point | None, age_h: float | None, backward: bool, 
     return f"the newest backup is {age_h:.1f} h old, more than {settings.backup.late_h:g} h"
 
 
-def report_if_late(lab: Lab, report: Report = unheard) -> list[str]:
+def report_if_late(lab: Lab, report: Report = unheard, clock: Callable[[], Moment] = now) -> list[str]:
     """Tell who is to be notified when the newest backup is late; return what went wrong with that."""
-    status = backup_status(lab)
+    status = backup_status(lab, clock)
     if not status["late"] or status["newest"] is None:
         return []
     details = {name: status[name] for name in ("age_h", "late_h", "reason")}

@@ -136,6 +136,24 @@ def test_a_failure_is_told_and_its_secret_is_not(template: Path, tmp_path: Path)
     assert events == [heard[0]["event"]] == ["physlab.backup.failed"] and "nowhere" in heard[0]["message"]
 
 
+@needs_restic
+def test_a_late_backup_is_an_event_and_a_notification(template: Path, tmp_path: Path) -> None:
+    clock, events = Days(), list[tuple[str, str]]()
+    with listener() as (url, heard), open_lab(use_template(template, tmp_path), **{"notify.webhook": url}) as lab:
+        run_backup(lab, clock=clock)
+        heard.clear()
+
+        def report(event: str, message: str, details: dict[str, Any]) -> None:
+            events.append((event, details["reason"]))
+
+        assert report_if_late(lab, report, clock) == [] and events == heard == []
+        clock.pass_by(2)
+        assert report_if_late(lab, report, clock) == []
+    reason = "the newest backup is 48.0 h old, more than 36 h"
+    assert events == [("physlab.backup.late", reason)] and [said["event"] for said in heard] == ["physlab.backup.late"]
+    assert reason in heard[0]["message"]
+
+
 def test_s26_a_webhook_is_not_followed_elsewhere(tmp_path: Path) -> None:
     with listener() as (inner, reached), listener(307, inner) as (url, heard):
         settings = load_settings(tmp_path, {"notify.webhook": url}, environ={"HOME": str(tmp_path)})
