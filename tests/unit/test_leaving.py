@@ -61,7 +61,7 @@ def test_what_a_node_made_is_held_back_like_a_file(bench: Bench) -> None:
     made = bench.run(nodes)
     digest = made.fields("table")["csv_path"]["$file"]["sha256"]
     service.label_version(bench.lab, digest, "private", "")
-    with pytest.raises(ValidationError, match="'t.csv': it is private"):
+    with pytest.raises(ValidationError, match=r"'t\.csv': it is private"):
         bench.run(nodes)
     again = bench.run(nodes, refresh=["table"])  # at the beginning nobody knows what it will make
     assert again.statuses == {"table": "completed", "out": "failed"}

@@ -9,8 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import physlab
-from physlab.report.overview.scene import compose
-from physlab.report.overview.sketch import Arrow, Box, layered
 from physlab.versioning.origin.graph import Lineage
 
 PRODUCER = f"urn:physlab:{physlab.__version__}"
@@ -104,6 +102,8 @@ def _dataset(lineage: Lineage, entity: str) -> dict[str, Any]:
 def _svg(lineage: Lineage) -> str:
     """The picture: what was done as boxes, things as boxes of another colour, arrows from cause to effect."""
     from physlab.report.overview.draw import write_svg
+    from physlab.report.overview.scene import compose
+    from physlab.report.overview.sketch import Arrow, Box, layered
 
     boxes = [
         Box(item.id, item.name, f"{item.id[:19]}…" if item.kind != "value" else "value", _KIND[item.kind])
