@@ -46,7 +46,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seeds", type=int, default=2, help="How many seeds each drill runs with.")
+    parser.addoption("--seeds", type=int, default=1, help="How many seeds each drill runs with.")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
