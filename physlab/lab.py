@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
-import gc
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -12,22 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from physlab import graph
+from physlab.collector import no_collection
 from physlab.errors import ValidationError, nearest
 from physlab.model import Dag, RunRecord, RunRequest
-from physlab.planning import Checked, Plan, check, make_plan
-from physlab.planning.devices import Devices
-from physlab.planning.placement import require_sites
 from physlab.plugins import all_tools
 from physlab.settings import KubernetesSiteSettings, Settings, SlurmSiteSettings
-from physlab.sites import LocalSite, Site
-from physlab.sites.forerunner import Forerunner
+from physlab.sites.base import LOCAL, Site
 from physlab.sites.kubernetes.launching import Launcher, no_server
-from physlab.sites.local import usable_cores
 from physlab.specfile import SUFFIXES, read_spec
 from physlab.spelling import Vocabulary, read_dag
 from physlab.store import Store, open_store, schema
@@ -35,6 +29,11 @@ from physlab.store.index import dag_face
 from physlab.store.lease import has_ended
 from physlab.tools import Registry, Tool
 from physlab.tools.fingerprint import code_digest
+
+if TYPE_CHECKING:
+    from physlab.planning import Checked, Plan
+    from physlab.sites import LocalSite
+    from physlab.sites.forerunner import Forerunner
 
 Launch = Callable[[str, KubernetesSiteSettings], Launcher]
 CALL = "call "
@@ -98,6 +97,8 @@ class Lab:
 
         They are the same from run to run, with their warm workers, until a run was stopped and closed them.
         """
+        from physlab.sites import LocalSite
+
         site = self._sites.get(at_once)
         if site is None or site.closed:
             local = self.settings.sites.local
@@ -110,7 +111,7 @@ class Lab:
     @property
     def site_names(self) -> list[str]:
         """The names of all sites."""
-        return [LocalSite.name, *self.settings.sites.slurm, *self.settings.sites.kubernetes]
+        return [LOCAL, *self.settings.sites.slurm, *self.settings.sites.kubernetes]
 
     def clusters(self, name: str | None = None) -> list[Site]:
         """Return the clusters where nodes may run: the one of this name, or all that are configured.
@@ -118,7 +119,7 @@ class Lab:
         Raises:
             ValidationError: There is none of that name.
         """
-        if name == LocalSite.name:
+        if name == LOCAL:
             return []
         sites = self.settings.sites
         pods = [] if self._launch is None and not self._only_plans else list(sites.kubernetes)
@@ -190,7 +191,7 @@ class Lab:
 
     def read(self, spec: Any, base_dir: Path) -> NamedDag:
         """Return the graph that a specification spells."""
-        with _no_collection():
+        with no_collection():
             dag = spec if isinstance(spec, Dag) else read_dag(spec, self.vocabulary)
             return NamedDag(dag, graph.identity(dag), base_dir)
 
@@ -288,8 +289,11 @@ class Lab:
 
     def check(self, named: NamedDag) -> Checked:
         """Validate a graph."""
+        from physlab.planning import check
+        from physlab.sites.local import usable_cores
+
         cores = self.settings.sites.local.workers or len(usable_cores())
-        with _no_collection():
+        with no_collection():
             return check(
                 named.dag, self.registry, base_dir=named.base_dir, caps=self.settings.caps, cores=cores,
                 sites=self.site_names,
@@ -308,6 +312,10 @@ class Lab:
             ResourceError: The lab insists on an accelerator, a method could use one, and there is none.
             ConfigurationError: A node asks for a site that is not there, or that cannot run it.
         """
+        from physlab.planning import make_plan
+        from physlab.planning.devices import Devices
+        from physlab.planning.placement import require_sites
+
         unknown = [] if isinstance(refresh, bool) else [name for name in refresh if name not in checked.nodes]
         if unknown:
             hint = nearest(unknown[0], checked.nodes)
@@ -320,7 +328,7 @@ class Lab:
             require_sites({name: item.node for name, item in checked.nodes.items()}, clusters, self.site_names, pods)
         sites = [*self.sites(asked.parallelism), *clusters] if clusters else []
         devices = Devices(self.settings.device, sites, asked.offload_policy, self.mean_durations)
-        with _no_collection():
+        with no_collection():
             return make_plan(
                 checked.nodes, self.store, code_of=code_digest, device_of=devices.device_of, refresh=refresh
             )
@@ -363,31 +371,6 @@ class _OfTools(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._tools)
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause the cycle collector: reading and planning make many objects, no garbage, and each pass would walk all."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@contextlib.contextmanager
-def few_collections() -> Iterator[None]:
-    """Let the cycle collector pass over what is there, which stays as long as the block lasts, and come seldom."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def slug(title: str) -> str:

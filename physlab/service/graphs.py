@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from physlab.collector import few_collections
 from physlab.errors import ComputationError, PhyslabError, StoreError, ValidationError
 from physlab.graph import edges_of
-from physlab.lab import CALL, Lab, NamedDag, few_collections, new_run_id, slug
+from physlab.lab import CALL, Lab, NamedDag, new_run_id, slug
 from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Plan
 from physlab.run import Event, Run, walk

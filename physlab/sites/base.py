@@ -8,6 +8,9 @@ from typing import Protocol
 
 from physlab.model import Node, Resources, Work, WorkResult
 
+LOCAL = "local"
+"""The name of this machine among the sites."""
+
 
 @dataclass(frozen=True)
 class Capacity:

@@ -23,7 +23,7 @@ from physlab import device
 from physlab.errors import CancelledError, PhyslabError, ResourceError, TimeLimitError, WorkerLostError
 from physlab.model import Node, Resources, Work, WorkResult, is_stored_array, is_stored_file
 from physlab.sites import worker
-from physlab.sites.base import Affinity, Capacity
+from physlab.sites.base import LOCAL, Affinity, Capacity
 from physlab.sites.forerunner import Forerunner
 from physlab.sites.spawn import Context
 from physlab.store.blobs import Blobs
@@ -49,7 +49,7 @@ class LocalSite:
         pin: False leaves it to the system which cores a worker uses.
     """
 
-    name = "local"
+    name = LOCAL
     at_once: int | None = None
     longest_s: float | None = None
     most_memory_gb: float | None = None
