@@ -9,7 +9,7 @@ from physlab.errors import ValidationError, nearest
 from physlab.lab import Lab
 from physlab.model import NodeRecord, NodeRun, RunRecord
 from physlab.store.index import stored_digests
-from physlab.versioning.origin.records import files_in, gave, named
+from physlab.versioning.origin.records import files_in, gave
 
 
 def lineage(lab: Lab, run: RunRecord, name: str) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _made(lab: Lab, record_digest: str, seen: dict[str, dict[str, Any]]) -> dict
         "device": record.device,
         "seed": record.seed,
         "code": record.code,
-        "params": named(record.params, list(record.sources.values())),
+        "params": record.written,
         "files": dict(files_in(record.params)),
         "artifacts": [{"name": item.name, "sha256": item.sha256} for item in record.artifacts],
         "inputs": [],

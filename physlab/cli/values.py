@@ -64,19 +64,16 @@ def parameters(content: Content) -> dict[str, str]:
     """Return the parameters of a node that are set, references as they were written."""
     if content.record is None:
         return {}
-    sources = list(content.record.sources.values())
-    written = {name: _written(value, sources) for name, value in content.record.params.items()}
+    written = {name: _named(value) for name, value in content.record.written.items()}
     return {name: _short(value, {}) for name, value in written.items() if value not in (None, {}, [])}
 
 
-def _written(value: Any, sources: Sequence[str]) -> Any:
+def _named(value: Any) -> Any:
     if isinstance(value, dict):
-        if len(value) == 1 and "$in" in value:
-            return sources[value["$in"]] if value["$in"] < len(sources) else "another node"
         if len(value) == 1 and isinstance(value.get("$file"), str):
             return f"file sha256:{value['$file'][:16]}…"
-        return {name: _written(item, sources) for name, item in value.items()}
-    return [_written(item, sources) for item in value] if isinstance(value, list) else value
+        return {name: _named(item) for name, item in value.items()}
+    return [_named(item) for item in value] if isinstance(value, list) else value
 
 
 def _fields(content: Content) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from physlab.model.dag import Dag, Edge, Node, Resources, Visuals
 from physlab.model.problem import Problem
 from physlab.model.record import NodeRecord, NodeRun, RunRecord, RunRequest
 from physlab.model.reference import Reference, find_references
-from physlab.model.stored import Artifact, StoredArray, StoredFile, is_stored_array, is_stored_file
+from physlab.model.stored import Artifact, StoredArray, StoredFile, is_input, is_stored_array, is_stored_file
 from physlab.model.web import Web
 from physlab.model.work import Share, Work, WorkResult
 
@@ -32,6 +32,7 @@ __all__ = [
     "Work",
     "WorkResult",
     "find_references",
+    "is_input",
     "is_stored_array",
     "is_stored_file",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from physlab.model.base import Model
 from physlab.model.dag import Visuals
-from physlab.model.stored import Artifact
+from physlab.model.stored import Artifact, is_input
 
 Status = Literal["pending", "running", "completed", "cached", "failed", "skipped", "cancelled"]
 OffloadPolicy = Literal["local_first", "remote_first", "auto"]
@@ -31,8 +32,8 @@ class NodeRecord(Model):
 
     `key` is the content key (decision: identical key, identical result); `recipe` is the same hash over the recipes of
     the inputs instead of their contents, so that a whole graph can be looked up at once. `params` holds `{"$in": i}`
-    for the i-th input; `inputs` gives each input's content digest by parameter, `sources` what it was (`from:…` or a
-    path), `parents` the records it came from.
+    for the i-th input, counted in the order of their places as canonical JSON sorts them; `inputs` gives each input's
+    content digest by its place, `sources` what it was (`from:…` or a path), `parents` the records it came from.
     """
 
     kind: Literal["node"] = "node"
@@ -60,6 +61,19 @@ class NodeRecord(Model):
     node_id: str
     started_at: str
     duration_ms: float
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The parameters with the references that they were written as (`from:node.field`)."""
+        return {name: _written(value, tuple(self.sources.values())) for name, value in self.params.items()}
+
+
+def _written(value: Any, sources: Sequence[str]) -> Any:
+    if is_input(value):
+        return sources[value["$in"]] if value["$in"] < len(sources) else "another node"
+    if isinstance(value, dict):
+        return {name: _written(item, sources) for name, item in value.items()}
+    return [_written(item, sources) for item in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,11 @@ def is_stored_file(value: Any) -> TypeGuard[dict[str, dict[str, Any]]]:
     return type(value) is dict and len(value) == 1 and "$file" in value
 
 
+def is_input(value: Any) -> TypeGuard[dict[str, int]]:
+    """Say whether a parameter stands for what another node gives."""
+    return type(value) is dict and len(value) == 1 and "$in" in value
+
+
 def is_marker(value: Any) -> bool:
     """Say whether a mapping is one of ours: a stored value, an input, the path of a file, a change of unit."""
     return len(value) == 1 and next(iter(value)) in ("$array", "$file", "$in", "$path", "$scaled")

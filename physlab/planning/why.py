@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from physlab.model import NodeRecord
+from physlab.model import NodeRecord, is_input
 from physlab.planning.plan import Plan, PlannedNode, content_digest
 
 
@@ -40,9 +40,11 @@ def _params(before: dict[str, Any], now: dict[str, Any], place: str = "") -> lis
     found = []
     for name in names:
         old, new = before.get(name), now.get(name)
+        if is_input(old) and is_input(new):
+            continue  # what it takes is compared by its content
         if name == "$file" and old and new and old != new:
             found.append(f"{place.removesuffix('.')}: the file has other content")
-        elif isinstance(old, dict) and isinstance(new, dict):
+        elif isinstance(old, dict) and isinstance(new, dict) and not (is_input(old) or is_input(new)):
             found += _params(old, new, f"{place}{name}.")
         elif old != new:
             found.append(f"{place}{name}: {_short(old)} → {_short(new)}")
@@ -69,6 +71,8 @@ def _code(before: dict[str, str], now: dict[str, str]) -> list[str]:
 
 
 def _short(value: Any) -> str:
+    if is_input(value):
+        return "what another node gives"
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # as the record, which is JSON, spells it
     text = "none" if value is None else str(value)

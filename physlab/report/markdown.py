@@ -155,16 +155,10 @@ def _keep(made: Session, run: RunRecord, item: Item) -> str:
 
 def _asked(content: Content) -> dict[str, Any]:
     """Return the parameters that differ from their defaults."""
-    params = content.record.params if content.record else {}
+    params = content.record.written if content.record else {}
     fields = content.method.params.model_fields if content.method else {}
     usual = {name: info.get_default(call_default_factory=True) for name, info in fields.items()}
-    return {name: _plain(value) for name, value in params.items() if name not in usual or value != usual[name]}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return "…" if "$in" in value else {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    return {name: value for name, value in params.items() if name not in usual or value != usual[name]}
 
 
 def _quantity(value: Any) -> str:

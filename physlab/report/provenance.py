@@ -55,7 +55,7 @@ def _node_lines(content: Content) -> Iterator[Line]:
     origin = f"computed in run {record.run_id} as {record.node_id}" if run.cached else ""
     took = f"{record.started_at}, took {words.duration(record.duration_ms)}"
     yield _said("computed", ", ".join(filter(None, [took, f"site {run.site}" if run.site else "", origin])))
-    yield _json("parameters", record.params)
+    yield _json("parameters", record.written)
     for name, digest in record.inputs.items():
         yield _digest(f"input {name}", f"{record.sources[name]} " if name in record.sources else "", digest)
     yield _said("device", _device(record))

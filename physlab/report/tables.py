@@ -231,7 +231,7 @@ def sweep_table(contents: Sequence[Content]) -> Table | None:
     for content in contents:
         if content.record:
             row = [Markup('<a href="#node-{0}">{0}</a>').format(content.id)]
-            row += [escape(words.value(content.record.params.get(n), 24)) for n in varying]
+            row += [escape(words.value(content.record.written.get(n), 24)) for n in varying]
             row += [_scalar(found[content.id][n]) if n in found[content.id] else Markup("—") for n in results]
             rows.append(row)
     return _abridged(header, rows, "w")

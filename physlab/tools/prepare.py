@@ -14,7 +14,7 @@ from pydantic import PlainSerializer, create_model, model_validator
 
 from physlab.errors import PhyslabError
 from physlab.model import Node, Reference, Visuals
-from physlab.model.stored import is_marker
+from physlab.model.stored import is_input, is_marker
 from physlab.tools.call import explain
 from physlab.tools.measures import conversion_factor
 from physlab.tools.registry import Method
@@ -101,6 +101,8 @@ def prepare(
     try:
         raw = method.expand(dict(node.params), base_dir) if method.expand else node.params
         marked, open_names = _mark_all(raw, inputs, findings)
+        if not findings.items:
+            inputs = _number(marked, inputs)
         shape = _shape(node, method, marked) if shapes is not None and not findings.items else None
         known = shapes.get(shape) if shapes is not None and shape is not None else None
         if known is not None:
@@ -146,6 +148,26 @@ def _mark_all(raw: Mapping[str, Any], inputs: list[Input], findings: Findings) -
         if len(inputs) + len(findings.items) > before:
             open_names.append(name)
     return marked, open_names
+
+
+def _number(marked: dict[str, Any], inputs: list[Input]) -> list[Input]:
+    """Number the inputs in the order of their places as canonical JSON sorts them, not in that of the file.
+
+    So the order of keys in a file is no part of what a node asks for, and a record, which is canonical JSON itself, has
+    its inputs by number.
+    """
+    order = sorted(range(len(inputs)), key=lambda number: inputs[number].parameter.encode("utf-16-be"))
+    if order != list(range(len(inputs))):
+        _renumber(marked, {before: now for now, before in enumerate(order)})
+    return [inputs[number] for number in order]
+
+
+def _renumber(value: Any, numbers: Mapping[int, int]) -> None:
+    if is_input(value):
+        value["$in"] = numbers[value["$in"]]
+        return
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _renumber(item, numbers)
 
 
 def time_limit_s(method: Method, prepared: Prepared, walltime_s: float | None) -> float:

@@ -77,6 +77,30 @@ def test_names_and_order_do_not_count(bench: Bench) -> None:
     assert bench.states([node("m", "add", b=1.0, a=3.0)]) == {"m": "hit"}
 
 
+def test_the_order_of_keys_does_not_count_and_references_keep_their_places(bench: Bench) -> None:
+    ends = [node("low", "give", value=1), node("high", "give", value=5)]
+    one = bench.run([*ends, node("sum", "add", b="from:high.value", a="from:low.value")])
+    other = [*ends, node("sum", "add", a="from:low.value", b="from:high.value")]
+    assert set(bench.states(other).values()) == {"hit"}
+    record = bench.lab.store.record(str(one["sum"].record))
+    assert NodeRecord.model_validate(record).written == {"a": "from:low.value", "b": "from:high.value"}
+    swapped = [*ends, node("sum", "add", a="from:high.value", b="from:low.value")]
+    assert why(bench, swapped, "sum") == (
+        "input a (from:high.value) has other content; input b (from:low.value) has other content"
+    )
+    assert why(bench, [*ends, node("sum", "add", a="from:low.value", b=5)], "sum") == "b: what another node gives → 5"
+
+
+def test_many_references_keep_their_places(bench: Bench) -> None:
+    """Of twelve, the tenth sorts before the second."""
+    many = [f"from:n{number}.value" for number in range(12)]
+    nodes = [node(f"n{number}", "give", value=100 + number) for number in range(12)]
+    done = bench.run([*nodes, node("all", "give", value={"z": many, "a": "from:n3.value"})])
+    assert done.fields("all")["value"] == {"z": [100 + number for number in range(12)], "a": 103}
+    record = bench.lab.store.record(str(done["all"].record))
+    assert NodeRecord.model_validate(record).written == {"value": {"z": many, "a": "from:n3.value"}}
+
+
 def test_equal_content_stops_a_change(bench: Bench) -> None:
     bench.run(CHAIN)
     almost = changed(CHAIN, "a", value=2.7)

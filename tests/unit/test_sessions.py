@@ -51,7 +51,7 @@ def test_everything_stands_there(session: Bench) -> None:
     figure = re.search(r"!\[.*?\]\((.+?)\)", text)
     assert figure is not None and (path.parent / figure[1]).read_bytes().startswith(b"\x89PNG")
     assert "### A \\*starred\\* session, run `" in text
-    assert "| `curve` | plot.function_2d | f = …, x = [0, 1] |" in text, "defaults are left out"
+    assert "| `curve` | plot.function_2d | f = str of slope, x = [0, 1] |" in text, "defaults are left out"
     digest = session.lab.find_run("latest").nodes[3]
     record = session.lab.store.record(str(digest.record))
     assert all(f"`{item['sha256']}`" in text for item in record["artifacts"] if item["role"] != "thumbnail")

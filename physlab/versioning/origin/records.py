@@ -28,12 +28,3 @@ def gave(parent: NodeRecord, source: str, content: str) -> bool:
     if reference is None or not reference.path:
         return digest(parent.field_digests) == content[:64]
     return parent.field_digests.get(reference.path[0]) == content[:64]
-
-
-def named(params: Any, sources: list[str]) -> Any:
-    """Return parameters with the references that they were written as."""
-    if isinstance(params, dict):
-        if len(params) == 1 and "$in" in params:
-            return sources[params["$in"]] if params["$in"] < len(sources) else params
-        return {name: named(value, sources) for name, value in params.items()}
-    return [named(value, sources) for value in params] if isinstance(params, list) else params

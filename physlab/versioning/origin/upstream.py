@@ -12,7 +12,7 @@ from physlab.model.version import Version
 from physlab.store import Store, schema
 from physlab.versioning.history import Known, of_bytes
 from physlab.versioning.origin.graph import Activity, Entity, Lineage
-from physlab.versioning.origin.records import files_in, gave, named
+from physlab.versioning.origin.records import files_in, gave
 from physlab.versioning.origins import maker_of
 
 
@@ -107,7 +107,7 @@ def registration_of(known: Known) -> Activity:
 def node_of(record: str, made: NodeRecord) -> Activity:
     """Return a node that ran as an activity."""
     tool = f"{made.tool}.{made.method}" if made.method else made.tool
-    facts = {"tool": tool, "params": named(made.params, list(made.sources.values())), "code": made.code,
+    facts = {"tool": tool, "params": made.written, "code": made.code,
              "seed": made.seed, "device": made.device, "run": made.run_id, "duration_ms": made.duration_ms,
              "key": made.key}  # fmt: skip
     return Activity(f"record:{record}", made.node_id, "node", made.started_at, facts)
