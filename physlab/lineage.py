@@ -8,8 +8,9 @@ from typing import Any
 from physlab.errors import ValidationError, nearest
 from physlab.lab import Lab
 from physlab.model import NodeRecord, NodeRun, RunRecord
+from physlab.model.stored import files_in
 from physlab.store.index import stored_digests
-from physlab.versioning.origin.records import files_in, gave
+from physlab.versioning.origin.records import gave
 
 
 def lineage(lab: Lab, run: RunRecord, name: str) -> dict[str, Any]:

@@ -84,6 +84,9 @@ def push(
     remote: Remote = None,
     latest: Annotated[bool, typer.Option("--latest", help="Data of the latest commit only, not of all.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Read what is there; replace what has other bytes.")] = False,
+    without_held: Annotated[
+        bool, typer.Option("--without-held", help="Send the other runs where some may not leave the lab.")
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
@@ -93,11 +96,15 @@ def push(
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        body = push_data(lab, remote, latest=latest, repair=repair, dry_run=dry_run, told=voice.note)
+        body = push_data(
+            lab, remote, latest=latest, repair=repair, dry_run=dry_run, without_held=without_held, told=voice.note
+        )
         folder = repository_of(lab).folder
     if voice.as_json:
         voice.reply(body)
         return 0
+    for run, reason in body["held"].items():
+        voice.say(f"[yellow]![/yellow] {escape(run)} stays here: {escape(reason)}.")
     what = f"{counted(body['files'], 'file')}, {size(body['bytes'])}"
     if dry_run:
         voice.say(f"Would send what the remote {body['remote']} lacks of {what}; nothing was sent.")

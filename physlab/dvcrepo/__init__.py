@@ -1,6 +1,6 @@
 """The lab's repository of Git and DVC: runs under human names, for people who have only these two."""
 
-from physlab.dvcrepo.checks import MayLeave, Wanted, damage, may_leave, require_leave, wanted
+from physlab.dvcrepo.checks import MayLeave, Wanted, damage, held_back, require_leave, wanted
 from physlab.dvcrepo.config import remotes
 from physlab.dvcrepo.exchange import choose_remote, pull, push, remote_damage
 from physlab.dvcrepo.repository import Committed, Repository
@@ -14,7 +14,7 @@ __all__ = [
     "Wanted",
     "choose_remote",
     "damage",
-    "may_leave",
+    "held_back",
     "pull",
     "push",
     "remote_damage",

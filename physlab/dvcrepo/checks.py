@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from physlab.dvcrepo.objects import Twin
@@ -19,11 +19,6 @@ SHOWN = 20
 MISSING = "missing"
 
 
-def may_leave(digest: str) -> str | None:
-    """Let everything leave the lab."""
-    return None
-
-
 @dataclass(frozen=True)
 class Wanted:
     """A file that commits name.
@@ -37,12 +32,35 @@ class Wanted:
     twin: Twin
 
 
-def wanted(repository: Repository, *, latest: bool = True) -> dict[str, Wanted]:
-    """Return every file of data of the latest commit, or of all, by MD5; the latest that names one says its path."""
+def wanted(repository: Repository, *, latest: bool = True, without: Collection[str] = ()) -> dict[str, Wanted]:
+    """Return every file of data of the latest commit, or of all, by MD5; the latest that names one says its path.
+
+    Args:
+        repository: The repository.
+        latest: Leave out the data of earlier commits.
+        without: Folders of runs that are left out.
+    """
     found: dict[str, Wanted] = {}
     for run, twins in repository.maps(latest=latest):
-        for path, twin in twins.items():
+        for path, twin in twins.items() if run not in without else ():
             found.setdefault(twin.md5, Wanted(f"{run}/{DATA}/{path}", twin))
+    return found
+
+
+def held_back(repository: Repository, allowed: MayLeave, *, latest: bool = True) -> dict[str, str]:
+    """Return the runs that have to stay in the lab, by their folder, each with the reason.
+
+    A run stays for a file of its own, and for one that went into it: what is computed from private data tells of them.
+    """
+    found: dict[str, str] = {}
+    for run, twins in repository.maps(latest=latest):
+        for path, twin in twins.items():
+            if reason := allowed(twin.sha256):
+                found.setdefault(run, f"{path}: {reason}")
+    for run, inputs in repository.inputs(latest=latest):
+        for place, digest in inputs.items():
+            if reason := allowed(digest):
+                found.setdefault(run, f"what {place} takes: {reason}")
     return found
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from physlab.dvcrepo import config
-from physlab.dvcrepo.checks import MISSING, MayLeave, Wanted, compare, damage, may_leave, require_leave, wanted
+from physlab.dvcrepo.checks import MISSING, Wanted, compare, damage, wanted
 from physlab.dvcrepo.programs import run_own
 from physlab.dvcrepo.repository import Repository
 from physlab.errors import ComputationError, ConfigurationError, StoreError, nearest
@@ -43,7 +43,7 @@ def push(
     latest: bool = False,
     repair: bool = False,
     dry_run: bool = False,
-    allowed: MayLeave = may_leave,
+    without: Collection[str] = (),
     told: Callable[[str], None] = lambda words: None,
 ) -> dict[str, Wanted]:
     """Send the data of all commits, or of the latest alone; return what the remote now has.
@@ -55,19 +55,17 @@ def push(
         latest: Leave out the data of earlier commits.
         repair: Read what the remote has first, and send anew what has other bytes there.
         dry_run: Check everything and send nothing.
-        allowed: Says why something may not leave the lab.
+        without: Folders of runs whose data stay here.
         told: Hears what is begun, in one line.
 
     Raises:
-        ValidationError: Something of it may not leave the lab.
         StoreError: Something of it is damaged here; nothing was sent.
         ComputationError: The remote cannot be reached, or refuses.
     """
     with repository.writing():
-        files = wanted(repository, latest=latest)
-        require_leave([(one.path, one.twin.sha256) for one in files.values()], allowed)
+        files = wanted(repository, latest=latest, without=without)
         _require_whole(damage(repository, files.values(), store), "Nothing was sent.", "Bring them: physlab dvc pull")
-        lists = _lists(repository, latest=latest)
+        lists = _lists(repository, latest=latest, without=without)
         if dry_run or not files:
             return files
         if repair:
@@ -113,9 +111,10 @@ def pull(
     return files
 
 
-def _lists(repository: Repository, *, latest: bool) -> list[str]:
+def _lists(repository: Repository, *, latest: bool, without: Collection[str] = ()) -> list[str]:
     """Return what DVC calls the folders of data of commits, each there and whole: it is made of what the map says."""
-    return sorted({repository.cache.put_folder(twins) for _, twins in repository.maps(latest=latest) if twins})
+    maps = repository.maps(latest=latest)
+    return sorted({repository.cache.put_folder(twins) for run, twins in maps if twins and run not in without})
 
 
 def _name_damage(repository: Repository, remote: str, files: Iterable[Wanted]) -> None:

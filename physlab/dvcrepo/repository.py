@@ -246,10 +246,15 @@ class Repository:
         return sorted(name.rpartition("/")[0] for name in names if name.endswith(f"/{MAP}"))
 
     def maps(self, *, latest: bool = True) -> list[tuple[str, dict[str, Twin]]]:
-        """Return the folder of each run and both digests of its files: in the latest commit, or in every commit too.
+        """Return the folder of each run and both digests of its files: in the latest commit, or in every commit too."""
+        return [(run, read_map(data)) for run, data in self._sheets(latest)]
 
-        Two calls of Git tell all of them, however many commits there are.
-        """
+    def inputs(self, *, latest: bool = True) -> list[tuple[str, dict[str, str]]]:
+        """Return the folder of each run and the SHA-256 of what went into it, by what took it; as `maps`."""
+        return [(run, read_inputs(data)) for run, data in self._sheets(latest)]
+
+    def _sheets(self, latest: bool) -> list[tuple[str, bytes]]:
+        """Two calls of Git tell all of them, however many commits there are."""
         if self.git.head() is None:
             return []
         found = [("HEAD", run) for run in self.runs()]
@@ -259,7 +264,7 @@ class Repository:
                 commit, *names = block.split("\n")
                 found += [(commit, name.rpartition("/")[0]) for name in names if name.endswith(f"/{MAP}")]
         blobs = self.git.read_many([f"{commit}:{run}/{MAP}" for commit, run in found])
-        return [(run, read_map(data)) for (_, run), data in zip(found, blobs, strict=True)]
+        return [(run, data) for (_, run), data in zip(found, blobs, strict=True)]
 
     def _write(self, shown: RunFolder, store: Store) -> None:
         """Write the folder of a run, its data first: what a pointer names is there."""
@@ -329,6 +334,12 @@ def read_map(data: bytes) -> dict[str, Twin]:
     if odd:
         raise StoreError(f"A {MAP} of the repository cannot be used: {odd[0]}.", hint="Ask whoever committed it.")
     return found
+
+
+def read_inputs(data: bytes) -> dict[str, str]:
+    """Return the SHA-256 of what went into a run, by what took it, of a `sha256.json`, which may come from others."""
+    found = json.loads(data).get("inputs", {})
+    return {str(place): str(digest) for place, digest in found.items()} if isinstance(found, dict) else {}
 
 
 def _is_plain(path: str, twin: Twin) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 from physlab.dvcrepo.objects import Twin, pointer
 from physlab.graph import brief
 from physlab.model import Dag, NodeRecord, RunRecord
+from physlab.model.stored import files_in
 from physlab.report.contents import Content, read_files
 from physlab.report.folder import folder_name, paths_of, summary
 from physlab.specfile import spell_yaml
@@ -36,12 +37,14 @@ class RunFolder:
         files: SHA-256 of each file of data, by path.
         texts: The texts beside the data, by name; those about the data itself are left to `complete`.
         params: The parameters of each node, as they were written.
+        inputs: SHA-256 of each file of the user's that went into it, by the node and parameter that took it.
     """
 
     title: str
     files: dict[str, str]
     texts: dict[str, bytes]
     params: dict[str, Any]
+    inputs: dict[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -58,7 +61,7 @@ class RunFolder:
         entries = {path: {"md5": twin.md5, "sha256": twin.sha256, "size": twin.size} for path, twin in twins.items()}
         sums = "".join(f"{twin.sha256}  {DATA}/{path}\n" for path, twin in sorted(twins.items()))
         about = {
-            MAP: spell_json({"folder": listing, "files": entries}),
+            MAP: spell_json({"folder": listing, "files": entries, "inputs": self.inputs}),
             "SHA256SUMS": sums.encode(),
             ".gitignore": f"/{DATA}\n.*.tmp\n".encode(),
         }
@@ -92,7 +95,11 @@ def show_run(run: RunRecord, dag: Dag, store: Store, report: Path | None = None)
         "environment.json": spell_json(_libraries(records.values())),
         "dvc.yaml": spell_yaml({"params": [PARAMS], "metrics": [METRICS]}).encode(),
     }
-    return RunFolder(folder_name(run.title or dag.title), files, texts, params)
+    inputs = {
+        f"{record['node_id']}.{place}": digest
+        for record in records.values() for place, digest in files_in(record["params"])
+    }  # fmt: skip
+    return RunFolder(folder_name(run.title or dag.title), files, texts, params, inputs)
 
 
 def parameters(dag: Dag) -> dict[str, Any]:

@@ -6,6 +6,7 @@ A field of a result is plain JSON, or one of two markers: `{"$array": {...}}` fo
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import StringConstraints
@@ -69,3 +70,16 @@ def is_input(value: Any) -> TypeGuard[dict[str, int]]:
 def is_marker(value: Any) -> bool:
     """Say whether a mapping is one of ours: a stored value, an input, the path of a file, a change of unit."""
     return len(value) == 1 and next(iter(value)) in ("$array", "$file", "$in", "$path", "$scaled")
+
+
+def files_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the user's own files among parameters: where they stand, and their SHA-256."""
+    if isinstance(value, Mapping):
+        if len(value) == 1 and isinstance(value.get("$file"), str):
+            yield path, value["$file"]
+        else:
+            for name, item in value.items():
+                yield from files_in(item, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from files_in(item, f"{path}.{index}")

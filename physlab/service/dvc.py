@@ -23,6 +23,7 @@ from physlab.settings import child_environment
 from physlab.versioning.labels import may_leave
 
 KIND = "dvc"
+SHOWN = 20
 
 
 def repository_of(lab: Lab) -> Repository:
@@ -159,7 +160,8 @@ def _commit(lab: Lab, repository: Repository, run_id: str, allowed: MayLeave) ->
     dag = lab.find_dag(record.dag_id).dag
     report = lab.settings.results / folder_name(record.title or dag.title) / run_id / "report.pdf"
     shown = dvcrepo.show_run(record, dag, lab.store, report if report.is_file() else None)
-    dvcrepo.require_leave(shown.files.items(), allowed)
+    taken = {f"what {place} takes": digest for place, digest in shown.inputs.items()}
+    dvcrepo.require_leave([*shown.files.items(), *taken.items()], allowed)
     done = repository.commit(shown, run_id, lab.store)
     entry = {name: value for name, value in asdict(done).items() if name != "fresh"}
     if all(known["commit"] != done.commit for known in commit_records(lab)):
@@ -210,10 +212,13 @@ def push_data(
     latest: bool = False,
     repair: bool = False,
     dry_run: bool = False,
+    without_held: bool = False,
     allowed: MayLeave | None = None,
     told: Callable[[str], None] = lambda words: None,
 ) -> dict[str, Any]:
     """Send the data of commits to a remote, after it was found whole; with `dry_run` stop before that.
+
+    With `without_held`, runs that hold or were made from what may not leave the lab stay here, and are named.
 
     Raises:
         ValidationError: Something of it may not leave the lab.
@@ -224,9 +229,17 @@ def push_data(
     repository = repository_of(lab)
     repository.require()
     chosen = dvcrepo.choose_remote(repository, remote)
-    how = {"latest": latest, "repair": repair, "dry_run": dry_run}
-    files = dvcrepo.push(repository, lab.store, chosen, **how, allowed=allowed or may_leave(lab.store), told=told)
-    return {"remote": chosen, "sent": not dry_run, **_counted(files)}
+    held = dvcrepo.held_back(repository, allowed or may_leave(lab.store), latest=latest)
+    if held and not without_held:
+        named = "".join(f"\n  - {run}: {reason}" for run, reason in list(held.items())[:SHOWN])
+        raise ValidationError(
+            f"{len(held)} of the committed runs may not leave the lab:{named}",
+            hint="Nothing was sent. Send the others: physlab dvc push --without-held", details={"held": held},
+        )  # fmt: skip
+    files = dvcrepo.push(
+        repository, lab.store, chosen, latest=latest, repair=repair, dry_run=dry_run, without=held, told=told
+    )
+    return {"remote": chosen, "sent": not dry_run, "held": held, **_counted(files)}
 
 
 def pull_data(lab: Lab, remote: str | None = None, told: Callable[[str], None] = lambda words: None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from physlab.dvcrepo.checks import require_leave
 from physlab.dvcrepo.objects import write_whole
 from physlab.dvcrepo.pipeline import OUTS, read_pipeline, upstream_of, write_pipeline
 from physlab.dvcrepo.runfolder import spell_json
@@ -19,6 +20,7 @@ from physlab.model import NodeRecord, RunRequest
 from physlab.report.contents import Content, read_contents
 from physlab.report.folder import paths_of, shown_fields
 from physlab.service.graphs import Conductor, carry_out, failure
+from physlab.versioning.labels import may_leave
 
 RESULT = "result.json"
 
@@ -33,7 +35,8 @@ def export_pipeline(lab: Lab, name: Any, folder: Path, base_dir: Path | None = N
         base_dir: Folder that relative file names start from.
 
     Raises:
-        ValidationError: The graph is not right, or a node that others need is never taken from the cache.
+        ValidationError: The graph is not right, a file may not leave the lab, or a node that others need is never taken
+            from the cache.
     """
     named = lab.find_dag(name, base_dir)
     checked = lab.check(named)
@@ -46,6 +49,9 @@ def export_pipeline(lab: Lab, name: Any, folder: Path, base_dir: Path | None = N
             hint="Remove `cache: false`, or run the graph as a whole: physlab run",
         )
     files = {one: [Path(path) for path in node.prepared.files] for one, node in checked.nodes.items()}
+    digests = lab.store.digest_files([path for paths in files.values() for path in paths])
+    given = {path.name: digest for path, digest in digests.items()}
+    require_leave(given.items(), may_leave(lab.store))
     written = write_pipeline(named.dag, files, named.base_dir, folder)
     return {"folder": str(folder), "files": written, "stages": len(checked.nodes), "dag_id": named.dag_id}
 

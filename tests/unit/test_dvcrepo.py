@@ -38,6 +38,7 @@ from physlab.service.dvc import (
     verify_data,
     would_commit,
 )  # fmt: skip
+from physlab.service.stages import export_pipeline
 from physlab.specfile import parse_spec
 from physlab.versioning.labels import label, read_label
 from tests.unit.conftest import node, open_lab
@@ -179,6 +180,40 @@ def test_what_may_not_leave_is_named_and_nothing_is_written(lab: Lab) -> None:
     with pytest.raises(ValidationError, match="it is private"):
         push_data(lab)
     assert not (lab.settings.home / "near").exists()
+
+
+def test_what_was_made_from_private_data_stays_too(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "private.txt").write_text("3.14159")
+    (tmp_path / "open.txt").write_text("2.71828")
+
+    def read_in(name: str) -> str:
+        nodes = [node("text", "read", file=f"{name}.txt"), node("twice", "give", value="from:text.text")]
+        spec = {"metadata": {"title": name}, "nodes": nodes}
+        reply = service.run_dag(lab, spec, RunRequest(), base_dir=tmp_path)
+        assert reply.error is None, reply.error
+        return str(reply.body["run_id"])
+
+    [sha256] = lab.store.digest_files([tmp_path / "private.txt"]).values()
+    label(lab.store, [sha256], read_label("private"), "me")
+    secret, shown = read_in("private"), read_in("open")
+    with pytest.raises(ValidationError, match=r"what text.file takes: it is private"):
+        commit_runs(lab, [secret])
+    with pytest.raises(ValidationError, match=r"private.txt: it is private"):
+        export_pipeline(lab, read_spec("private"), tmp_path / "pipe", tmp_path)
+    assert not (tmp_path / "pipe").exists()
+    label(lab.store, [sha256], read_label("open"), "me")
+    commit_runs(lab, [secret, shown])
+    add_remote(lab, "near", str(tmp_path / "near"), None, {})
+    label(lab.store, [sha256], read_label("private"), "me")
+    with pytest.raises(ValidationError, match="1 of the committed runs may not leave") as raised:
+        push_data(lab)
+    assert raised.value.hint.endswith("physlab dvc push --without-held") and not (tmp_path / "near").exists()
+    done = push_data(lab, without_held=True)
+    assert done["held"] == {"runs/private": "what text.file takes: it is private"} and done["files"] == 0
+
+
+def read_spec(name: str) -> dict[str, Any]:
+    return {"nodes": [node("text", "read", file=f"{name}.txt")]}
 
 
 def read_map_of(lab: Lab, run_id: str) -> dict[str, str]:

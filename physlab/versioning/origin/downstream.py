@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from physlab.model import NodeRecord
+from physlab.model.stored import files_in
 from physlab.store import Store
 from physlab.versioning.history import by_record, of_bytes
 from physlab.versioning.origin.graph import Lineage
-from physlab.versioning.origin.records import files_in
 from physlab.versioning.origin.upstream import entity_of, node_of, registration_of
 
 

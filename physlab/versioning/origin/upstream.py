@@ -8,11 +8,12 @@ from typing import Any
 
 from physlab.errors import ValidationError
 from physlab.model import NodeRecord
+from physlab.model.stored import files_in
 from physlab.model.version import Version
 from physlab.store import Store, schema
 from physlab.versioning.history import Known, of_bytes
 from physlab.versioning.origin.graph import Activity, Entity, Lineage
-from physlab.versioning.origin.records import files_in, gave
+from physlab.versioning.origin.records import gave
 from physlab.versioning.origins import maker_of
 
 
