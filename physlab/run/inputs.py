@@ -11,8 +11,9 @@ from typing import Any
 
 from physlab.errors import ComputationError, ValidationError, nearest
 from physlab.model import NodeRecord, Resources, Web, Work, is_stored_array, is_stored_file
+from physlab.model.stored import files_in
 from physlab.planning.plan import Plan, PlannedNode
-from physlab.store import Store
+from physlab.store import Entry, Store
 from physlab.tools.execute import restore
 from physlab.tools.prepare import Input, time_limit_s
 
@@ -95,18 +96,34 @@ class Inputs:
     def given(self, node: PlannedNode) -> dict[str, str]:
         """Return the files and arrays that a node gets, as far as its inputs are there: SHA-256 → name.
 
+        Files of the user's that went into them are among them: what is computed from private data tells of them.
+
         Raises:
             ValidationError: A referenced field does not exist.
         """
         inputs = node.checked.prepared.inputs
-        there = [item for item in inputs if self.plan.nodes[item.reference.node].entry is not None]
+        there = [item for item in inputs if self._entry(item) is not None]
         found = dict(_files(node.checked.prepared.params, node.params))
         for item in there:
             found |= _stored(self._value(item), str(item.reference))
+        return {**self._origins([entry.record for item in there if (entry := self._entry(item))]), **found}
+
+    def _origins(self, records: list[str]) -> dict[str, str]:
+        """Return the user's own files that went into records and everything before them: SHA-256 → what took it."""
+        found: dict[str, str] = {}
+        waiting = list(dict.fromkeys(records))
+        for digest in waiting:  # grows while it is walked
+            record = self.store.record(digest)
+            for place, sha256 in files_in(record["params"]):
+                found.setdefault(sha256, f"{record['node_id']}.{place}")
+            waiting += [parent for parent in record["parents"] if parent not in waiting]
         return found
 
+    def _entry(self, item: Input) -> Entry | None:
+        return self.plan.nodes[item.reference.node].entry
+
     def _value(self, item: Input) -> Any:
-        entry = self.plan.nodes[item.reference.node].entry
+        entry = self._entry(item)
         if entry is None:
             raise ComputationError(f"{item.reference} was not computed.")
         fields, meta = self._result(entry.record)

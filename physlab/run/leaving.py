@@ -21,12 +21,13 @@ class Leaving:
     def __init__(self, inputs: Inputs, may_leave: Callable[[str], str | None]) -> None:
         self._inputs, self._may_leave = inputs, may_leave
 
-    def held_back(self, node: PlannedNode) -> dict[str, str]:
-        """Return the names of what a node may not get, each with the reason, as far as its inputs are there."""
+    def held_back(self, node: PlannedNode) -> dict[str, tuple[str, str]]:
+        """Return what a node may not get, as far as its inputs are there: SHA-256 → its name, and the reason."""
         if not node.checked.method.leaves:
             return {}
         given = self._inputs.given(node)
-        return {name: reason for digest, name in given.items() if (reason := self._may_leave(digest)) is not None}
+        reasons = {digest: self._may_leave(digest) for digest in given}
+        return {digest: (given[digest], reason) for digest, reason in reasons.items() if reason is not None}
 
     def require(self, node: PlannedNode) -> None:
         """Raise if a node would give to others what may not leave the lab.
@@ -36,9 +37,9 @@ class Leaving:
         """
         found = self.held_back(node)
         if found:
-            told = "; ".join(f"'{Path(name).name}': {reason}" for name, reason in found.items())
+            told = "; ".join(f"'{Path(name).name}': {reason}" for name, reason in found.values())
             raise ValidationError(
                 f"{node.id}: {node.checked.method.full_name} makes what is given to others, and this may not leave "
                 f"the lab: {told}.",
-                hint=f"Leave it out, or end its label: physlab version label {next(iter(found))} open",
+                hint=f"Leave it out, or end its label: physlab version label sha256:{next(iter(found))} open",
             )
