@@ -46,8 +46,6 @@ def test_nothing_runs_that_would_give_private_data_away(bench: Bench, private: P
     assert bench.run([paper("open.csv", "private.csv")])["out"].status == "completed"
     label(bench.lab, private, "private")
     assert bench.run([paper("open.csv")])["out"].status == "completed"
-    label(bench.lab, private, "embargo:2001-01-01")  # its day has come
-    assert bench.run([paper("open.csv", "private.csv")])["out"].status == "completed"
 
 
 def test_a_result_from_before_the_label_is_no_way_around_it(bench: Bench, private: Path) -> None:
