@@ -26,13 +26,14 @@ class StoredArray(Model):
 
 
 class StoredFile(Model):
-    """A file in the store, and how a reply shows it (`base64`, `text` or `path`)."""
+    """A file in the store, and how a reply shows it (`base64`, `text` or `path`); `stays`: where it is instead."""
 
     sha256: Digest
     name: str
     media_type: str
     size: int
     show: Literal["base64", "text", "path"] = "path"
+    stays: str | None = None
 
 
 class Artifact(Model):

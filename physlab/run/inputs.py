@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from physlab.errors import ComputationError, ValidationError, nearest
 from physlab.model import NodeRecord, Resources, Web, Work, is_stored_array, is_stored_file
 from physlab.model.stored import files_in
 from physlab.planning.plan import Plan, PlannedNode
-from physlab.store import Entry, Store
+from physlab.store import Entry, Store, schema
 from physlab.tools.execute import restore
 from physlab.tools.prepare import Input, time_limit_s
 
@@ -33,7 +35,7 @@ class Inputs:
     def __init__(self, plan: Plan, store: Store, caps: Mapping[str, float], web: Web) -> None:
         self.plan, self.store, self.caps, self.web = plan, store, dict(caps), web
         self._recent: OrderedDict[str, tuple[dict[str, Any], dict[str, Any]]] = OrderedDict()
-        self._files: dict[str, dict[str, Any]] = {}
+        self._known: dict[tuple[str, bool], dict[str, Any]] = {}
         self._guard = threading.Lock()
 
     def keep(self, digest: str, fields: dict[str, Any], meta: dict[str, Any]) -> None:
@@ -56,7 +58,7 @@ class Inputs:
 
     def work(
         self, node: PlannedNode, label: str, attempt: int, resources: Resources | None = None,
-        limit_s: float | None = None, checkpoint: Mapping[str, str] | None = None,
+        limit_s: float | None = None, checkpoint: Mapping[str, str] | None = None, here: bool = True,
     ) -> Work:  # fmt: skip
         """Return the self-contained work of a node whose inputs are all there.
 
@@ -67,13 +69,14 @@ class Inputs:
             resources: What it gets, where that is not what it asked for.
             checkpoint: What an earlier attempt saved, name → digest.
             limit_s: How long it may run [s], where that is not what it asked for.
+            here: It runs on this machine: files that were registered to stay where they are are read there.
 
         Raises:
             ValidationError: A referenced field does not exist.
         """
         checked = node.checked
         values = [self._value(item) for item in checked.prepared.inputs]
-        params = self._fill(checked.prepared.params, values, node.params)
+        params = self._fill(checked.prepared.params, values, node.params, here)
         resources = resources or checked.node.resources or Resources()
         return Work(
             key=str(node.key),
@@ -146,29 +149,39 @@ class Inputs:
         )
         raise ValidationError(f"'{item.reference}': there is no '{part}'.", hint=nearest(part, known))
 
-    def _fill(self, value: Any, values: list[Any], planned: Any) -> Any:
+    def _fill(self, value: Any, values: list[Any], planned: Any, here: bool) -> Any:
         if isinstance(value, dict):
             if len(value) == 1 and "$in" in value:
                 return values[value["$in"]]
             if len(value) == 1 and "$path" in value:
-                return self._file(value["$path"], planned["$file"])
-            return {key: self._fill(item, values, planned[key]) for key, item in value.items()}
+                return self._file(value["$path"], planned["$file"], here)
+            return {key: self._fill(item, values, planned[key], here) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._fill(item, values, planned[index]) for index, item in enumerate(value)]
+            return [self._fill(item, values, planned[index], here) for index, item in enumerate(value)]
         return value
 
-    def _file(self, path: str, expected: str) -> dict[str, Any]:
-        """Put a file of the user's into the store, once."""
-        if path not in self._files:
+    def _file(self, path: str, expected: str, here: bool) -> dict[str, Any]:
+        """Put a file of the user's into the store, once; one that was registered to stay is only verified."""
+        if (path, here) not in self._known:
             if not Path(path).is_file():
                 raise ValidationError(f"The file '{path}' is gone.", hint="Restore it and run again.")
-            sha256, size = self.store.blobs.put(Path(path))
+            stays = here and self._stays(expected)
+            if stays:
+                sha256, size = self.store.digest_files([Path(path)])[Path(path)], Path(path).stat().st_size
+            else:
+                sha256, size = self.store.blobs.put(Path(path))
             if sha256 != expected:
                 raise ValidationError(f"The file '{path}' changed while the run began.", hint="Run again.")
             kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
-            name = Path(path).name
-            self._files[path] = {"sha256": sha256, "name": name, "media_type": kind, "size": size, "show": "path"}
-        return {"$file": self._files[path]}
+            told = {"sha256": sha256, "name": Path(path).name, "media_type": kind, "size": size, "show": "path"}
+            self._known[path, here] = {**told, "stays": path} if stays else told
+        return {"$file": self._known[path, here]}
+
+    def _stays(self, sha256: str) -> bool:
+        """Say whether bytes were registered to stay where they are, and the store does not have them anyhow."""
+        table = schema.versions.c
+        query = sa.select(table.artifact).where(table.sha256 == sha256, table.kind == "external").limit(1)
+        return bool(self.store.index.rows(query)) and not self.store.blobs.path(sha256).exists()
 
 
 def _files(prepared: Any, planned: Any) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ from physlab.run.leaving import Leaving
 from physlab.run.order import Event, Run
 from physlab.run.parts import Part, Parts, with_parts
 from physlab.run.posts import Post, Posts
+from physlab.sites.base import LOCAL
 from physlab.store import Entry
 from physlab.store.index import stored_digests
 from physlab.store.lease import name_process
@@ -207,7 +208,9 @@ class _Walk:
 
     def _work(self, node: PlannedNode, post: Post, attempt: int, tries: Tries, parts: Sequence[Part] = ()) -> Work:
         self.leaving.require(node)
-        work = self.inputs.work(node, node.id, attempt, tries.resources, post.limit_s, tries.checkpoint)
+        work = self.inputs.work(
+            node, node.id, attempt, tries.resources, post.limit_s, tries.checkpoint, post.site.name == LOCAL
+        )
         return work.model_copy(update={"parts": tuple(part.fields for part in parts)}) if parts else work
 
     def _lease(self, node: PlannedNode, key: str) -> None:

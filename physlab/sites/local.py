@@ -271,7 +271,7 @@ def usable_cores() -> list[int]:
 def _by_hand(value: Any, blobs: Blobs, arrays: list[str]) -> Any:
     """Return a parameter as a person can write it: files by path; arrays by path too, which are listed in `arrays`."""
     if is_stored_file(value):
-        return str(blobs.path(value["$file"]["sha256"]))
+        return value["$file"].get("stays") or str(blobs.path(value["$file"]["sha256"]))
     if is_stored_array(value):
         arrays.append(str(blobs.path(value["$array"]["sha256"])))
         return arrays[-1]

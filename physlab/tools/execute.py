@@ -168,7 +168,7 @@ def restore(value: Any, blobs: Blobs) -> Any:
             raise StoreError(f"The array sha256:{stored.sha256} cannot be read: {error}.") from error
     if is_stored_file(value):
         file = StoredFile.model_validate(value["$file"])
-        return File(blobs.path(file.sha256), file.name, file.media_type, file.show, file.sha256)
+        return File(Path(file.stays or blobs.path(file.sha256)), file.name, file.media_type, file.show, file.sha256)
     if isinstance(value, dict):
         if len(value) == 1 and "$scaled" in value:
             inner = restore(value["$scaled"]["value"], blobs)

@@ -20,6 +20,7 @@ from physlab.lab import Lab, NamedDag
 from physlab.model import NodeRecord, RunRecord
 from physlab.report.folder import write_results
 from physlab.store import Store
+from physlab.versioning import external
 from physlab.versioning.git import ask_git
 
 EXPERIMENT, LOCK, CODE, RESULTS, FOREIGN = "experiment.json", "environment.lock", "code", "results", "inputs"
@@ -139,7 +140,13 @@ def _put_input(written: str, sha256: str, store: Store, state: State) -> str:
     if state.files.get(name) not in (None, sha256):
         name = f"{FOREIGN}/{sha256[:12]}/{path.name}"
     if name not in state.files:
-        _put(store, sha256, state.folder / name, state)
+        place = None if store.blobs.path(sha256).exists() else external.place_of(store, sha256)
+        if place is None:
+            _put(store, sha256, state.folder / name, state)
+        else:  # registered to stay where it is, and verified there
+            (state.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (state.folder / name).symlink_to(place)
+            state.files[name] = sha256
     return name
 
 

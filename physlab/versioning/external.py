@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
+
 from physlab.errors import ConfigurationError, MissingExtraError, StoreError, ValidationError
 from physlab.keys import CHUNK, digest_stream
 from physlab.model.version import Content
-from physlab.store import Store
+from physlab.store import Store, schema
 
 SCHEMES = ("file", "s3", "sftp", "ssh", "https")
 EXTRA = {"s3": "stores", "sftp": "stores", "ssh": "stores"}
@@ -58,6 +60,30 @@ def verify(store: Store, content: Content) -> None:
     now = measure(store, str(content.uri))
     if now.sha256 != content.sha256:
         raise _other_bytes(content, now.sha256)
+
+
+def place_of(store: Store, sha256: str) -> Path | None:
+    """Return where on this machine bytes are that were registered to stay there, verified; None where they are not.
+
+    Raises:
+        StoreError: They are others now, wherever they were registered.
+    """
+    table = schema.versions.c
+    rows = store.index.rows(sa.select(table.digest).where(table.sha256 == sha256, table.kind == "external"))
+    problem: StoreError | ValidationError | None = None
+    for row in rows:
+        content = Content.model_validate(store.record(row["digest"])["content"])
+        path = local_path(str(content.uri))
+        if path is not None:
+            try:
+                verify(store, content)
+            except (StoreError, ValidationError) as error:
+                problem = error
+                continue
+            return path
+    if problem is not None:
+        raise problem
+    return None
 
 
 def local_path(place: str) -> Path | None:

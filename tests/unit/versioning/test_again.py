@@ -101,3 +101,23 @@ def test_code_that_is_gone_is_said(bench: Bench) -> None:
     state = service.checkout_run(bench.lab, run_id, bench.folder / "back")
     [said] = state.missing
     assert "git does not find it there" in said and not (state.folder / "code").exists()
+
+
+def test_a_survey_stays_where_it_is_when_runs_read_it(bench: Bench) -> None:
+    """Neither the run, nor the state that is put back, nor the run executed again has a copy of it."""
+    survey = bench.folder / "survey.csv"
+    survey.write_text("1,2\n" * 1000)
+    service.artifact_versioning(bench.lab, {"artifacts": [str(survey)], "external": True}, bench.folder)
+    nodes = [node("text", "read", file="survey.csv")]
+    sha256 = digest_bytes(survey.read_bytes())
+    done = bench.run(nodes)
+    assert done.statuses == {"text": "completed"} and not bench.lab.store.blobs.path(sha256).exists()
+    assert done.fields("text")["text"] == survey.read_text() and bench.run(nodes).statuses == {"text": "cached"}
+    state = service.checkout_run(bench.lab, done.record.run_id, bench.folder / "back")
+    assert (state.folder / "survey.csv").resolve() == survey and state.files["survey.csv"] == sha256
+    assert service.reproduce_run(bench.lab, done.record.run_id).verdict == "identical"
+    assert not bench.lab.store.blobs.path(sha256).exists()
+    survey.write_text("others")
+    with pytest.raises(StoreError, match=r"survey\.csv"):
+        service.checkout_run(bench.lab, done.record.run_id, bench.folder / "again")
+    assert not (bench.folder / "again").exists() and bench.run(nodes).fields("text")["text"] == "others"
