@@ -19,6 +19,7 @@ from physlab.store import Store
 from physlab.tools.execute import show
 from physlab.versioning.checkout import EXPERIMENT, State, checkout
 from physlab.versioning.differences import compare
+from physlab.versioning.register import Wish, register
 
 TOLERANCE = 1e-9
 IDENTICAL, WITHIN, DIFFERENT, MISSING = "identical", "within tolerance", "different", "missing"
@@ -109,6 +110,9 @@ def reproduce_run(
         state = checkout(lab, run, graph_of(lab, run), root)
         given = {"home": Path(scratch) / "home", "results": Path(scratch) / "results"}
         with Lab(lab.settings.model_copy(update=given)) as other:
+            stay = tuple(str(root / name) for name in state.files if (root / name).is_symlink())
+            if stay:  # what stays where it is is not copied into the empty lab either
+                register(other.store, Wish(stay, external=True), root)
             named = other.find_dag(EXPERIMENT, root).entitled(run.title)
             request = RunRequest(parallelism=run.request.parallelism, site=site)
             again = carry_out(other, named, request, Conductor(watch=watch))

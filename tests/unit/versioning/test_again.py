@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from physlab import service
 from physlab.errors import StoreError, ValidationError
 from physlab.keys import digest_bytes
+from physlab.store.blobs import Blobs
 from tests.unit.conftest import Bench, node
 from tests.unit.versioning.test_register import git
 
@@ -103,7 +105,17 @@ def test_code_that_is_gone_is_said(bench: Bench) -> None:
     assert "git does not find it there" in said and not (state.folder / "code").exists()
 
 
-def test_a_survey_stays_where_it_is_when_runs_read_it(bench: Bench) -> None:
+def _refusing(put: Any, size: int) -> Any:
+    """Keep bytes, but none of this size."""
+
+    def kept(blobs: Blobs, source: Path | bytes) -> tuple[str, int]:
+        assert not isinstance(source, Path) or source.stat().st_size != size, f"{source} is copied"
+        return put(blobs, source)
+
+    return kept
+
+
+def test_a_survey_stays_where_it_is_when_runs_read_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the run, nor the state that is put back, nor the run executed again has a copy of it."""
     survey = bench.folder / "survey.csv"
     survey.write_text("1,2\n" * 1000)
@@ -115,8 +127,9 @@ def test_a_survey_stays_where_it_is_when_runs_read_it(bench: Bench) -> None:
     assert done.fields("text")["text"] == survey.read_text() and bench.run(nodes).statuses == {"text": "cached"}
     state = service.checkout_run(bench.lab, done.record.run_id, bench.folder / "back")
     assert (state.folder / "survey.csv").resolve() == survey and state.files["survey.csv"] == sha256
-    assert service.reproduce_run(bench.lab, done.record.run_id).verdict == "identical"
-    assert not bench.lab.store.blobs.path(sha256).exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(Blobs, "put", _refusing(Blobs.put, survey.stat().st_size))
+        assert service.reproduce_run(bench.lab, done.record.run_id).verdict == "identical"
     survey.write_text("others")
     with pytest.raises(StoreError, match=r"survey\.csv"):
         service.checkout_run(bench.lab, done.record.run_id, bench.folder / "again")
