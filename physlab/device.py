@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import shutil
+import socket
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -22,6 +24,16 @@ def accelerators() -> tuple[str, ...]:
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         found.append("mps")
     return tuple(found)
+
+
+@cache
+def machine() -> str:
+    """Return which machine this is: its name, processor and system."""
+    cpu = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
+    return f"{socket.gethostname()}, {cpu}, {platform.system()} {platform.release()}"
 
 
 def resolve(wish: str, able: Sequence[str], present: Sequence[str]) -> tuple[str, str | None]:

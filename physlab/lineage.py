@@ -101,6 +101,7 @@ def _made(lab: Lab, record_digest: str, seen: dict[str, dict[str, Any]]) -> dict
         "started_at": record.started_at,
         "duration_ms": record.duration_ms,
         "device": record.device,
+        "machine": record.meta.get("machine"),
         "seed": record.seed,
         "code": record.code,
         "params": record.written,

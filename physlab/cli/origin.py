@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 What = Annotated[
     str, typer.Argument(metavar="WHAT", help="A file, a version (FILE@2), a tag, a lineage id, or sha256:….")
 ]
-SHOWN = ("tool", "code", "params", "metadata", "by", "run", "device", "lineage_id")
+SHOWN = ("tool", "code", "params", "metadata", "by", "run", "device", "machine", "lineage_id")
 
 
 def why(name: What, json: Json = False) -> int:

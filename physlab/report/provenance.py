@@ -59,8 +59,10 @@ def _node_lines(content: Content) -> Iterator[Line]:
     for name, digest in record.inputs.items():
         yield _digest(f"input {name}", f"{record.sources[name]} " if name in record.sources else "", digest)
     yield _said("device", _device(record))
+    if record.meta.get("machine"):
+        yield _said("machine", str(record.meta["machine"]))
     yield _said("seed", str(record.seed))
-    known = {name: value for name, value in record.meta.items() if name not in ("device", "duration_ms")}
+    known = {name: value for name, value in record.meta.items() if name not in ("device", "machine", "duration_ms")}
     if known:
         yield _json("mesh, samples …" if "mesh" in known else "meta", known)
     versions = ", ".join(f"{name} {version}" for name, version in record.code.items() if name != "fingerprint")

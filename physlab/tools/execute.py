@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from physlab.device import machine
 from physlab.errors import ComputationError, PhyslabError, StoreError
 from physlab.model import Artifact, StoredArray, StoredFile, Work, WorkResult, is_stored_array, is_stored_file
 from physlab.model.stored import is_marker
@@ -86,7 +87,7 @@ def _result(fields: Mapping[str, Any], context: Context, blobs: Blobs, duration_
         if isinstance(value, File):
             sha256, size = put(file := value)
             shown: Any = {"sha256": sha256, "name": file.name, "media_type": file.media_type, "size": size}
-            return {"$file": StoredFile(**shown, show=file.show).model_dump()}
+            return {"$file": StoredFile(**shown, show=file.show).model_dump(exclude_none=True)}
         if isinstance(value, np.ndarray):
             return _store_array(value, blobs)
         if isinstance(value, Mapping):
@@ -115,7 +116,8 @@ def _result(fields: Mapping[str, Any], context: Context, blobs: Blobs, duration_
                 field=item.field,
             )
         )
-    meta = {"device": context.device, "dtype": "float64", "duration_ms": duration_ms, **context.meta}
+    meta = {"device": context.device, "machine": machine(), "dtype": "float64", "duration_ms": duration_ms,
+            **context.meta}  # fmt: skip
     meta = {name: store_value(value, f"meta.{name}") for name, value in meta.items()}
     return WorkResult(
         fields=stored, artifacts=tuple(artifacts), meta=meta, warnings=tuple(context.warnings), log=log

@@ -108,9 +108,10 @@ def registration_of(known: Known) -> Activity:
 def node_of(record: str, made: NodeRecord) -> Activity:
     """Return a node that ran as an activity."""
     tool = f"{made.tool}.{made.method}" if made.method else made.tool
-    facts = {"tool": tool, "params": made.written, "code": made.code,
-             "seed": made.seed, "device": made.device, "run": made.run_id, "duration_ms": made.duration_ms,
-             "key": made.key}  # fmt: skip
+    facts = {
+        "tool": tool, "params": made.written, "code": made.code, "seed": made.seed, "device": made.device,
+        "machine": made.meta.get("machine"), "run": made.run_id, "duration_ms": made.duration_ms, "key": made.key,
+    }  # fmt: skip
     return Activity(f"record:{record}", made.node_id, "node", made.started_at, facts)
 
 
