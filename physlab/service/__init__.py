@@ -26,7 +26,7 @@ from physlab.service.jobs import (
     known_jobs,
     list_jobs,
 )
-from physlab.service.transfer import pull_store, push_store
+from physlab.service.transfer import collect_store, pull_store, push_store
 from physlab.service.versions.answer import artifact_versioning
 from physlab.service.versions.garbage import collect_garbage
 from physlab.service.versions.look import (
@@ -60,6 +60,7 @@ __all__ = [
     "carry_out",
     "checkout_run",
     "collect_garbage",
+    "collect_store",
     "define_dag",
     "diff_versions",
     "failure",
