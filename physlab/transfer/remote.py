@@ -108,7 +108,7 @@ class RemoteStore:
             form, sealed, recipient = said["format"], said["sealed"], said["recipient"]
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(
-                f"{layout.MARKER} of {self.place.url} is damaged.", hint=f"It is {self._marker().decode()}; write that."
+                f"{layout.MARKER} of {self.place.url} is damaged.", hint=f"It is {self.marker().decode()}; write that."
             ) from error
         if form != layout.FORMAT:
             raise ConfigurationError(
@@ -132,9 +132,10 @@ class RemoteStore:
         if not self.check():
             if self._recovery is not None and self.key is not None:
                 self.write(layout.RECOVERY, self._recovery)
-            self.write(layout.MARKER, self._marker())
+            self.write(layout.MARKER, self.marker())
 
-    def _marker(self) -> bytes:
+    def marker(self) -> bytes:
+        """Return what `store.json` says."""
         recipient = None if self.key is None else self.key.recipient
         return canonical({"format": layout.FORMAT, "sealed": self.key is not None, "recipient": recipient}) + b"\n"
 
