@@ -9,9 +9,11 @@ All of it is sealed; a file that another snapshot or a push brought is not sent 
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +22,7 @@ from physlab.backup import entries
 from physlab.backup.engine import HOST, STORE, Order, Sent, Snapshot, Tell
 from physlab.backup.entries import Entry
 from physlab.backup.password import find_password, password_text
-from physlab.backup.place import place_of
+from physlab.backup.place import SAID, place_of
 from physlab.backup.retention import MARK
 from physlab.backup.sources import Sources, send_all
 from physlab.errors import ConfigurationError, StoreError
@@ -114,14 +116,11 @@ class SealedStore:
             listed = sources.digested([known[one.path] or one for one in walked.found])
             listed, sender = send_all(remote, sources, listed, tell)
             sheet = entries.dump(listed, begun_ns)
-            folder = place_of(self._settings).folder / "sheet"
-            try:
+            with self._scratch() as folder:
                 digest = sources.add_text(sheet, folder)
                 if not sender.there([digest]):
                     sender.send([digest])
                 sender.settle()
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
             now = datetime.now(UTC).isoformat(timespec="seconds")
             made = snapshots.write(remote, snapshots.Snapshot(digest, now, HOST, (MARK, *order.tags)))
             files = [one for one in listed if one.sha256 is not None]
@@ -142,12 +141,17 @@ class SealedStore:
         found = snapshots.read(remote, snapshot)
         if found is None:
             return None
-        room = place_of(self._settings).folder / "sheet"
-        try:
+        with self._scratch() as room:
             path = Fetcher(Sources({}, []), remote, room).fetch([found.sheet])[found.sheet]
             return entries.read(path.read_bytes(), f"The list of snapshot {snapshot[:8]}")
-        finally:
-            shutil.rmtree(room, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """Make a folder for a moment; what a killed process leaves of it is cleared with what programs said."""
+        place = place_of(self._settings)
+        place.make()
+        with tempfile.TemporaryDirectory(dir=place.folder, prefix=SAID) as folder:
+            yield Path(folder)
 
     def snapshots(self) -> list[Snapshot]:
         """Return all snapshots that can be read; one that is damaged is named by `check`, and missing here."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from physlab.errors import ResourceError, StoreError
 from physlab.store import Store
+from physlab.transfer.lanes import Lanes
 from physlab.transfer.layout import path_of
 from physlab.transfer.marks import CONDEMNED, REMOVING, Mark, ripe
 from physlab.transfer.places.base import told
@@ -154,14 +155,18 @@ def _remove(remote: RemoteStore, reach: Reach, notes: _Notes, names: dict[str, i
     objects, when = objects_of(remote), remote.marks.condemned()
     needed = reach.needed(objects, mark.at - grace_s)
     gone: dict[str, int] = {}
-    for folder in HELD:
-        for name in sorted(names.keys() - needed):
-            if not name.startswith(f"{folder}/") or name not in when or remote.marks.is_spared(name, max(when[name])):
-                continue
-            if _up_s() - begun > LEASE_S:
-                return gone  # the next collection goes on
+
+    def take(name: str) -> None:
+        """Remove a name, unless it was written since; after an hour nothing more: the next collection goes on."""
+        if _up_s() - begun < LEASE_S and not remote.marks.is_spared(name, max(when[name])):
             remote.remove(name)
             gone[name] = names[name]
+
+    for folder in HELD:
+        with Lanes() as lanes:
+            for name in sorted(names.keys() & when.keys() - needed):
+                if name.startswith(f"{folder}/"):
+                    lanes.do(take, name)
     return gone
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from physlab.transfer import RemoteStore
 from physlab.transfer.collecting import collect
 from physlab.transfer.places.folder import FolderPlace
 from tests.unit.backuplab import BackupLab, backup_lab, cheap_age, state_of, use_template
+from tests.unit.transfer.test_faults import mount
 
 
 @pytest.fixture
@@ -160,6 +162,26 @@ def test_a_backup_that_stopped_goes_on_where_it_was(lab: BackupLab, monkeypatch:
     made = lab.save().record
     assert made["complete"] and made["added"] < 5_500_000 < made["size"]
     assert restored(lab).problems == []
+
+
+def test_a_full_store_leaves_all_as_it_was(base: Path) -> None:
+    repository, kept = base / "repository", base / "kept"
+    repository.rename(kept)
+    if not mount(repository, 8):
+        pytest.skip("no right to mount a small disk")
+    try:
+        shutil.copytree(kept, repository, dirs_exist_ok=True)
+        with backup_lab(base) as lab:
+            lab.fill(2)
+            first = lab.save().record
+            lab.fill(20, size=900_000, seed=5)
+            with pytest.raises(StoreError, match="No space left") as raised:
+                lab.save()
+            assert "What is whole stays" in raised.value.hint
+            assert check_repository(lab.store, lab.settings, lab.engine).problems == []
+            assert [item.id for item in lab.engine.snapshots()] == [first["snapshot"]]
+    finally:
+        subprocess.run(["umount", "-l", str(repository)], check=True)
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
