@@ -22,6 +22,7 @@ from physlab.sealing.passphrase import unwrap
 from physlab.settings import load_settings
 from physlab.transfer import RemoteStore
 from physlab.transfer.collecting import collect
+from physlab.transfer.places import open_place
 from physlab.transfer.places.folder import FolderPlace
 from tests.unit.backuplab import BackupLab, backup_lab, cheap_age, state_of, use_template
 from tests.unit.transfer.test_faults import mount
@@ -256,7 +257,7 @@ def test_a_password_opens_what_it_wrapped_and_nothing_asks_for_too_much() -> Non
             unwrap(bad, "one", "it", "there")
 
 
-def test_a_bucket_takes_backups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_takes_backups(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.flows.podlab import KEYS, bucket
 
     for name, text in KEYS.items():
@@ -266,18 +267,21 @@ def test_a_bucket_takes_backups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "backup.repository": "store:far", "stores.far.url": "s3://lab/backups", "stores.far.endpoint": url,
             "stores.far.sealed": True,
         }  # fmt: skip
-        with backup_lab(tmp_path, **far) as lab:
+        place = open_place("s3://lab/backups", url)
+        for name, data in state_of(base / "repository").items():
+            place.write(name, data)
+        with backup_lab(base, **far) as lab:
             lab.fill(3)
             lab.fill(1, size=2_000_000, seed=3)
             made = lab.save()
-            assert made.record["complete"] and made.new_password.endswith("backup.password")
-            shutil.copy(place_of(lab.settings).password, tmp_path / "kept")
+            assert made.record["complete"]
+            shutil.copy(place_of(lab.settings).password, base / "kept")
             objects = state_of(lab.store.root / "objects")
-        shutil.rmtree(tmp_path / "home")
-        far["backup.password_file"] = str(tmp_path / "kept")
-        with backup_lab(tmp_path, **far) as new:
-            assert restore_lab(None, new.engine, "latest", tmp_path / "back", tell=silent, salvage=False).problems == []
-        assert state_of(tmp_path / "back" / "store" / "objects") == objects
+        shutil.rmtree(base / "home")
+        far["backup.password_file"] = str(base / "kept")
+        with backup_lab(base, **far) as new:
+            assert restore_lab(None, new.engine, "latest", base / "back", tell=silent, salvage=False).problems == []
+        assert state_of(base / "back" / "store" / "objects") == objects
 
 
 def test_the_limit_holds(lab: BackupLab, monkeypatch: pytest.MonkeyPatch) -> None:

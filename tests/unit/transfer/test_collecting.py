@@ -324,8 +324,8 @@ def test_kill_nine_at_any_point_of_a_collection(folder_labs: Labs, drill_seed: i
     settings_for_children(folder_labs)
     with folder_labs.open("one") as one, folder_labs.open("two") as two:
         files = fill(one.store, 2 * drill_seed, small=8, large=1)
-        useless = loose(one, drill_seed, small=150, large=2)
-        wanted = set(choose.sample(useless, 60))
+        useless = loose(one, drill_seed, small=70, large=2)
+        wanted = set(choose.sample(useless, 30))
         for digest in wanted:
             two.store.blobs.put(one.store.blobs.path(digest).read_bytes())
         name_them(two, wanted)
@@ -333,9 +333,9 @@ def test_kill_nine_at_any_point_of_a_collection(folder_labs: Labs, drill_seed: i
             push(one.store, there)
             push_files(one.store, there, useless)
     age(nas)
-    for turn in range(3):
+    for turn in range(2):
         start = count(nas)
-        goal = start + 1 - choose.randrange(1, 80)
+        goal = start + 1 - choose.randrange(1, 50)
         killed += interrupted(
             "gc", folder_labs.folder / "one", lambda start=start, goal=goal: not goal < count(nas) <= start,
             choose.choice((0, 0.01, 0.05)) * choose.random(),
