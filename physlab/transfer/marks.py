@@ -83,9 +83,12 @@ class Marks:
                 continue
             try:
                 names = self._names(folder, name)
-            except StoreError:
+            except StoreError as error:
                 if folder == REMOVING:
-                    raise
+                    again = f"physlab store gc {self._remote.name} --delete"
+                    raise StoreError(
+                        error.message, hint=f"A day after it was written, this removes it: {again}"
+                    ) from error
                 continue
             if names is not None:
                 found.append(Mark(name, at, names))

@@ -224,6 +224,10 @@ def test_a_push_stops_at_what_is_being_removed(folder_labs: Labs) -> None:
         assert "physlab store gc nas --delete" in raised.value.hint and their_records(there) == {}
         collect(one.store, there, grace_s=WEEK_S)
         assert (Path(also.place.url) / saying.name).exists(), "another lab may be at work for a day"
+        (Path(also.place.url) / saying.name).write_bytes(b"damaged")
+        with remote(one) as again, pytest.raises(StoreError, match="was changed") as raised:
+            push(one.store, again)
+        assert "physlab store gc nas --delete" in raised.value.hint
         os.utime(Path(also.place.url) / saying.name, (1e9, 1e9))
         collect(one.store, there, grace_s=WEEK_S)
         push(one.store, there)
