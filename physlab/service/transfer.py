@@ -8,7 +8,7 @@ from physlab.errors import ConfigurationError
 from physlab.lab import Lab
 from physlab.transfer import MayLeave, Pulled, Pushed, RemoteStore, pull, push
 from physlab.transfer.collecting import DAY_S, Garbage, collect, find_garbage
-from physlab.transfer.records import PAST, own_records
+from physlab.transfer.records import PAST, Travelling, own_records
 from physlab.versioning import labels
 
 
@@ -65,7 +65,7 @@ def collect_store(
         remote: The store, opened.
         grace_days: Younger files stay, and what is condemned stays for so long [days].
         let_go: Let go, too, of records of forgotten results that name files which this lab's own collection removed, if
-            only records that this lab knows lead to them; records of runs stay, and need nothing. To be said each time.
+            only records that this lab made lead to them; records of runs stay, and need nothing. To be said each time.
         delete: Do it.
 
     Returns:
@@ -83,16 +83,33 @@ def collect_store(
         raise ConfigurationError(
             f"There is no store in {remote.place.url} yet.", hint=f"Make it: physlab store push {remote.name} --all"
         )
-    records = {one.digest: one for one in own_records(lab.store)} if let_go else {}
-    removed = {digest for record in lab.store.records_of("gc") for digest in record["removed"]}
-    runs = {run for record in lab.store.records_of("gc") for run in record["runs"]}
-    gone = {
+    own = _made_here(lab) if let_go else {}
+    gone = _let_go(lab, own)
+    doing = collect if delete else find_garbage
+    return _told(doing(lab.store, remote, grace_s=grace_days * DAY_S, let_go=gone, known=own), delete)
+
+
+def _made_here(lab: Lab) -> dict[str, Travelling]:
+    """Return the records that travel and did not come from elsewhere, by digest."""
+    seen, foreign = list[str](), set[str]()
+    for line in lab.store.journal.replay():
+        if line.kind == "received" and line.record["records"]:
+            foreign.update(seen[-line.record["records"] :])
+        seen.append(line.digest)
+    return {one.digest: one for one in own_records(lab.store) if one.digest not in foreign}
+
+
+def _let_go(lab: Lab, own: dict[str, Travelling]) -> set[str]:
+    """Return the records of forgotten results that name what this lab's collection removed, and of their runs."""
+    removed, runs = set[str](), set[str]()
+    for record in lab.store.records_of("gc"):
+        removed.update(record["removed"])
+        runs.update(record["runs"])
+    return {
         digest
-        for digest, one in records.items()
+        for digest, one in own.items()
         if (one.kind == PAST and one.named & removed) or (one.kind == "run" and one.record["run_id"] in runs)
     }
-    doing = collect if delete else find_garbage
-    return _told(doing(lab.store, remote, grace_s=grace_days * DAY_S, let_go=gone, known=records), delete)
 
 
 def _told(found: Garbage, delete: bool) -> dict[str, Any]:

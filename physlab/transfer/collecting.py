@@ -65,7 +65,7 @@ def find_garbage(
         remote: The store.
         grace_s: Younger files stay [s].
         let_go: Records of nodes that this lab let go.
-        known: Digests of the lab's own records.
+        known: Digests of the records that the lab made itself.
 
     Raises:
         StoreError: The store cannot be read, or what says what is needed is damaged.
@@ -108,7 +108,7 @@ def collect(
         remote: The store.
         grace_s: The time of grace, by the place's own clock [s].
         let_go: Records of nodes that this lab let go.
-        known: Digests of the lab's own records.
+        known: Digests of the records that the lab made itself.
 
     Returns:
         What was found; `ripe` is what was removed.

@@ -55,7 +55,7 @@ class Reach:
         store: The lab's: of a list that it has too, the store's copy is not read.
         let_go: Digests of records of nodes, which are dropped, and of runs, which need nothing any more: those to which
             no other lab's record leads.
-        known: Digests of the lab's own records.
+        known: Digests of the records that the lab made itself.
     """
 
     def __init__(

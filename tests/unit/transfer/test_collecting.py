@@ -133,6 +133,23 @@ def test_what_another_lab_needs_stays_when_this_one_let_it_go(folder_labs: Labs)
         assert there.has(files) == files, "the other lab's note names them"
 
 
+def test_what_another_labs_run_leads_to_is_not_let_go(folder_labs: Labs) -> None:
+    """Another lab had the same results from there; its run is known here, too, and was not made here."""
+    with folder_labs.open("one") as one, remote(one) as there:
+        folder_labs.run(one, "one", numbers=1000)
+        push(one.store, there)
+    with folder_labs.open("two") as two, remote(two) as there:
+        pull(two.store, there)
+        assert folder_labs.run(two, "two", numbers=1000).meta["cache_hits"] == 4
+        push(two.store, there)
+    with folder_labs.open("one") as one, remote(one) as there:
+        pull(one.store, there)
+        collect_garbage(one, older_than_days=0, grace_days=0, delete=True)
+        age(folder_labs.folder / "nas")
+        would = collect_store(one, there, grace_days=7, let_go=True)
+    assert (would["records"], would["condemned"]) == (0, 0)
+
+
 def test_results_that_were_let_go_at_home_go_by_an_option(folder_labs: Labs) -> None:
     """Their records go with them, so that no other lab takes them for there; everything else stays."""
     nas = folder_labs.folder / "nas"
