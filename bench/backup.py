@@ -1,6 +1,6 @@
 """Backup of a store of 10,000 files, about 200 MB: first, after a change of 1 %, verified, restored; tar and rsync.
 
-python bench/backup.py [FILES]
+python bench/backup.py [FILES] [restic|store]
 """
 
 from __future__ import annotations
@@ -48,11 +48,18 @@ def fill(store: Store, count: int, seed: int) -> None:
     store.flush()
 
 
-def main(count: int) -> None:
+def main(count: int, engine: str) -> None:
     """Measure."""
     base = Path(tempfile.mkdtemp(prefix="physlab-bench-"))
     try:
-        given = {"home": base / "home", "backup.repository": str(base / "repository")}
+        places = {
+            "restic": {"backup.repository": str(base / "repository")},
+            "store": {
+                "backup.repository": "store:vault", "stores.vault.url": str(base / "repository"),
+                "stores.vault.sealed": True,
+            },
+        }  # fmt: skip
+        given = {"home": base / "home", **places[engine]}
         settings = load_settings(base, given, environ={"HOME": str(base)})
         with open_store(settings.home / "store") as store:
             fill(store, count, 0)
@@ -102,4 +109,4 @@ def size_of(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000, sys.argv[2] if len(sys.argv) > 2 else "restic")

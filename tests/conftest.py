@@ -97,8 +97,24 @@ def toy_tools() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A backup repository that is cheap to open, to be copied."""
-    from tests.unit.backuplab import make_template
+def restic_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of restic that is cheap to open, to be copied."""
+    from tests.unit.backuplab import make_template, missing_parts
 
+    if missing_parts():
+        pytest.skip(missing_parts())
     return make_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed store for backups that is cheap to open, to be copied."""
+    from tests.unit.backuplab import make_store_template
+
+    return make_store_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session", params=["restic", "store"])
+def template(request: pytest.FixtureRequest) -> Path:
+    """A repository of each engine: what a backup promises, each keeps."""
+    return Path(request.getfixturevalue(f"{request.param}_template"))

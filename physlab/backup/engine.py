@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from physlab.errors import ConfigurationError, ValidationError
+from physlab.errors import ConfigurationError, PhyslabError, ValidationError
 from physlab.settings import Settings
 
 Tell = Callable[[str], None]
 """Hears of progress, in words."""
+HOST = "physlab"
+"""The host of every snapshot: an engine would take the machine's name, and a lab may move."""
+STORE = "store:"
+"""How a repository begins that is one of the sealed stores of the settings."""
 
 
 @dataclass(frozen=True)
@@ -112,18 +116,22 @@ def choose_engine(settings: Settings, limit: str | None = None) -> Engine:
         limit: Bytes a second, such as 5MB/s; None takes the setting.
 
     Raises:
-        ConfigurationError: There is no repository.
-        ValidationError: The limit is not understood.
+        ConfigurationError: There is no repository, or the store that it names is not sealed.
+        ValidationError: The limit is not understood, or there is no such store.
     """
     from physlab.backup.restic import Restic
+    from physlab.backup.sealedstore import SealedStore
 
     if settings.backup.repository is None:
         raise ConfigurationError(
             "No repository is set: the lab is not backed up.",
             hint='Say where to in physlab.toml: [backup] repository = "/mnt/disk/lab". Then: physlab backup run',
         )
+    kind = SealedStore if settings.backup.repository.startswith(STORE) else Restic
     try:
-        return Restic(settings, limit)
+        return kind(settings, limit)
+    except PhyslabError:
+        raise
     except ValueError as error:
         raise ValidationError(f"{error}.", hint="Such as: physlab backup run --limit 5MB/s") from error
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import stat
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from physlab.backup.place import place_of, unwritable
 from physlab.durable import replace_file
 from physlab.errors import ConfigurationError
-from physlab.settings import Settings
+from physlab.settings import Settings, child_environment
+
+COMMAND_S = 120.0
 
 
 @dataclass(frozen=True)
 class Password:
-    """How restic gets the password: by its environment, never by its command line.
+    """How restic gets the password: by its environment, never by its command line. Other engines read it from there.
 
     Attributes:
         variables: For the environment of restic.
@@ -55,6 +59,46 @@ def find_password(settings: Settings, *, make: bool) -> Password:
         _make(own)
     _require_private(own)
     return Password({"RESTIC_PASSWORD_FILE": str(own)}, str(own), own, fresh)
+
+
+def password_text(settings: Settings) -> tuple[str, str]:
+    """Return the password itself, for an engine in this process, and what to tell people about where it is.
+
+    Raises:
+        ConfigurationError: It is not there, others may read its file, or its command fails.
+    """
+    found = find_password(settings, make=False)
+    given = found.variables
+    if "RESTIC_PASSWORD" in given:
+        text = given["RESTIC_PASSWORD"]
+    elif "RESTIC_PASSWORD_FILE" in given:
+        text = Path(given["RESTIC_PASSWORD_FILE"]).read_text(encoding="utf-8", errors="replace")
+    else:
+        text = _printed(given["RESTIC_PASSWORD_COMMAND"])
+    if not text.strip():
+        raise ConfigurationError(f"The password from {found.where} is empty.", hint="See: physlab config show")
+    return text.strip(), found.where
+
+
+def _printed(command: str) -> str:
+    """Return what a command prints; no shell reads it, and nothing of it is in an error."""
+    words = shlex.split(command)
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=COMMAND_S, stdin=subprocess.DEVNULL,
+            env=child_environment({}, drop_prefix=("PHYSLAB_", "RESTIC_", "PREFECT_")),
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(
+            f"The command backup.password_command cannot be used: {type(error).__name__}.",
+            hint=f"Does it work: {words[0]}",
+        ) from error
+    if done.returncode:
+        raise ConfigurationError(
+            f"The command backup.password_command ended with exit code {done.returncode}.",
+            hint=f"Does it work: {words[0]}",
+        )
+    return done.stdout
 
 
 def _require_private(path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from physlab.backup.engine import Order, Sent, Snapshot, Tell
+from physlab.backup.engine import HOST, Order, Sent, Snapshot, Tell
 from physlab.backup.password import find_password
 from physlab.backup.resticprocess import NO_REPOSITORY, Program, Said
 from physlab.backup.retention import MARK
@@ -15,8 +15,6 @@ from physlab.errors import ConfigurationError, ResourceError
 from physlab.keys import digest_stream
 from physlab.settings import Settings, read_rate
 
-HOST = "physlab"
-"""The host of every snapshot: restic would take the machine's name, and a lab may move."""
 INCOMPLETE = 3
 ALL_LISTED = 20
 

@@ -90,7 +90,7 @@ class Program:
             raise ConfigurationError(
                 f"The program '{name}' that makes backups is not installed.",
                 hint="Install it (Debian and Ubuntu: apt install restic), or name it: [backup] restic. "
-                "A backup without restic is not part of this version.",
+                'Or do without it: [backup] repository = "store:NAME", one of the sealed stores of [stores.NAME].',
             )
         return found
 

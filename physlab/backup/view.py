@@ -144,8 +144,8 @@ def _lay_keys(view: View, source: Path, target: Path) -> None:
     """Copy keys that are wrapped by another; one in the clear never lies beside what it opens."""
     kept, bare = 0, []
     for path in sorted(source.rglob("*")) if source.is_dir() else []:
-        if not path.is_file() or path.is_symlink() or path.name == "backup.password":  # of which `run` speaks by itself
-            continue
+        if not path.is_file() or path.is_symlink() or path.name in ("backup.password", ".lock"):
+            continue  # of the password `run` speaks by itself
         text = path.read_bytes()
         if text.startswith(_WRAPPED) or (path.name == "key.json" and _BARE not in text):
             (target / path.relative_to(source)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -56,6 +56,8 @@ def _show_preview(found: dict[str, Any]) -> int:
     voice.fact("to", found["repository"])
     for command in found["commands"]:
         voice.say(escape(" ".join(map(quoted, command))))
+    if not found["commands"]:
+        voice.say("No other program is started: files are sealed here, and those that are not there yet are sent.")
     voice.next("physlab backup run")
     return 0
 

@@ -8,7 +8,7 @@ import typer
 
 from physlab.cli.options import Json
 from physlab.cli.output import counted, escape, size, tell_path, voice
-from physlab.cli.stores import lock, pull, push, repair, replicas, scrub, serve
+from physlab.cli.stores import collect, lock, pull, push, repair, replicas, scrub, serve
 
 app = typer.Typer(name="store", help="The lab's memory: bytes by SHA-256, and the journal.", no_args_is_help=True)
 
@@ -56,19 +56,33 @@ def path(json: Json = False) -> int:
 
 @app.command()
 def gc(
+    store: Annotated[
+        str | None,
+        typer.Argument(metavar="[STORE]", help="Another store, of [stores.NAME]; left out: the lab's own."),
+    ] = None,
     older_than: Annotated[
         int | None,
         typer.Option("--older-than", metavar="DAYS", min=0, help="Let go of results of runs older than so many days."),
     ] = None,
     grace: Annotated[int, typer.Option("--grace", metavar="DAYS", min=0, help="Younger files stay.")] = 14,
     delete: Annotated[bool, typer.Option("--delete", help="Do it; without it this only says what would go.")] = False,
+    let_go: Annotated[
+        bool, typer.Option("--let-go", help="Of another store: also results whose files this lab's own gc removed.")
+    ] = False,
     json: Json = False,
 ) -> int:
-    """Say what nothing needs any more, and remove it with --delete: never what a version, hold, job or run needs."""
+    """Say what nothing needs any more, and remove it with --delete: never what a version, hold, job or run needs.
+
+    In another store nothing goes that any record there needs, whoever sent it. What nothing needs is condemned first,
+    and removed by a --delete that comes --grace days later.
+    """
     from physlab import service
     from physlab.lab import Lab
     from physlab.settings import load_settings
 
+    if store is not None:
+        return collect.collect_elsewhere(store, older_than, grace, let_go, delete)
+    collect.refuse_here(let_go)
     with Lab(load_settings()) as lab:
         found = service.collect_garbage(lab, older_than_days=older_than, grace_days=grace, delete=delete)
     if voice.as_json:

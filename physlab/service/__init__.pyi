@@ -23,6 +23,7 @@ from .jobs import follow_log as follow_log
 from .jobs import job_statuses as job_statuses
 from .jobs import known_jobs as known_jobs
 from .jobs import list_jobs as list_jobs
+from .transfer import collect_store as collect_store
 from .transfer import pull_store as pull_store
 from .transfer import push_store as push_store
 from .versions.answer import artifact_versioning as artifact_versioning

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from physlab.errors import ConfigurationError
 from physlab.lab import Lab
 from physlab.transfer import MayLeave, Pulled, Pushed, RemoteStore, pull, push
+from physlab.transfer.collecting import DAY_S, Garbage, collect, find_garbage
+from physlab.transfer.records import PAST, Travelling, own_records
 from physlab.versioning import labels
 
 
@@ -45,3 +50,73 @@ def pull_store(lab: Lab, remote: RemoteStore, name: str | None = None, *, dry_ru
         dry_run: Only say what would travel.
     """
     return pull(lab.store, remote, name, dry_run=dry_run)
+
+
+def collect_store(
+    lab: Lab, remote: RemoteStore, *, grace_days: float = 14, let_go: bool = False, delete: bool = False
+) -> dict[str, Any]:
+    """Return what nothing in another store needs, and condemn and remove it if that is wanted.
+
+    What any record there needs stays, whichever lab sent it, and so does what this lab does not need any more. Files
+    go in two steps: condemned by one collection, and removed by one that comes a time of grace later.
+
+    Args:
+        lab: The lab.
+        remote: The store, opened.
+        grace_days: Younger files stay, and what is condemned stays for so long [days].
+        let_go: Let go, too, of records of forgotten results that name files which this lab's own collection removed, if
+            only records that this lab made lead to them; records of runs stay, and need nothing. To be said each time.
+        delete: Do it.
+
+    Returns:
+        files, bytes: what went, or would; condemned, condemned_bytes: what was or would be condemned now;
+        waiting, waiting_bytes: what is condemned, and not for long enough; kept, young: how many files stay, and how
+        many of them only because they are young; records: how many are let go; drafts: half-sent leftovers; names: the
+        first hundred of what goes; deleted.
+
+    Raises:
+        ConfigurationError: There is no store.
+        ResourceError: Another collection of this lab goes on.
+        StoreError: The store cannot be read or written, or what says what is needed is damaged.
+    """
+    if not remote.check():
+        raise ConfigurationError(
+            f"There is no store in {remote.place.url} yet.", hint=f"Make it: physlab store push {remote.name} --all"
+        )
+    own = _made_here(lab) if let_go else {}
+    gone = _let_go(lab, own)
+    doing = collect if delete else find_garbage
+    return _told(doing(lab.store, remote, grace_s=grace_days * DAY_S, let_go=gone, known=own), delete)
+
+
+def _made_here(lab: Lab) -> dict[str, Travelling]:
+    """Return the records that travel and did not come from elsewhere, by digest."""
+    seen, foreign = list[str](), set[str]()
+    for line in lab.store.journal.replay():
+        if line.kind == "received" and line.record["records"]:
+            foreign.update(seen[-line.record["records"] :])
+        seen.append(line.digest)
+    return {one.digest: one for one in own_records(lab.store) if one.digest not in foreign}
+
+
+def _let_go(lab: Lab, own: dict[str, Travelling]) -> set[str]:
+    """Return the records of forgotten results that name what this lab's collection removed, and of their runs."""
+    removed, runs = set[str](), set[str]()
+    for record in lab.store.records_of("gc"):
+        removed.update(record["removed"])
+        runs.update(record["runs"])
+    return {
+        digest
+        for digest, one in own.items()
+        if (one.kind == PAST and one.named & removed) or (one.kind == "run" and one.record["run_id"] in runs)
+    }
+
+
+def _told(found: Garbage, delete: bool) -> dict[str, Any]:
+    return {
+        "files": len(found.ripe), "bytes": sum(found.ripe.values()),
+        "condemned": len(found.new), "condemned_bytes": sum(found.new.values()),
+        "waiting": len(found.waiting), "waiting_bytes": sum(found.waiting.values()),
+        "kept": found.kept, "young": found.young, "records": found.records, "drafts": found.drafts,
+        "names": sorted(found.ripe)[:100], "deleted": delete,
+    }  # fmt: skip

@@ -87,7 +87,7 @@ class BackupSettings(Model):
     repository: str | None = Field(
         None,
         description="Where backups go, as restic names it: /mnt/disk/lab, sftp:host:/lab, s3:https://host/bucket, "
-        "rest:https://host/lab; unset: there are none.",
+        "rest:https://host/lab; or store:NAME, a sealed store of [stores.NAME], without restic; unset: there are none.",
     )
     restic: str = Field("restic", min_length=1, description="The program restic, by name or full path.")
     options: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
@@ -129,8 +129,10 @@ class BackupSettings(Model):
     @field_validator("repository")
     @classmethod
     def _is_a_place(cls, place: str | None) -> str | None:
-        if place is not None and not place.startswith(("/", *BACKENDS)):
-            raise ValueError(f"give an absolute folder, or one of {', '.join(BACKENDS)} as restic spells them")
+        if place is not None and not place.startswith(("/", "store:", *BACKENDS)):
+            raise ValueError(
+                f"give an absolute folder, one of {', '.join(BACKENDS)} as restic spells them, or store:NAME"
+            )
         return place
 
     @field_validator("timezone")

@@ -131,12 +131,13 @@ def check_names(remote: RemoteStore, names: Iterable[str]) -> Checked:
     return done
 
 
-def _check_blob(remote: RemoteStore, name: str, digits: str, data: bytes, packs: dict[str, int]) -> str:
+def _check_named(remote: RemoteStore, name: str, digits: str, data: bytes, packs: dict[str, int]) -> str:
     try:
         plain = remote.unseal(data, name)
     except StoreError as error:
         return error.message
-    return "" if remote.digits("blobs", digest_bytes(plain)) == digits else "the bytes are not those of its name"
+    folder = name.partition("/")[0]
+    return "" if remote.digits(folder, digest_bytes(plain)) == digits else "the bytes are not those of its name"
 
 
 def _check_pack(remote: RemoteStore, name: str, digits: str, data: bytes, packs: dict[str, int]) -> str:
@@ -167,19 +168,10 @@ def _check_list(remote: RemoteStore, name: str, digits: str, data: bytes, packs:
     return ""
 
 
-def _check_part(remote: RemoteStore, name: str, digits: str, data: bytes, packs: dict[str, int]) -> str:
-    try:
-        plain = remote.unseal(data, name)
-    except StoreError as error:
-        return error.message
-    return "" if remote.digits("journal", digest_bytes(plain)) == digits else "the bytes are not those of its name"
-
-
 _CHECKS: dict[str, Callable[[RemoteStore, str, str, bytes, dict[str, int]], str]] = {
-    "blobs": _check_blob,
+    **dict.fromkeys(SUFFIXES, _check_named),
     "packs": _check_pack,
     "files": _check_list,
-    "journal": _check_part,
 }
 
 

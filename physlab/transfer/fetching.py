@@ -9,11 +9,11 @@ from typing import BinaryIO
 
 from physlab.errors import StoreError
 from physlab.keys import digest_bytes, digest_stream, hasher
-from physlab.store.blobs import Blobs
 from physlab.transfer.codec import decode
 from physlab.transfer.lanes import Lanes
 from physlab.transfer.layout import Chunk, FileList, check_digest, path_of
 from physlab.transfer.remote import RemoteStore
+from physlab.transfer.sending import Source
 
 SPAN = 8 << 20
 
@@ -27,7 +27,7 @@ class Fetcher:
         folder: The waiting room; what is whole in it stays for the next try.
     """
 
-    def __init__(self, blobs: Blobs, remote: RemoteStore, folder: Path) -> None:
+    def __init__(self, blobs: Source, remote: RemoteStore, folder: Path) -> None:
         self._blobs, self._remote, self._folder = blobs, remote, folder
         self._pack: tuple[str, bytes] = ("", b"")
 

@@ -5,7 +5,11 @@
     files/ab/cdef….json          a large file under its SHA-256: its chunks in order, and in which packs they lie
     packs/ab/cdef….pack          chunks one after another, under the SHA-256 of the pack
     journal/ab/cdef….jsonl       records, one for each line, under the SHA-256 of the lines
+    snapshots/ab/cdef….json      a backup: which file holds its list, and when it was sent
+    condemned/ab/cdef….json      names that nothing needed when this was written
+    removing/ab/cdef….json       names that a collection of garbage removes now
     keys/recovery.age            where it is sealed: the data key, wrapped for the recovery key
+    keys/backup.age              where backups go there: the data key, wrapped by the backups' password
 
 Where it is sealed, each file is an age file; packs keep the SHA-256 of what lies there as their name, and all other
 names are made with a key.
@@ -26,9 +30,12 @@ from physlab.transfer.codec import CODECS
 FORMAT = 1
 MARKER = "store.json"
 RECOVERY = "keys/recovery.age"
-SUFFIXES = {"blobs": "", "files": ".json", "packs": ".pack", "journal": ".jsonl"}
+SUFFIXES = {
+    "blobs": "", "files": ".json", "packs": ".pack", "journal": ".jsonl",
+    "snapshots": ".json", "condemned": ".json", "removing": ".json",
+}  # fmt: skip
 _HEX = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"(blobs|files|packs|journal)/([0-9a-f]{2})/([0-9a-f]{62})(\.[a-z]+)?")
+_NAME = re.compile(rf"({'|'.join(SUFFIXES)})/([0-9a-f]{{2}})/([0-9a-f]{{62}})(\.[a-z]+)?")
 
 
 def check_digest(text: object) -> str:

@@ -78,7 +78,7 @@ def pull(store: Store, remote: RemoteStore, name: str | None = None, *, dry_run:
         return _preview(store, remote, records)
     room = remote.folder / "incoming"
     with _alone(remote.folder):
-        records = _with_lists(store, remote, records, room)
+        records = with_lists(store, remote, records, room)
         found = _compare(store, remote, records, store.check_blobs)
         _sweep(room)
         fetched = Fetcher(store.blobs, remote, room).fetch(found.lacking)
@@ -88,7 +88,7 @@ def pull(store: Store, remote: RemoteStore, name: str | None = None, *, dry_run:
     return Pulled(remote.name, files, remote.tally.received, count, found.here, found.missing)
 
 
-def _with_lists(
+def with_lists(
     store: Store, remote: RemoteStore, records: Mapping[str, Travelling], room: Path
 ) -> dict[str, Travelling]:
     """Return records with what the lists of their folders name; a list that is not here is fetched."""

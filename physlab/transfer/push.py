@@ -118,13 +118,14 @@ def _send(
     if not dry_run:
         remote.prepare()
     is_store = not dry_run or remote.check()
-    lacking = sorted(files - remote.has(files)) if is_store else sorted(files)
+    lacking = sorted(files - sender.there(files)) if is_store else sorted(files)
     there = len(files) - len(lacking)
     if dry_run:
         told = sender.estimate(lacking)
         new = len(records.keys() - (known_there(remote) if is_store else set()))
         return Pushed(remote.name, told.files, told.size, new, there, tuple(sorted(missing)), held)
     sender.send(lacking)
+    sender.settle()
     count = send_records(remote, records.values())
     return Pushed(remote.name, len(lacking), remote.tally.sent, count, there, tuple(sorted(missing)), held)
 

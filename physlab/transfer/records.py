@@ -113,18 +113,32 @@ def their_records(remote: RemoteStore) -> dict[str, Travelling]:
         StoreError: A part of them was changed, or holds what no lab would send.
     """
     found: dict[str, Travelling] = {}
-    for digits, _ in remote.listed("journal"):
+    for part in read_parts(remote).values():
+        for digest, record in part.items():
+            found.setdefault(digest, record)
+    return found
+
+
+def read_parts(remote: RemoteStore) -> dict[str, dict[str, Travelling]]:
+    """Return all records of a store, by digest, for each of the files that they lie in.
+
+    Raises:
+        StoreError: A part of them was changed, or holds what no lab would send.
+    """
+    parts: dict[str, dict[str, Travelling]] = {}
+    for digits in remote.parts():
+        found = parts[digits] = {}
         for number, line in enumerate(remote.read_lines(digits).splitlines(), 1):
             where = f"{remote.what(f'journal/{digits[:12]}…')} line {number}"
             record = read_line(line, where)
             found.setdefault(record.digest, record)
-    return found
+    return parts
 
 
 def known_there(remote: RemoteStore) -> set[str]:
     """Return the digests of the records that a store has."""
     known: set[str] = set()
-    for digits, _ in remote.listed("journal"):
+    for digits in remote.parts():
         known.update(re.findall(r'^\{"digest":"([0-9a-f]{64})"', remote.read_lines(digits).decode(), re.MULTILINE))
     return known
 

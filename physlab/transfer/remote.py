@@ -17,6 +17,7 @@ from physlab.transfer import layout
 from physlab.transfer.known import Known
 from physlab.transfer.lanes import Lanes
 from physlab.transfer.layout import FileList, digits_of, keyed, path_of, read_list
+from physlab.transfer.marks import Marks
 from physlab.transfer.pace import Pace
 from physlab.transfer.places import Place
 from physlab.transfer.places.base import told
@@ -76,6 +77,11 @@ class RemoteStore:
         """This lab's notes on the store."""
         return Known(self.folder / "chunks.sqlite")
 
+    @cached_property
+    def marks(self) -> Marks:
+        """What collections of garbage wrote there."""
+        return Marks(self)
+
     def close(self) -> None:
         """Let go of the notes."""
         if "known" in self.__dict__:
@@ -102,7 +108,7 @@ class RemoteStore:
             form, sealed, recipient = said["format"], said["sealed"], said["recipient"]
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(
-                f"{layout.MARKER} of {self.place.url} is damaged.", hint=f"It is {self._marker().decode()}; write that."
+                f"{layout.MARKER} of {self.place.url} is damaged.", hint=f"It is {self.marker().decode()}; write that."
             ) from error
         if form != layout.FORMAT:
             raise ConfigurationError(
@@ -126,9 +132,10 @@ class RemoteStore:
         if not self.check():
             if self._recovery is not None and self.key is not None:
                 self.write(layout.RECOVERY, self._recovery)
-            self.write(layout.MARKER, self._marker())
+            self.write(layout.MARKER, self.marker())
 
-    def _marker(self) -> bytes:
+    def marker(self) -> bytes:
+        """Return what `store.json` says."""
         recipient = None if self.key is None else self.key.recipient
         return canonical({"format": layout.FORMAT, "sealed": self.key is not None, "recipient": recipient}) + b"\n"
 
@@ -193,22 +200,33 @@ class RemoteStore:
 
     def has(self, digests: Iterable[str]) -> set[str]:
         """Return which of these files are there, by their names alone."""
+        return set(self.find(digests))
+
+    def has_for_good(self, digests: Iterable[str]) -> set[str]:
+        """Return which of these files are there and condemned by no collection of garbage."""
+        found = self.find(digests)
+        lasting = self.marks.lasting(found.values())
+        return {digest for digest, name in found.items() if name in lasting}
+
+    def find(self, digests: Iterable[str]) -> dict[str, str]:
+        """Return the names under which files are there, by their digests."""
         wanted = list(digests)
         if len(wanted) > FEW:
-            by_digits = {(folder, self.digits(folder, one)): one for one in wanted for folder in ("blobs", "files")}
+            by_digits = {(folder, self.digits(folder, one)): one for one in wanted for folder in ("files", "blobs")}
             return {
-                by_digits[folder, found]
-                for folder in ("blobs", "files")
+                by_digits[folder, found]: path_of(folder, found)
+                for folder in ("files", "blobs")
                 for found, _ in self.listed(folder)
                 if (folder, found) in by_digits
             }
-        there: set[str] = set()
+        there: dict[str, str] = {}
 
         def look(digest: str) -> None:
             with told(self.place, "look into"):
                 for folder in ("blobs", "files"):
-                    if self.place.size(path_of(folder, self.digits(folder, digest))) is not None:
-                        there.add(digest)
+                    name = path_of(folder, self.digits(folder, digest))
+                    if self.place.size(name) is not None:
+                        there[digest] = name
                         return
 
         with Lanes() as lanes:
@@ -216,9 +234,17 @@ class RemoteStore:
                 lanes.do(look, digest)
         return there
 
+    def parts(self) -> list[str]:
+        """Return the digits of all lines of records; those that a collection replaced do not count."""
+        digits = [found for found, _ in self.listed("journal")]
+        lasting = self.marks.lasting(path_of("journal", found) for found in digits)
+        return [found for found in digits if path_of("journal", found) in lasting]
+
     def learn(self) -> None:
-        """Note which chunks are there: of packs that still are, and of lists that came since the last time."""
-        self.known.keep_packs(dict(self.listed("packs")))
+        """Note which chunks are there: of packs that still are and stay, and of lists that came since the last time."""
+        sizes = {path_of("packs", digits): size for digits, size in self.listed("packs")}
+        lasting = self.marks.lasting(sizes)
+        self.known.keep_packs({str(digits_of(name)): size for name, size in sizes.items() if name in lasting})
         before, now = self.known.lists(), {digits for digits, _ in self.listed("files")}
         self.known.forget_lists(before - now)
         for digits in sorted(now - before):
@@ -256,9 +282,14 @@ class RemoteStore:
 
     def write_part(self, lines: bytes) -> str:
         """Write lines of records; return the digits they lie under."""
-        digits = self.digits("journal", digest_bytes(lines))
-        self.write(path_of("journal", digits), self.seal(lines))
+        digits = self.write_named("journal", lines)
         self._keep_lines(digits, lines)
+        return digits
+
+    def write_named(self, folder: str, data: bytes) -> str:
+        """Write something under its own digest; return the digits it lies under."""
+        digits = self.digits(folder, digest_bytes(data))
+        self.write(path_of(folder, digits), self.seal(data))
         return digits
 
     def kept_lines(self, digits: str) -> bytes | None:

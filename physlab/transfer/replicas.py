@@ -77,7 +77,7 @@ def survey(
     present = set(store.blobs.all())
     needed = present | {blob for entry in store.index.entries() for blob in entry.blobs} | set(also)
     named = needed.union(*(one.named for one in own_records(store)))  # not all of these are files
-    there = {remote.name: remote.has(named) if remote.check() else set[str]() for remote in remotes}
+    there = {remote.name: remote.has_for_good(named) if remote.check() else set[str]() for remote in remotes}
     wanted = needed.union(*there.values())
     where = {
         digest: frozenset(
@@ -235,7 +235,9 @@ class Repair:
                     todo[name].append(digest)
         records = {one.digest: one for one in own_records(self._store)}
         for name, digests in todo.items():
-            Sender(self._store.blobs, by_name[name]).send(digests)
+            sender = Sender(self._store.blobs, by_name[name])
+            sender.send(digests)
+            sender.settle()
             self._count(by_name[name], len(digests))
             send_records(by_name[name], self._leaving(records, found.held).values())
 
@@ -245,6 +247,15 @@ class Repair:
     def _count(self, remote: RemoteStore, count: int) -> None:
         if count:
             self.done.sent[remote.name] = self.done.sent.get(remote.name, 0) + count
+
+    def _mend_mark(self, remote: RemoteStore, item: Damage, found: Survey) -> bool:
+        """Take a damaged list of names away: nothing is removed then, until it is condemned anew."""
+        remote.remove(item.name)
+        return True
+
+    def _mend_nothing(self, remote: RemoteStore, item: Damage, found: Survey) -> bool:
+        """Leave a damaged snapshot: nobody else has it."""
+        return False
 
 
 def _order(digest: str, names: Iterable[str]) -> list[str]:
@@ -257,4 +268,7 @@ _MENDERS = {
     "files": Repair._mend_file,
     "packs": Repair._mend_pack,
     "journal": Repair._mend_part,
+    "condemned": Repair._mend_mark,
+    "removing": Repair._mend_mark,
+    "snapshots": Repair._mend_nothing,
 }

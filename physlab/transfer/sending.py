@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from physlab.errors import StoreError
 from physlab.keys import digest_bytes, hasher
-from physlab.store.blobs import Blobs, damaged, missing
+from physlab.store.blobs import damaged, missing
 from physlab.transfer.chunks import LARGE, average_for, cut
 from physlab.transfer.codec import choose
 from physlab.transfer.lanes import Lanes
-from physlab.transfer.layout import Chunk, FileList, path_of
+from physlab.transfer.layout import Chunk, FileList, digits_of, path_of
 from physlab.transfer.packs import Packer
 from physlab.transfer.remote import RemoteStore
 
+TRIES = 8
 MayLeave = Callable[[str], str | None]
 """Takes the digest of a file; returns the reason why it may not leave the lab, or None."""
 
@@ -33,6 +35,16 @@ class Estimate:
     size: int
 
 
+class Source(Protocol):
+    """Where files are taken from, by their digests: the blobs of a lab, or others."""
+
+    def path(self, digest: str) -> Path:
+        """Return where a file lies."""
+
+    def read(self, digest: str) -> bytes:
+        """Return the bytes of a small file, checked."""
+
+
 class Sender:
     """Brings files of a lab into a store.
 
@@ -41,8 +53,55 @@ class Sender:
         remote: The store.
     """
 
-    def __init__(self, blobs: Blobs, remote: RemoteStore) -> None:
+    def __init__(self, blobs: Source, remote: RemoteStore) -> None:
         self._blobs, self._remote = blobs, remote
+        self._relied: dict[str, str] = {}
+        self._packs, self._condemned = set[str](), set[str]()
+
+    def there(self, digests: Iterable[str]) -> set[str]:
+        """Return which files are there and need not be sent; from now on `settle` watches over them."""
+        found = self._remote.find(digests)
+        lasting = self._remote.marks.lasting(found.values())
+        self._condemned.update(set(found.values()) - lasting)
+        self._relied.update((name, digest) for digest, name in found.items() if name in lasting)
+        return {digest for digest, name in found.items() if name in lasting}
+
+    def settle(self) -> None:
+        """See, before anything names the files, that a collection of garbage takes none of them; else send it again.
+
+        Raises:
+            StoreError: A collection removes some of them at this moment, or the store does not keep them.
+        """
+        for _ in range(TRIES):
+            if not (lost := self._lost()):
+                return
+            self.send(sorted(lost))
+        raise StoreError(
+            f"The store '{self._remote.name}' does not keep what is written to it.",
+            hint=f"Is its clock right, does anything else remove files there? See: physlab store scrub "
+            f"{self._remote.name}",
+        )
+
+    def _lost(self) -> set[str]:
+        """Return the files that were there or were sent, and are condemned or gone."""
+        marks, names = self._remote.marks, {*self._relied, *self._packs}
+        taken = sorted(names & marks.being_removed())
+        if taken:
+            raise StoreError(
+                f"A collection of garbage removes {len(taken)} files of the store '{self._remote.name}' now that this "
+                f"needs, such as {taken[0]}.",
+                hint=f"Let it end, or end it where it was cut off (physlab store gc {self._remote.name} --delete); "
+                "then the same command again.",
+            )
+        when = marks.condemned()
+        self._condemned.update(names & when.keys())
+        lost = {name for name in self._condemned & names if not marks.is_spared(name, max(when.get(name, (0.0,))))}
+        files = {self._relied[name] for name in lost if name in self._relied}
+        for name in lost - self._relied.keys():
+            files |= self._remote.known.files_with(str(digits_of(name))) & set(self._relied.values())
+            self._remote.known.forget_pack(str(digits_of(name)))
+            self._packs.discard(name)
+        return files
 
     def send(self, digests: Iterable[str], *, learn: bool = True) -> None:
         """Send files, each of which counts as there when it is complete.
@@ -102,6 +161,7 @@ class Sender:
         data = self._blobs.read(digest)
         name = path_of("blobs", self._remote.digits("blobs", digest))
         self._remote.write(name, self._remote.seal(data))
+        self._relied[name] = digest
         self._remote.count()
 
     def _send_large(self, digest: str) -> None:
@@ -123,7 +183,10 @@ class Sender:
         if state.hexdigest() != digest:
             raise damaged(digest, path)
         chunks = tuple(there or packer.sent[name] for name, _, there in rows)
-        self._remote.write_list(FileList(digest, size, chunks))
+        file = FileList(digest, size, chunks)
+        self._remote.write_list(file)
+        self._relied[path_of("files", self._remote.digits("files", digest))] = digest
+        self._packs.update(path_of("packs", chunk.pack) for chunk in chunks)
         self._remote.count()
 
     def _send_pack(self, pack: str, data: bytes, chunks: list[Chunk]) -> None:

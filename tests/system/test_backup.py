@@ -1,4 +1,4 @@
-"""The lab is lost and comes back: the real commands, real restic, a real experiment."""
+"""The lab is lost and comes back, of each engine: the real commands, a real experiment."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from physlab.backup.place import place_of
 from physlab.store import open_store
 from tests.system.child import await_none
 from tests.system.commandline import CommandLine
-from tests.unit.backuplab import backup_lab, missing_parts, state_of, use_template
+from tests.unit.backuplab import backup_lab, repository_of, state_of, use_template, variables_of
 
-pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
 EXPERIMENT = """
 title: Three
 nodes:
@@ -38,7 +37,7 @@ ALONE = {"PHYSLAB_SERVER__MODE": "none"}
 def lab(template: Path, tmp_path: Path) -> CommandLine:
     use_template(template, tmp_path)
     (tmp_path / "three.yaml").write_text(EXPERIMENT)
-    return CommandLine(tmp_path, {**ALONE, "PHYSLAB_BACKUP__REPOSITORY": str(tmp_path / "repository")})
+    return CommandLine(tmp_path, {**ALONE, **variables_of(tmp_path)})
 
 
 def test_a_lost_lab_comes_back_with_every_hash(lab: CommandLine) -> None:
@@ -52,6 +51,7 @@ def test_a_lost_lab_comes_back_with_every_hash(lab: CommandLine) -> None:
     kept_elsewhere = lab.folder / "password"
     shutil.copy(lab.home / "keys" / "backup.password", kept_elsewhere)
     shutil.rmtree(lab.home)
+    (lab.folder / "server.key").unlink(missing_ok=True)  # the password and the address are all that is left
 
     new = CommandLine(lab.folder / "new", {**lab.variables, "PHYSLAB_BACKUP__PASSWORD_FILE": str(kept_elsewhere)})
     new.folder.mkdir()
@@ -63,9 +63,7 @@ def test_a_lost_lab_comes_back_with_every_hash(lab: CommandLine) -> None:
     assert restored and journal.startswith(restored)
     again = new.json("run", "three.yaml", "--json")
     assert again["meta"]["cache_hits"] == len(again["nodes"]) == 3
-    with backup_lab(
-        new.folder, **{"backup.password_file": kept_elsewhere, "backup.repository": made["repository"]}
-    ) as on:
+    with backup_lab(new.folder, **{**repository_of(lab.folder), "backup.password_file": kept_elsewhere}) as on:
         taken_up = on.save()  # its journal has the mark of the backup that it came from
         assert taken_up.adopted == [made["snapshot"]] and taken_up.warnings == []
 
@@ -77,9 +75,7 @@ def test_kill_9_at_any_point_loses_nothing(template: Path, tmp_path: Path, drill
     use_template(template, tmp_path)
     with backup_lab(tmp_path) as lab:
         digests = lab.fill(60, size=200_000)
-    line = CommandLine(
-        tmp_path, {**ALONE, "PHYSLAB_BACKUP__REPOSITORY": str(tmp_path / "repository"), "DRILL": str(tmp_path)}
-    )
+    line = CommandLine(tmp_path, {**ALONE, **variables_of(tmp_path), "DRILL": str(tmp_path)})
     for words in (("backup", "run"), ("backup", "run"), ("backup", "restore", "latest", str(tmp_path / "back"))):
         _kill_at_random(line, choose, words)
         assert await_none(tmp_path) == []

@@ -45,14 +45,31 @@ def test_a_run_goes_to_another_lab_and_is_shown_there(lab: CommandLine, tmp_path
     assert other.json("show", "curve", "--json")["status"] == "completed"
 
 
+def test_what_nothing_needs_goes_from_a_store(lab: CommandLine, tmp_path: Path) -> None:
+    lab.run("run", "curve.yaml")
+    lab.run("store", "push", "nas")
+    useless = tmp_path / "nas" / "blobs" / "ab" / ("c" * 62)
+    useless.parent.mkdir(parents=True, exist_ok=True)
+    useless.write_text("nobody names it")
+    assert "next      physlab store gc nas --delete --grace 0" in lab.run("store", "gc", "nas", "--grace", "0").stdout
+    assert useless.exists()
+    found = lab.json("store", "gc", "nas", "--grace", "0", "--delete", "--json")
+    assert (found["files"], found["bytes"], found["deleted"]) == (1, 15, True) and not useless.exists()
+    said = lab.run("store", "gc", "nas").stdout
+    assert said.startswith("0 files, 0 B would go; 2 files stay.")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("store", "push", "nass"), "Did you mean 'nas'?"),
-        (("store", "push", "nas", "--limit", "fast"), "'fast' is no limit."),
+        (("store", "push", "nas", "--limit", "fast"), "'fast' is no rate"),
         (("store", "pull", "nas"), "physlab store push nas --all"),
         (("store", "push", "vault"), "physlab keys init"),
         (("store", "scrub", "--share", "2/1"), "'2/1' is no share."),
+        (("store", "gc", "nas"), "There is no store in"),
+        (("store", "gc", "nas", "--older-than", "9"), "physlab store gc nas --let-go"),
+        (("store", "gc", "--let-go"), "physlab store gc STORE --let-go"),
         (("store", "serve", "--host", "0.0.0.0"), "--insecure-lan"),  # noqa: S104
     ],
 )

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import random
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from physlab.backup import choose_engine, save_lab
 from physlab.backup.clock import Moment
-from physlab.backup.engine import Engine
+from physlab.backup.engine import Engine, Order
 from physlab.backup.place import place_of
 from physlab.backup.save import Saved
-from physlab.settings import Settings, load_settings
+from physlab.backup.sealedstore import SealedStore
+from physlab.sealing.age import make_identity
+from physlab.sealing.passphrase import unwrap
+from physlab.settings import Settings, child_environment, load_settings
 from physlab.store import Store, open_store
+from physlab.transfer import snapshots
+
+STORE_MARK = "backed-up-into-a-store"
 
 
 def missing_parts() -> str:
@@ -87,15 +98,65 @@ def node_record(digest: str, number: int) -> dict[str, Any]:
 @contextmanager
 def backup_lab(folder: Path, **overrides: Any) -> Iterator[BackupLab]:
     """Open such a lab."""
-    given = {"home": folder / "home", "backup.repository": str(folder / "repository"), **overrides}
+    given = {"home": folder / "home", **repository_of(folder), **overrides}
     settings = load_settings(folder, given, environ={"HOME": str(folder)})
     with open_store(settings.home / "store") as store:
         yield BackupLab(folder, settings, store)
 
 
+def repository_of(folder: Path) -> dict[str, Any]:
+    """Return the settings that name the repository: restic's, or where the template says so, a sealed store."""
+    place = str(folder / "repository")
+    if not (folder / STORE_MARK).exists():
+        return {"backup.repository": place}
+    return {
+        "backup.repository": "store:vault", "stores.vault.url": place, "stores.vault.sealed": True,
+        "keys.server_file": str(folder / "server.key"),
+    }  # fmt: skip
+
+
+def variables_of(folder: Path) -> dict[str, str]:
+    """Return the same as variables of the environment."""
+    return {f"PHYSLAB_{name.upper().replace('.', '__')}": str(value) for name, value in repository_of(folder).items()}
+
+
 def state_of(folder: Path) -> dict[str, bytes]:
     """Return every file below a folder with its bytes."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def make_store_template(folder: Path) -> Path:
+    """Make a sealed store whose password costs little to try: scrypt's work is a second otherwise, each time."""
+    (folder / STORE_MARK).touch()
+    (folder / "server.key").write_text(make_identity())
+    (folder / "server.key").chmod(0o600)
+    with backup_lab(folder) as lab:
+        lab.engine.prepare()
+        lab.engine.create()
+        wrapped = lab.repository / "keys" / "backup.age"
+        password = place_of(lab.settings).password.read_text().strip()
+        wrapped.write_bytes(cheap_age(unwrap(wrapped.read_bytes(), password, "it", "there"), password.encode()))
+        assert lab.engine.identity()
+    shutil.rmtree(lab.settings.home / "backup", ignore_errors=True)
+    return folder
+
+
+def cheap_age(text: bytes, password: bytes) -> bytes:
+    """Write an age file with a passphrase as the format says (age-encryption.org/v1), with a work factor of 2."""
+    salt, nonce, file_key = (hashlib.sha256(name.encode()).digest()[:16] for name in ("salt", "nonce", "key"))
+
+    def derived(start: bytes, what: bytes) -> bytes:
+        return HKDF(SHA256(), 32, start, what).derive(file_key)
+
+    def plain(data: bytes) -> bytes:
+        return base64.b64encode(data).rstrip(b"=")
+
+    wrapping = hashlib.scrypt(password, salt=b"age-encryption.org/v1/scrypt" + salt, n=2, r=8, p=1, dklen=32)
+    body = ChaCha20Poly1305(wrapping).encrypt(bytes(12), file_key, None)
+    head = b"age-encryption.org/v1\n-> scrypt %s 1\n%s\n---" % (plain(salt), plain(body))
+    mac = hmac.digest(derived(b"", b"header"), head, "sha256")
+    last = ChaCha20Poly1305(derived(nonce, b"payload")).encrypt(bytes(11) + b"\1", text, None)
+    return head + b" " + plain(mac) + b"\n" + nonce + last
 
 
 def make_template(folder: Path) -> Path:
@@ -135,6 +196,40 @@ def _mac(derived: bytes, nonce: bytes, text: bytes) -> bytes:
     """Poly1305-AES, as restic signs."""
     mask = Cipher(algorithms.AES(derived[32:48]), modes.ECB()).encryptor().update(nonce)  # noqa: S305 - one block
     return Poly1305.generate_tag(derived[48:] + mask, text)
+
+
+def restic(lab: BackupLab, *words: str) -> str:
+    """Use the repository as a compromised client would: with the password and without physlab."""
+    variables = {"RESTIC_REPOSITORY": str(lab.repository), "RESTIC_CACHE_DIR": str(lab.folder / "cache")}
+    variables["RESTIC_PASSWORD_FILE"] = str(place_of(lab.settings).password)
+    done = subprocess.run(
+        ["restic", *words], env=child_environment(variables), cwd=lab.folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def plant(lab: BackupLab, when: str) -> None:
+    """Send a snapshot with a forged time, as a client would that has the password."""
+    junk = lab.folder / "junk"
+    junk.write_text("not the lab")
+    if not isinstance(lab.engine, SealedStore):
+        restic(lab, "backup", "--host", "physlab", "--tag", "physlab", "--time", when, str(junk))
+        return
+    engine = lab.engine
+    sent = engine.send(Order(lab.folder, ("junk",), ()), lambda words: None)
+    with engine._open() as remote:
+        made = snapshots.read(remote, sent.snapshot)
+        assert made is not None
+        snapshots.remove(remote, [sent.snapshot])
+        snapshots.write(remote, replace(made, time=f"{when.replace(' ', 'T')}+00:00"))
+
+
+def take_away(lab: BackupLab, snapshot: str) -> None:
+    """Remove a snapshot behind the lab's back."""
+    if isinstance(lab.engine, SealedStore):
+        lab.engine.forget([snapshot], lambda words: None)
+    else:
+        restic(lab, "forget", snapshot)
 
 
 def use_template(template: Path, folder: Path) -> Path:

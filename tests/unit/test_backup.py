@@ -30,17 +30,31 @@ from tests.unit.backuplab import (
     backup_lab,
     missing_parts,
     node_record,
+    plant,
     state_of,
+    take_away,
     use_template,
 )
 
-pytestmark = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
+needs_restic = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
 
 
 @pytest.fixture
 def base(template: Path, tmp_path: Path) -> Path:
-    """A folder with a repository that is empty."""
+    """A folder with a repository that is empty, of each engine."""
     return use_template(template, tmp_path)
+
+
+@pytest.fixture
+def restic_base(restic_template: Path, tmp_path: Path) -> Path:
+    """A folder with an empty repository of restic."""
+    return use_template(restic_template, tmp_path)
+
+
+@pytest.fixture
+def restic_lab(restic_base: Path) -> Iterator[BackupLab]:
+    with backup_lab(restic_base) as lab:
+        yield lab
 
 
 @pytest.fixture
@@ -65,16 +79,6 @@ def bring_back(lab: BackupLab, name: str = "back", snapshot: str = "latest") -> 
     return target
 
 
-def restic(lab: BackupLab, *words: str) -> str:
-    """Use the repository as a compromised client would: with the password and without physlab."""
-    variables = {"RESTIC_REPOSITORY": str(lab.repository), "RESTIC_CACHE_DIR": str(lab.folder / "cache")}
-    variables["RESTIC_PASSWORD_FILE"] = str(place_of(lab.settings).password)
-    done = subprocess.run(
-        ["restic", *words], env=child_environment(variables), cwd=lab.folder, capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
 def test_what_is_restored_is_what_was_there(saved: BackupLab) -> None:
     home = bring_back(saved)
     assert state_of(home / "store" / "objects") == state_of(saved.store.root / "objects")
@@ -84,7 +88,7 @@ def test_what_is_restored_is_what_was_there(saved: BackupLab) -> None:
     with open_store(home / "store") as store:
         assert list(store.verify()) == []
         assert len(store.index.rows(schema.records.select())) == 13
-    assert not (home / "backup").exists() and not (home / "keys").exists()
+    assert not (home / "backup").exists() and not (home / "keys" / "backup.password").exists()
     assert json.loads((home / "backup.json").read_text())["journal"]["seq"] == 13
 
 
@@ -100,6 +104,7 @@ def test_a_restore_over_something_is_refused(saved: BackupLab) -> None:
     assert not (saved.folder / "elsewhere").exists()
 
 
+@needs_restic
 def test_s36_the_password_that_is_made_is_private(tmp_path: Path) -> None:
     """S36: it is given by a file of mode 600, and neither the backup nor any record or text holds it."""
     with backup_lab(tmp_path) as lab:
@@ -118,6 +123,7 @@ def test_s36_the_password_that_is_made_is_private(tmp_path: Path) -> None:
             lab.save()
 
 
+@needs_restic
 def test_s36_a_password_in_an_address_is_shown_nowhere(tmp_path: Path) -> None:
     address = "rest:http://lab:hunter2secret@127.0.0.1:9/lab"
     with backup_lab(tmp_path, **{"backup.repository": address, "backup.password": "other-secret"}) as lab:
@@ -166,7 +172,8 @@ def test_s34_a_repository_holds_no_plain_text(base: Path) -> None:
         assert (base / "again" / "paper.tex").read_text() == markers[2]
 
 
-def test_only_wrapped_keys_are_saved(lab: BackupLab) -> None:
+def test_only_wrapped_keys_are_saved(restic_lab: BackupLab) -> None:
+    lab = restic_lab
     keys = lab.settings.home / "keys"
     project = keys / "projects" / "lab"
     project.mkdir(parents=True)
@@ -224,10 +231,19 @@ def test_only_what_changed_is_sent(lab: BackupLab) -> None:
     assert second["files"] == first["files"] + 2
 
 
+def test_a_change_of_a_hundredth_moves_two_hundredths_at_most(lab: BackupLab) -> None:
+    lab.fill(99, size=400_000)
+    first = lab.save().record
+    lab.fill(1, size=400_000, seed=1)
+    second = lab.save().record
+    assert first["added"] > 39_000_000 and second["added"] < 0.02 * second["size"], second
+    assert lab.save().record["added"] < 0.01 * second["size"]
+
+
 @pytest.mark.parametrize("folder", ["data", "index", "snapshots", "keys", "config"])
-def test_s38_a_bit_that_fell_is_found_and_named(base: Path, folder: str) -> None:
+def test_s38_a_bit_that_fell_is_found_and_named(restic_base: Path, folder: str) -> None:
     """One bit in each kind of file of the repository; `key` files too, which restic itself takes as they are."""
-    with backup_lab(base) as lab:
+    with backup_lab(restic_base) as lab:
         lab.fill(6)
         lab.save()
         top = lab.repository / folder
@@ -269,16 +285,14 @@ def test_s37_fakes_with_forged_times_change_nothing(base: Path) -> None:
     with backup_lab(base, **{"backup.keep": "2 days"}) as lab:
         lab.fill(2)
         made = [lab.save(clock).record["snapshot"]]
-        junk = base / "junk"
-        junk.write_text("not the lab")
         for when in ("1990-01-01 00:00:00", "2026-10-02 03:30:01", "2099-12-31 23:59:59"):
-            restic(lab, "backup", "--host", "physlab", "--tag", "physlab", "--time", when, str(junk))
+            plant(lab, when)
         for day in range(4):
             clock.pass_by(400 if day == 1 else -200 if day == 2 else 1)  # forward by a year, then back
             saved = lab.save(clock)
             made.append(saved.record["snapshot"])
             assert any("3 snapshots" in words and "not on this lab's list" in words for words in saved.warnings)
-        there = {item["id"] for item in json.loads(restic(lab, "snapshots", "--json"))}
+        there = {item.id for item in lab.engine.snapshots()}
         kept = [point.snapshot for point in points_of(lab.store)]
         assert kept == [name for name in made if name in there] and len(there) == len(kept) + 3
         assert kept == made[-4:]  # ages 3, 2, 1 (the jump is a day), 1 (back is nothing), 0: only the first is older
@@ -300,18 +314,8 @@ def test_s37_daily_points_survive_a_month_of_jumps(base: Path, drill_seed: int, 
             made.append(lab.save(clock).record["snapshot"])
             if choose.random() < 0.3:
                 forged = f"{choose.randrange(1990, 2099)}-{choose.randrange(1, 13):02d}-11 00:00:00"
-                restic(
-                    lab,
-                    "backup",
-                    "--host",
-                    "physlab",
-                    "--tag",
-                    "physlab",
-                    "--time",
-                    forged,
-                    str(lab.store.root / "store.json"),
-                )
-        there = {item["id"] for item in json.loads(restic(lab, "snapshots", "--json"))}
+                plant(lab, forged)
+        there = {item.id for item in lab.engine.snapshots()}
         assert set(made[-keep:]) <= there and made[-1] in there
         assert check_repository(lab.store, lab.settings, lab.engine).problems == []
         bring_back(lab)
@@ -333,15 +337,15 @@ def test_what_cannot_be_read_is_named(base: Path) -> None:
         assert [point.complete for point in points_of(lab.store)] == [False]
 
 
-def test_a_repository_that_lets_nothing_be_removed_still_takes_backups(base: Path) -> None:
+def test_a_repository_that_lets_nothing_be_removed_still_takes_backups(restic_base: Path) -> None:
     """As one that only lets itself be added to; what was to be forgotten is forgotten when that is allowed again."""
     clock = Days()
-    with backup_lab(base, **{"backup.keep": "1 day"}) as lab:
+    with backup_lab(restic_base, **{"backup.keep": "1 day"}) as lab:
         lab.fill(1)
         made = [lab.save(clock).record["snapshot"]]
         clock.pass_by(1)
         made.append(lab.save(clock).record["snapshot"])
-        program = base / "restic-append-only"
+        program = restic_base / "restic-append-only"
         program.write_text(f'#!/bin/sh\n[ "$1" = forget ] && {{ echo "Fatal: 403 Forbidden"; exit 1; }}\n'
                            f'exec {shutil.which("restic")} "$@"\n')  # fmt: skip
         program.chmod(0o755)
@@ -349,7 +353,7 @@ def test_a_repository_that_lets_nothing_be_removed_still_takes_backups(base: Pat
             update={"backup": lab.settings.backup.model_copy(update={"restic": str(program)})}
         )
         clock.pass_by(1)
-        saved = BackupLab(base, only, lab.store).save(clock)
+        saved = BackupLab(restic_base, only, lab.store).save(clock)
         assert saved.record["complete"] and saved.forgotten == [] and "403 Forbidden" in saved.warnings[-1]
         saved = lab.save(clock)
         assert saved.forgotten == made[:1] and saved.warnings == []
@@ -359,7 +363,7 @@ def test_a_repository_that_lets_nothing_be_removed_still_takes_backups(base: Pat
 def test_what_somebody_removed_is_told(lab: BackupLab) -> None:
     lab.fill(1)
     gone = lab.save().record["snapshot"]
-    restic(lab, "forget", gone)
+    take_away(lab, gone)
     saved = lab.save()
     assert any("gone from the repository" in words for words in saved.warnings)
     found = check_repository(lab.store, lab.settings, lab.engine)
@@ -392,7 +396,8 @@ def test_a_backup_whose_maker_was_killed_is_adopted(lab: BackupLab) -> None:
         assert [point.complete for point in points_of(again.store)] == [False, True]
 
 
-def test_only_our_own_stale_lock_is_removed(lab: BackupLab) -> None:
+def test_only_our_own_stale_lock_is_removed(restic_lab: BackupLab) -> None:
+    lab = restic_lab
     lab.fill(1)
     lab.save()
     locks = lab.repository / "locks"
@@ -431,7 +436,8 @@ def on_a_small_disk(lab: BackupLab, kib: int) -> BackupLab:
     return BackupLab(lab.folder, small, lab.store)
 
 
-def test_a_full_disk_leaves_all_as_it_was(lab: BackupLab) -> None:
+def test_a_full_disk_leaves_all_as_it_was(restic_lab: BackupLab) -> None:
+    lab = restic_lab
     lab.fill(2)
     first = lab.save().record
     lab.fill(1, size=2_000_000, seed=5)
@@ -457,7 +463,7 @@ def test_a_damaged_snapshot_is_refused_or_salvaged(base: Path) -> None:
     with backup_lab(base) as lab:
         digests = lab.fill(3, size=9_000_000)
         lab.save()
-        packs = sorted((lab.repository / "data").rglob("*"), key=lambda path: path.stat().st_size)
+        packs = sorted(lab.repository.rglob("*"), key=lambda path: path.stat().st_size)
         biggest = [path for path in packs if path.is_file()][-1]
         data = bytearray(biggest.read_bytes())
         data[len(data) // 2] ^= 1
@@ -479,7 +485,7 @@ def test_a_folder_that_is_not_there_stops_it(base: Path) -> None:
             lab.save()
 
 
-def test_the_server_database_of_postgres_is_dumped(base: Path) -> None:
+def test_the_server_database_of_postgres_is_dumped(restic_base: Path) -> None:
     programs = postgres.find_server()
     if programs is None or shutil.which("pg_dump") is None:
         pytest.skip("PostgreSQL and its client are not installed")
@@ -490,7 +496,7 @@ def test_the_server_database_of_postgres_is_dumped(base: Path) -> None:
         with engine.begin() as connection:
             connection.execute(sa.text("CREATE TABLE run (name TEXT)"))
             connection.execute(sa.text("INSERT INTO run VALUES ('kept in postgres')"))
-        with backup_lab(base, **{"server.database_url": url.replace("+psycopg", "+asyncpg")}) as lab:
+        with backup_lab(restic_base, **{"server.database_url": url.replace("+psycopg", "+asyncpg")}) as lab:
             lab.fill(1)
             lab.save()
             home = bring_back(lab)

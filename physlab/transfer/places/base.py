@@ -35,11 +35,22 @@ class Place(Protocol):
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
         """Yield the names of all files below a folder, and their sizes [bytes]."""
 
+    def times(self, folder: str) -> Iterator[tuple[str, int, float]]:
+        """Yield the names of all files below a folder, their sizes [bytes], and when they were written [s, UTC]."""
+
+    def modified(self, name: str) -> float | None:
+        """Return when a file was written, by the place's own clock [s, UTC]; None when it is not there."""
+
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there needs no removal."""
 
-    def sweep(self, older_than_s: float) -> int:
-        """Remove drafts that killed processes left; return how many."""
+    def sweep(self, older_than_s: float, now: float | None = None) -> int:
+        """Remove drafts that killed processes left; return how many.
+
+        Args:
+            older_than_s: Younger ones stay [s].
+            now: The time by the place's own clock [s, UTC]; None takes this machine's.
+        """
 
 
 @contextlib.contextmanager

@@ -71,22 +71,36 @@ class FolderPlace:
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
         """Yield the names of all files below a folder, and their sizes [bytes]; drafts are no files yet."""
+        for name, size, _ in self.times(folder):
+            yield name, size
+
+    def times(self, folder: str) -> Iterator[tuple[str, int, float]]:
+        """Yield the names of all files below a folder, their sizes [bytes], and when they were written [s, UTC]."""
         for place, _, files in os.walk(self._root / folder, onerror=_stop):
             for file in files:
                 if not file.startswith("."):
                     path = os.path.join(place, file)
-                    yield os.path.relpath(path, self._root), os.stat(path).st_size
+                    with contextlib.suppress(FileNotFoundError):  # it was removed meanwhile
+                        status = os.stat(path)
+                        yield os.path.relpath(path, self._root), status.st_size, status.st_mtime
+
+    def modified(self, name: str) -> float | None:
+        """Return when a file was written [s, UTC], None when it is not there."""
+        try:
+            return os.stat(self._root / name).st_mtime
+        except FileNotFoundError:
+            return None
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there needs no removal."""
         (self._root / name).unlink(missing_ok=True)
 
-    def sweep(self, older_than_s: float) -> int:
+    def sweep(self, older_than_s: float, now: float | None = None) -> int:
         """Remove drafts that killed processes left; return how many."""
-        count = 0
+        count, now = 0, time.time() if now is None else now
         for draft in self._root.rglob(".*.draft"):
             with contextlib.suppress(FileNotFoundError):  # it was finished meanwhile
-                if time.time() - draft.stat().st_mtime > older_than_s:
+                if now - draft.stat().st_mtime > older_than_s:
                     draft.unlink()
                     count += 1
         return count

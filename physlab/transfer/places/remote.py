@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import posixpath
 import secrets
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -94,6 +95,11 @@ class FileSystemPlace:
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
         """Yield the names of all files below a folder, and their sizes [bytes]; drafts are no files yet."""
+        for name, size, _ in self.times(folder):
+            yield name, size
+
+    def times(self, folder: str) -> Iterator[tuple[str, int, float]]:
+        """Yield the names of all files below a folder, their sizes [bytes], and when they were written [s, UTC]."""
         try:
             found = self._system.find(self._at(folder), detail=True)
         except FileNotFoundError:
@@ -102,7 +108,14 @@ class FileSystemPlace:
         for path, info in found.items():
             name = path.strip("/")[start:]
             if not posixpath.basename(name).startswith("."):
-                yield name, int(info["size"])
+                yield name, int(info["size"]), _written(info)
+
+    def modified(self, name: str) -> float | None:
+        """Return when a file was written [s, UTC], None when it is not there."""
+        try:
+            return _written(self._system.info(self._at(name)))
+        except FileNotFoundError:
+            return None
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there needs no removal."""
@@ -111,18 +124,24 @@ class FileSystemPlace:
         except FileNotFoundError:
             return
 
-    def sweep(self, older_than_s: float) -> int:
+    def sweep(self, older_than_s: float, now: float | None = None) -> int:
         """Remove drafts that killed processes left; return how many. A bucket has none."""
-        count, now = 0, datetime.now(UTC)
+        count, now = 0, time.time() if now is None else now
         for path in self._system.find(self._root) if self._drafts else ():
             if posixpath.basename(path).startswith(".") and path.endswith(".draft"):
                 try:
-                    if (now - self._system.modified(path).astimezone(UTC)).total_seconds() > older_than_s:
+                    if now - _written(self._system.info(path)) > older_than_s:
                         self._system.rm_file(path)
                         count += 1
                 except FileNotFoundError:  # it was finished meanwhile
                     continue
         return count
+
+
+def _written(info: Mapping[str, Any]) -> float:
+    """Return when a file was written, as a bucket, a machine behind ssh, or a disk says it."""
+    said = info.get("LastModified") or info["mtime"]
+    return float(said.timestamp() if isinstance(said, datetime) else said)
 
 
 def open_bucket(url: str, endpoint: str | None) -> FileSystemPlace:

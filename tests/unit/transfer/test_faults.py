@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 from physlab.errors import StoreError
 from physlab.keys import digest_bytes
 from physlab.lab import Lab
+from physlab.service.replicas import repair_replicas, scrub_stores, survey_replicas
 from physlab.store import Store
 from physlab.transfer import RemoteStore, pull, push
 from physlab.transfer.checking import Share, check_remote
@@ -119,6 +120,49 @@ def test_kill_nine_at_any_point_of_push_and_pull(folder_labs: Labs, drill_seed: 
         assert set(two.store.blobs.all()) == files and list(two.store.verify()) == []
         assert not room.exists()
     assert killed, "a drill that kills nobody shows nothing"
+
+
+@pytest.mark.drill
+def test_kill_nine_at_any_point_of_a_repair(folder_labs: Labs, drill_seed: int) -> None:
+    """Damage in both stores and in the lab; repairs are killed, and the next one makes all whole that a copy is of."""
+    choose, folder = random.Random(drill_seed), folder_labs.folder
+    stores = {"replicas.copies": 2, "stores.nas.limit": "60MB/s"}
+    stores |= {f"stores.{name}.url": str(folder / name) for name in ("nas", "mirror")}
+    stores |= {f"stores.{name}.replica": True for name in ("nas", "mirror")}
+    labs = Labs(folder, stores)
+    (folder / "one").mkdir()
+    (folder / "one" / "stores.json").write_text(json.dumps(stores))
+    with labs.open("one") as one:
+        files = fill(one.store, drill_seed, small=20)
+        repair_replicas(one)
+        spoil(choose.sample(sorted((folder / "nas" / "blobs").rglob("*/*")), 12))
+        spoil([path for kind in ("packs", "files", "journal") for path in (folder / "nas" / kind).rglob("*.*")])
+        spoil(one.store.blobs.path(digest) for digest in choose.sample(sorted(files), 8))
+        assert not scrub_stores(one)["ok"]
+    notes = folder / "one" / "home" / "transfer" / "scrub.json"
+    goal, known = count(folder / "nas") + count(folder / "mirror"), notes.read_text()
+    killed = interrupted(
+        "repair", folder / "one",
+        lambda: goal != count(folder / "nas") + count(folder / "mirror")
+        or known != notes.read_text(),
+        choose.choice((0, 0.02, 0.05)) * choose.random(),
+    )  # fmt: skip
+    with labs.open("one") as one:
+        done = repair_replicas(one)
+        assert not done.lost and not survey_replicas(one).incomplete and scrub_stores(one)["ok"]
+        assert set(one.store.blobs.all()) == files and list(one.store.verify()) == []
+    for name in ("nas", "mirror"):
+        whole(folder / name)
+    assert killed or drill_seed, "a drill that kills nobody shows nothing"
+
+
+def spoil(paths: Iterable[Path]) -> None:
+    """Turn a bit in the middle of files."""
+    for path in paths:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.chmod(0o644)
+        path.write_bytes(data)
 
 
 def test_a_push_that_stopped_goes_on_where_it_was(folder_labs: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
