@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from physlab.cli.options import Json
 from physlab.cli.output import counted, escape, size, voice
@@ -38,15 +40,28 @@ def lock(json: Json = False) -> int:
     return 0
 
 
-def unlock(json: Json = False) -> int:
-    """Open a lab that was locked, each file verified; a lock that was interrupted is undone."""
+def unlock(
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Open the rest where something is damaged; that is kept aside.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Open a lab that was locked, each file verified; a lock that was interrupted is undone.
+
+    Exit code 1 when something was lost.
+    """
     from physlab.settings import load_settings
     from physlab.vault import unlock as unlock_home
 
     settings = load_settings()
     _, key = _key(settings, make=False)
-    _tell("open", unlock_home(settings.home, key), settings, json)
-    return 0
+    done = unlock_home(settings.home, key, salvage=salvage)
+    _tell("open", done, settings, json)
+    if done.lost and not json:
+        voice.say(*(f"[bold red]✗[/bold red] {escape(f'{path}: {why}')}" for path, why in done.lost.items()))
+        voice.fact("aside", done.aside)
+        voice.next("physlab store verify")
+    return 1 if done.lost else 0
 
 
 def _key(settings: Settings, *, make: bool) -> tuple[Any, Any]:
@@ -60,7 +75,8 @@ def _key(settings: Settings, *, make: bool) -> tuple[Any, Any]:
 
 def _tell(word: str, done: Count, settings: Settings, json: bool) -> None:
     if json:
-        voice.reply({"state": word, "files": done.files, "bytes": done.size, "home": str(settings.home)})
+        found = {"state": word, "files": done.files, "bytes": done.size, "home": str(settings.home)}
+        voice.reply({**found, "lost": done.lost, "aside": done.aside})
     else:
         what = f"{counted(done.files, 'file')}, {size(done.size)}"
         voice.say(f"[green]✓[/green] The lab at {escape(str(settings.home))} is {word}: {what}.")
