@@ -45,6 +45,20 @@ def test_a_run_goes_to_another_lab_and_is_shown_there(lab: CommandLine, tmp_path
     assert other.json("show", "curve", "--json")["status"] == "completed"
 
 
+def test_what_stays_by_its_label_is_not_counted_as_a_copy(lab: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "physlab.toml").write_text('[stores.mirror]\nurl = "mirror"\nreplica = true\n')
+    (tmp_path / "secret.csv").write_text("1,2\n")
+    (tmp_path / "open.csv").write_text("3,4\n")
+    lab.run("version", "add", "secret.csv", "open.csv")
+    lab.run("version", "label", "secret.csv", "private")
+    lab.run("store", "repair")
+    said = [line.split() for line in lab.run("store", "replicas").stdout.splitlines()]
+    [mirror] = [words for words in said if words[:1] == ["mirror"]]
+    [total] = [words for words in said if words[:1] == ["✓"]]
+    assert mirror[2:] == ["0", "1"] and total[1] == mirror[1] and "once" in total
+    assert "1 file may not leave the lab" in lab.run("store", "replicas").stderr
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
