@@ -58,7 +58,7 @@ def state(home: Path) -> str:
     """Return the state of a home: `open`, or the one of its vault."""
     try:
         return (home / VAULT / "state").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "open"
 
 

@@ -45,6 +45,27 @@ def test_a_run_goes_to_another_lab_and_is_shown_there(lab: CommandLine, tmp_path
     assert other.json("show", "curve", "--json")["status"] == "completed"
 
 
+def test_a_locked_lab_says_what_it_is_and_how_it_opens(lab: CommandLine, tmp_path: Path) -> None:
+    from physlab.sealing import age
+
+    recovery = age.make_identity()
+    (tmp_path / "recovery.txt").write_text(f"{recovery}\n")
+    (tmp_path / "recovery.txt").chmod(0o600)
+    assert "were made" in lab.run("keys", "init").stdout
+    assert "nothing was made" in lab.run("keys", "init").stdout
+    assert "opens them now too" in lab.run("keys", "init", "--recovery", age.recipient_of(recovery)).stdout
+    (lab.home / "keys" / "backup.password").write_text("secret")
+    (lab.home / "note").write_text("kept")
+    said = lab.run("store", "lock").stderr
+    assert "The server key lies beside" in said and "backup.password" in said
+    assert "The lab is locked" in lab.run("doctor").stdout
+    (lab.home / "keys" / "server.key").unlink()
+    error = lab.json("store", "unlock", "--json", code=1)["error"]
+    assert "physlab keys recover --identity recovery.txt" in error["hint"]
+    lab.run("keys", "recover", "--identity", "recovery.txt")
+    assert lab.json("store", "unlock", "--json")["lost"] == {} and (lab.home / "note").read_text() == "kept"
+
+
 def test_what_stays_by_its_label_is_not_counted_as_a_copy(lab: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "physlab.toml").write_text('[stores.mirror]\nurl = "mirror"\nreplica = true\n')
     (tmp_path / "secret.csv").write_text("1,2\n")
@@ -63,9 +84,9 @@ def test_what_stays_by_its_label_is_not_counted_as_a_copy(lab: CommandLine, tmp_
     ("words", "told"),
     [
         (("store", "push", "nass"), "Did you mean 'nas'?"),
-        (("store", "push", "nas", "--limit", "fast"), "'fast' is no limit."),
+        (("store", "push", "nas", "--limit", "fast"), "'fast' is no rate"),
         (("store", "pull", "nas"), "physlab store push nas --all"),
-        (("store", "push", "vault"), "physlab keys init"),
+        (("store", "push", "vault"), "physlab keys init. For what another lab"),
         (("store", "scrub", "--share", "2/1"), "'2/1' is no share."),
         (("store", "serve", "--host", "0.0.0.0"), "--insecure-lan"),  # noqa: S104
     ],

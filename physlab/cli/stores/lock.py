@@ -29,11 +29,18 @@ def lock(json: Json = False) -> int:
     if settings.server.mode == "lab" and server_status(settings).running:
         raise ResourceError("The lab's Prefect server runs.", hint="Stop it first: physlab server down")
     keys, key = _key(settings, make=True)
-    _tell("locked", lock_home(settings.home, key), settings, json)
+    done, folder = lock_home(settings.home, key), settings.home / "keys"
+    bare = [name for name in keys.in_clear() if keys.is_elsewhere or name != "server.key"]
+    _tell("locked", done, settings, json, in_clear=keys.in_clear())
     if not keys.is_elsewhere:
         voice.note(
-            f"The server key lies beside what it opens ({settings.home / 'keys'}): who has the disk has both. "
+            f"The server key lies beside what it opens ({folder}): who has the disk has both. "
             "Keep it elsewhere: keys.server_file, keys.server_variable or keys.server_command."
+        )
+    if bare:
+        verb = "stays" if len(bare) == 1 else "stay"
+        voice.note(
+            f"In the clear beside the locked lab {verb} in {folder}: {', '.join(bare)}. Move them if that matters."
         )
     if not json:
         voice.next("physlab store unlock", "later")
@@ -73,10 +80,10 @@ def _key(settings: Settings, *, make: bool) -> tuple[Any, Any]:
     return keys, keys.project()
 
 
-def _tell(word: str, done: Count, settings: Settings, json: bool) -> None:
+def _tell(word: str, done: Count, settings: Settings, json: bool, **more: Any) -> None:
     if json:
         found = {"state": word, "files": done.files, "bytes": done.size, "home": str(settings.home)}
-        voice.reply({**found, "lost": done.lost, "aside": done.aside})
+        voice.reply({**found, "lost": done.lost, "aside": done.aside, **more})
     else:
         what = f"{counted(done.files, 'file')}, {size(done.size)}"
         voice.say(f"[green]✓[/green] The lab at {escape(str(settings.home))} is {word}: {what}.")
