@@ -225,7 +225,11 @@ def test_report_writes_a_pdf(cli: CommandLine) -> None:
     path = Path(cli.json("report", "Falling stone", *words, "--json")["pdf_path"])
     assert path.read_bytes().startswith(b"%PDF") and path.is_relative_to(cli.folder / "results")
     assert "cannot be read" in cli.run("report", "latest", "--bib", "none.bib", code=1).stderr
-    elsewhere = cli.json("run", "fall.json", "--no-server", "--report", "--results", "elsewhere", "--json")
+    scratch = cli.folder / "scratch"
+    scratch.mkdir()
+    tidy = CommandLine(cli.folder, {"TMPDIR": str(scratch)})
+    elsewhere = tidy.json("run", "fall.json", "--no-server", "--report", "--results", "elsewhere", "--json")
+    assert list(scratch.glob("weasyprint-*")) == []
     assert Path(elsewhere["report"]).is_relative_to(cli.folder / "elsewhere") and Path(elsewhere["report"]).exists()
 
 

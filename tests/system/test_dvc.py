@@ -382,4 +382,14 @@ def test_data_of_another_repository_becomes_an_input(lab: Lab, tmp_path: Path, o
     assert not (tmp_path / "ran").exists()
     with pytest.raises(ValidationError, match="does not track"):
         import_data(lab, str(observatory), "data.dvc", tmp_path / "pointer")
+    with pytest.raises(ValidationError, match="There is no repository 'nosuch'"):
+        import_data(lab, "nosuch", "data", tmp_path / "nosuch")
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "bare").mkdir()
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path / "bare", check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path / "tmp"))
+        with pytest.raises(ComputationError, match=f"'data' cannot be brought from {tmp_path / 'bare'}"):
+            import_data(lab, str(tmp_path / "bare"), "data", tmp_path / "nosuch")
+    assert list((tmp_path / "tmp").iterdir()) == [] and not (tmp_path / "nosuch").exists()
     assert not (tmp_path / "dark.csv").exists() and not (tmp_path / "pointer").exists()
