@@ -213,6 +213,8 @@ def test_why_leads_back_to_the_raw_file(cli: CommandLine) -> None:
     figure = next(results.glob("figures/curve*.png"))
     assert cli.json("why", "latest", str(figure), "--json")["node"] == "curve"
     assert cli.json("why", "latest", figure.name, "--json")["node"] == "curve"
+    assert "physlab why latest light" in cli.json("why", "latest", "--json", code=1)["error"]["hint"]
+    assert cli.json("why", str(figure), "--json") == cli.json("version", "why", str(figure), "--json")
     digest = hashlib.sha256(figure.read_bytes()).hexdigest()
     assert cli.json("why", "latest", f"sha256:{digest}", "--json")["sha256"] == digest
     assert "No node of run" in cli.run("why", "latest", "fall.json", code=1).stderr

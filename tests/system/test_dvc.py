@@ -325,6 +325,18 @@ def test_the_command_line_asks_for_secrets_and_says_what_it_would_do(tmp_path: P
     assert "storage" in line.run("dvc", "push", "--remote", "storm", code=1).stderr
 
 
+def test_what_comes_after_a_push_can_be_typed(tmp_path: Path) -> None:
+    line = CommandLine(tmp_path, {"PHYSLAB_SERVER__MODE": "none"})
+    line.run("dvc", "remote", "add", "storage", "storage")
+    assert "remote add origin ADDRESS" in line.run("dvc", "push").stdout
+    git = ["git", "-C", str(tmp_path / "home" / "repository"), "remote", "add"]
+    subprocess.run([*git, "institute", str(tmp_path / "institute")], check=True)
+    said = line.run("dvc", "push").stdout
+    assert "push --tags institute HEAD" in said and "remote add" not in said
+    subprocess.run([*git, "origin", str(tmp_path / "elsewhere")], check=True)
+    assert "push --tags origin HEAD" in line.run("dvc", "push").stdout
+
+
 def test_what_the_settings_say_of_remotes_is_kept(tmp_path: Path, toy_tools: None) -> None:
     remotes = {"cloud": {"url": "s3://lab/dvc", "endpoint": "https://s3.example.org"}}
     with open_lab(tmp_path, **{"dvc.remotes": remotes}) as lab:
