@@ -263,7 +263,8 @@ def _entries(vault: Path, key: ProjectKey) -> list[dict[str, Any]]:
     except FileNotFoundError as error:
         raise StoreError(f"{vault / 'list'} is gone.", hint=again) from error
     except StoreError as error:
-        raise StoreError(f"{error.message} It is {vault / 'list'}.", hint=again) from error
+        hint = error.hint if "another key" in error.message else again
+        raise StoreError(f"{error.message} It is {vault / 'list'}.", hint=hint) from error
     found: list[dict[str, Any]] = listed["entries"]
     for entry in found:
         name = PurePosixPath(entry["path"])

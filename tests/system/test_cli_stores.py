@@ -66,6 +66,21 @@ def test_a_locked_lab_says_what_it_is_and_how_it_opens(lab: CommandLine, tmp_pat
     assert lab.json("store", "unlock", "--json")["lost"] == {} and (lab.home / "note").read_text() == "kept"
 
 
+def test_a_locked_lab_with_a_damaged_ledger_opens_and_says_what_comes_first(lab: CommandLine) -> None:
+    from physlab.sealing import Keyring
+
+    lab.run("run", "curve.yaml")
+    lab.run("store", "lock")
+    name = Keyring(lab.home / "keys").project().name_of("store/journal/000001.jsonl")
+    path = lab.home / "vault" / "sealed" / name
+    path.write_bytes(path.read_bytes()[:-2])
+    assert "--salvage" in lab.json("store", "unlock", "--json", code=1)["error"]["hint"]
+    said = lab.run("store", "unlock", "--salvage", code=1).stdout
+    assert "store/journal/000001.jsonl" in said and "physlab backup list" in said
+    assert (lab.home / "damaged" / "store" / "journal" / "000001.jsonl.age").exists()
+    assert lab.json("runs", "--json")["runs"] == []
+
+
 def test_what_stays_by_its_label_is_not_counted_as_a_copy(lab: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "physlab.toml").write_text('[stores.mirror]\nurl = "mirror"\nreplica = true\n')
     (tmp_path / "secret.csv").write_text("1,2\n")

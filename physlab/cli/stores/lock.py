@@ -67,7 +67,10 @@ def unlock(
     if done.lost and not json:
         voice.say(*(f"[bold red]✗[/bold red] {escape(f'{path}: {why}')}" for path, why in done.lost.items()))
         voice.fact("aside", done.aside)
-        voice.next("physlab store verify")
+        if any(path.startswith("store/journal/0") for path in done.lost):
+            voice.next("physlab backup list", "the ledger has a hole: before anything else take it from a backup")
+        else:
+            voice.next("physlab store verify")
     return 1 if done.lost else 0
 
 
