@@ -11,7 +11,7 @@ from physlab.backup.engine import HOST, Order, Sent, Snapshot, Tell
 from physlab.backup.password import find_password
 from physlab.backup.resticprocess import NO_REPOSITORY, Program, Said
 from physlab.backup.retention import MARK
-from physlab.errors import ConfigurationError, ResourceError
+from physlab.errors import ConfigurationError, PhyslabError, ResourceError
 from physlab.keys import digest_stream
 from physlab.settings import Settings, read_rate
 
@@ -50,7 +50,7 @@ class Restic:
             return str(json.loads(said.text)["id"])
         if NO_REPOSITORY in said.text:
             return None
-        raise self._program.failure("open the repository", said)
+        raise self._failure("open the repository", said)
 
     def create(self) -> str:
         """Make the repository and return its id."""
@@ -109,11 +109,16 @@ class Restic:
         tell(f"reading {'all data' if of == 1 else f'part {part} of {of} of the data'}")
         said = self._run(["check", *share, *self._limits])
         if NO_REPOSITORY in said.text or said.locked:
-            raise self._program.failure("check the repository", said)
+            raise self._failure("check the repository", said)
         problems = [*self._misnamed(), *(line for line in said.lines if said.code and _is_trouble(line))]
         if said.code and not problems:
             raise self._program.failure("check the repository", said)
         return problems
+
+    def _failure(self, what: str, said: Said) -> PhyslabError:
+        """Return what restic said as an error, with the name of a damaged key, which restic does not tell."""
+        error, damaged = self._program.failure(what, said), self._misnamed()
+        return type(error)(f"{error.message} {'; '.join(damaged)}.", hint=error.hint) if damaged else error
 
     def _misnamed(self) -> list[str]:
         """Return the small files of a local repository whose name is not their SHA-256; restic trusts its keys."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from physlab.backup import ledger
@@ -97,7 +98,15 @@ def require_empty(target: Path) -> None:
         raise ValidationError(f"{target} is the root of a file system.", hint=f"Name a folder in it: {target / 'lab'}")
 
 
-def bring(engine: Engine, snapshot: str, target: Path, *, tell: Tell, salvage: bool = False) -> Restored:
+def bring(
+    engine: Engine,
+    snapshot: str,
+    target: Path,
+    *,
+    tell: Tell,
+    salvage: bool = False,
+    journal: dict[str, Any] | None = None,
+) -> Restored:
     """Bring a snapshot into a new or empty folder: all of it under that name, or nothing.
 
     Args:
@@ -106,6 +115,7 @@ def bring(engine: Engine, snapshot: str, target: Path, *, tell: Tell, salvage: b
         target: The folder.
         tell: Hears of progress.
         salvage: Keep what can be brought when the repository is damaged.
+        journal: Where the journal of this snapshot ends by the lab's own list, for a backup that cannot say so itself.
 
     Raises:
         ValidationError: The folder is not empty.
@@ -120,10 +130,11 @@ def bring(engine: Engine, snapshot: str, target: Path, *, tell: Tell, salvage: b
         tell(f"bringing snapshot {snapshot[:8]}")
         lost = engine.fetch(snapshot, part, tell)
         if lost and not salvage:
-            raise _damaged(engine, snapshot, lost)
-        restored = Restored(target, snapshot, _arrange(part), problems=[f"not brought: {line}" for line in lost])
+            raise _damaged(engine, snapshot, lost, target)
+        restored = Restored(target, snapshot, {}, problems=[f"not brought: {line}" for line in lost])
+        restored.manifest = _arrange(part, restored.problems if lost else None, journal or {})
         tell("checking every hash")
-        _check(part, restored)
+        _check(part, restored, salvaged=bool(lost))
         os.sync()  # all of it is on disk before it has its name
         os.replace(part, target)
     except OSError as error:
@@ -135,24 +146,37 @@ def bring(engine: Engine, snapshot: str, target: Path, *, tell: Tell, salvage: b
     return restored
 
 
-def _damaged(engine: Engine, snapshot: str, lost: Sequence[str]) -> StoreError:
+def _damaged(engine: Engine, snapshot: str, lost: Sequence[str], target: Path) -> StoreError:
     return StoreError(
         f"Snapshot {snapshot[:8]} of {engine.shown} is damaged: {'; '.join(lost[:5])}.",
-        hint="Take an older one (physlab backup list), or keep what can be brought: physlab backup restore --salvage",
+        hint="Take an older one (physlab backup list), or keep what can be brought: "
+        f"physlab backup restore {snapshot[:8]} {quote(str(target))} --salvage",
         details={"lost": list(lost)},
     )
 
 
-def _arrange(part: Path) -> dict[str, Any]:
-    """Put what was laid ready to where a home has it; return the manifest."""
+def _arrange(part: Path, problems: list[str] | None, journal: dict[str, Any]) -> dict[str, Any]:
+    """Put what was laid ready to where a home has it; return the manifest.
+
+    Args:
+        part: What was brought.
+        problems: Takes what is wrong with a damaged snapshot; None for one that is whole.
+        journal: Where the journal ends, for a manifest that is lost.
+    """
     view = part / VIEW
-    manifest = _read_manifest(view / MANIFEST)
+    try:
+        manifest = _read_manifest(view / MANIFEST)
+    except StoreError:
+        if problems is None:
+            raise
+        manifest = _without_manifest(view / MANIFEST, problems, journal)
     for source in sorted(view.rglob("*")):
         if source.is_file():
             target = part / source.relative_to(view)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.replace(source, target)
-    (part / MANIFEST).replace(part / "backup.json")
+    if (part / MANIFEST).exists():
+        (part / MANIFEST).replace(part / "backup.json")
     clear_folder(part / "backup")
     for item in manifest["also"]:
         source = part / str(item["path"]).lstrip("/")
@@ -162,8 +186,21 @@ def _arrange(part: Path) -> dict[str, Any]:
             _remove_empty(source.parent, part)
     _rename_databases(part)
     for name in ("incoming", "journal", "leases", "parts"):
-        (part / "store" / name).mkdir(exist_ok=True)
+        (part / "store" / name).mkdir(parents=True, exist_ok=True)
+    if problems is not None:  # a hole in it would be found late; the journal has all that it holds
+        for path in (part / "store").glob("index.sqlite*"):
+            path.unlink()
     return manifest
+
+
+def _without_manifest(path: Path, problems: list[str], journal: dict[str, Any]) -> dict[str, Any]:
+    """Return what stands for a lost manifest: files carry their own hashes as names, and the journal its chain."""
+    path.unlink(missing_ok=True)
+    problems.append(
+        f"the backup's {MANIFEST} is lost: folders of [backup] also lie at their whole paths below the new one"
+        + ("" if journal else ", and where the journal ends cannot be compared")
+    )
+    return {"journal": journal, "also": [], "covered": [], "left_out": []}
 
 
 def _rename_databases(part: Path) -> None:
@@ -195,18 +232,23 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check(home: Path, restored: Restored) -> None:
+def _check(home: Path, restored: Restored, *, salvaged: bool) -> None:
     """Hold everything against its hash: every blob, the chain of the journal, and its end against the manifest."""
     found = line_digest(last_line(home / "store" / "journal"))
-    wanted = restored.manifest["journal"]["head"]
+    wanted = restored.manifest["journal"].get("head", found)
     if found != wanted:
         restored.problems.append(f"the journal does not end where the backup says: {found[:12]}, not {wanted[:12]}")
     try:
         with open_store(home / "store") as store:
-            restored.problems += list(store.verify())
             restored.blobs = sum(1 for _ in store.blobs.all())
-            restored.records = restored.manifest["journal"]["seq"]
-    except (ConfigurationError, ComputationError) as error:
+            restored.records = (
+                sum(1 for _ in store.journal.texts()) if salvaged else restored.manifest["journal"]["seq"]
+            )
+            for problem in store.verify():
+                restored.problems.append(problem)
+    except (ConfigurationError, ComputationError, StoreError) as error:
+        if isinstance(error, StoreError) and not salvaged:
+            raise
         restored.problems.append(str(error))
     if (home / "server" / "prefect.pgdump").exists():
         restored.notes.append("the Prefect server's database is a dump: pg_restore --dbname=… server/prefect.pgdump")
@@ -222,6 +264,8 @@ def restore_lab(store: Store | None, engine: Engine, name: str, target: Path, *,
     target = target.absolute()
     require_empty(target)
     snapshot, notes = find_snapshot(store, engine, name)
-    restored = bring(engine, snapshot, target, tell=tell, salvage=salvage)
+    points = ledger.points_of(store) if store is not None else []
+    journal = next((point.record.get("journal") for point in points if point.snapshot == snapshot), None)
+    restored = bring(engine, snapshot, target, tell=tell, salvage=salvage, journal=journal)
     restored.notes = notes + restored.notes
     return restored

@@ -6,6 +6,8 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from physlab.backup import ledger
@@ -20,6 +22,7 @@ from physlab.settings import Settings, read_days
 from physlab.store import Store
 
 Clock = Callable[[], Moment]
+NEW = "physlab backup run --new-repository"
 
 
 @dataclass
@@ -49,6 +52,7 @@ def save_lab(
     tell: Tell = lambda words: None,
     clock: Clock = now,
     wait: bool = False,
+    new_repository: bool = False,
 ) -> Saved:
     """Back a lab up while its runs go on.
 
@@ -59,13 +63,14 @@ def save_lab(
         tell: Hears of progress.
         clock: Gives the time.
         wait: Wait for another backup, check or drill of this lab to end.
+        new_repository: Begin a new repository, though this lab has backups in another one.
 
     Raises:
         ConfigurationError: The repository, its password or a part of the lab is not where the settings say.
         ResourceError: The repository cannot be reached or takes no more; what was backed up before is whole.
     """
     with place_of(settings).alone(wait=wait):
-        repository, new_password = open_repository(store, engine, tell)
+        repository, new_password = open_repository(store, engine, tell, new_repository)
         there = engine.snapshots()
         adopted = adopt(store, engine, repository, there, clock)
         record, there = _send(store, settings, engine, repository, there, tell, clock)
@@ -80,22 +85,35 @@ def save_lab(
     return saved
 
 
-def open_repository(store: Store, engine: Engine, tell: Tell) -> tuple[str, str]:
-    """Return the id of the repository, and where a password is that was made for it now; it is made if it is new.
+def open_repository(store: Store, engine: Engine, tell: Tell, new: bool = False) -> tuple[str, str]:
+    """Return the id of the repository, and where a password is that was made for it now; the lab's first one is made.
+
+    Args:
+        store: The lab's.
+        engine: The repository.
+        tell: Hears of progress.
+        new: Make one although this lab has backups in another one.
 
     Raises:
-        ConfigurationError: A repository that was there before is gone, or another one is in its place.
+        ConfigurationError: A repository that was there before is gone, another one is in its place, or none is where
+            the settings say and it may be a mistake that they say so.
     """
-    before = ledger.repositories_of(store).get(engine.shown)
+    known = ledger.repositories_of(store)
+    before = known.get(engine.shown)
+    if before is None:
+        _require_parent(engine.shown)
     new_password = "" if before else engine.prepare()
     found = engine.identity()
     if before is None and found is None:
+        if known and not new:
+            raise _is_elsewhere(engine, list(known))
         tell(f"making the repository {engine.shown}")
         found = engine.create()
     if found is None:
         raise ConfigurationError(
             f"The repository {engine.shown} is gone: backups went there before.",
-            hint="If a disk or share has to be mounted, mount it. To begin anew, name another: [backup] repository.",
+            hint="If a disk or share has to be mounted, mount it. To begin anew, name another ([backup] repository), "
+            f"then: {NEW}",
         )
     if before not in (None, found):
         raise ConfigurationError(
@@ -103,6 +121,24 @@ def open_repository(store: Store, engine: Engine, tell: Tell) -> tuple[str, str]
             hint="Mount the right one; or give the new one another name or folder: [backup] repository.",
         )
     return found, new_password
+
+
+def _require_parent(place: str) -> None:
+    """Refuse to make the folders on the way to a repository: a disk that is not mounted has none of them."""
+    parent = Path(place).parent
+    if place.startswith("/") and not parent.is_dir():
+        raise ConfigurationError(
+            f"The repository {place} cannot be made: there is no folder {parent}.",
+            hint="Mount the disk, or correct [backup] repository (PHYSLAB_BACKUP__REPOSITORY); or make the folder: "
+            f"mkdir -p {quote(str(parent))}",
+        )
+
+
+def _is_elsewhere(engine: Engine, known: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError(
+        f"There is no repository at {engine.shown}; the backups of this lab are at {', '.join(known)}.",
+        hint=f"Mount the disk, or correct [backup] repository (PHYSLAB_BACKUP__REPOSITORY). To begin a new one: {NEW}",
+    )
 
 
 def _send(

@@ -30,6 +30,9 @@ def _progress(words: str) -> None:
 def run(
     limit: Limit = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command; send nothing.")] = False,
+    new_repository: Annotated[
+        bool, typer.Option("--new-repository", help="Begin a new one, though backups are in another.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Back the lab up now, while its runs go on; exit code 1 when something could not be read."""
@@ -41,7 +44,7 @@ def run(
     with Lab(load_settings()) as lab:
         if dry_run:
             return _show_preview(preview_backup(lab, limit))
-        made = run_backup(lab, limit=limit, tell=_progress)
+        made = run_backup(lab, limit=limit, tell=_progress, new_repository=new_repository)
     if voice.as_json:
         voice.reply(made)
     else:

@@ -113,32 +113,44 @@ def _not_understood(error: BaseException) -> int:
 
 def _fault(error: Exception, argv: Sequence[str]) -> int:
     path = _write_fault(error, argv)
+    report = f"with the file {path}" if path is not None else "with this command (no file about it could be written)"
     told = PhyslabError(
         f"A fault of physlab: {type(error).__name__}: {error}",
-        hint=f"Please report it with the file {path}. Nothing that was finished is lost.",
-        details={"fault": str(path)},
+        hint=f"Please report it {report}. Nothing that was finished is lost.",
+        details={"fault": str(path)} if path is not None else {},
     )
     show_error(told)
     return 1
 
 
-def _write_fault(error: Exception, argv: Sequence[str]) -> Path:
-    """Write down everything that helps to mend a fault; return the file."""
+def _write_fault(error: Exception, argv: Sequence[str]) -> Path | None:
+    """Write down everything that helps to mend a fault; return the file, None where none can be written."""
     import platform
-    import tempfile
 
     from physlab import __version__
 
     now = datetime.now(UTC)
     text = "".join(traceback.format_exception(error))
     head = f"physlab {__version__}, Python {sys.version}, {platform.platform()}\n{now.isoformat()}\n{list(argv)}\n\n"
-    try:
-        from physlab.settings import load_settings
+    for folder in (_home_faults, _temporary_faults):
+        try:
+            path = folder() / f"{now:%Y%m%d-%H%M%S-%f}.txt"
+            path.write_text(head + text, encoding="utf-8")
+        except Exception:  # noqa: BLE001, S112 - the fault may lie in what this needs: the next place
+            continue
+        return path
+    return None
 
-        folder = load_settings().home / "faults"
-        folder.mkdir(parents=True, exist_ok=True)
-    except Exception:  # noqa: BLE001 - the fault may lie in what this needs; the file is written all the same
-        folder = Path(tempfile.mkdtemp(prefix="physlab-fault-"))
-    path = folder / f"{now:%Y%m%d-%H%M%S-%f}.txt"
-    path.write_text(head + text, encoding="utf-8")
-    return path
+
+def _home_faults() -> Path:
+    from physlab.settings import load_settings
+
+    folder = load_settings().home / "faults"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _temporary_faults() -> Path:
+    import tempfile
+
+    return Path(tempfile.mkdtemp(prefix="physlab-fault-"))

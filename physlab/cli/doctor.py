@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from physlab.settings import Settings
 
 ENOUGH_BYTES = 2e9
+LOCKED = "the lab is locked"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ def doctor(json: Json = False) -> int:
     if failed:
         voice.say(f"[bold red]✗[/bold red] {counted(failed, 'thing')} to mend.")
         return 1
+    if any(finding.found == LOCKED for finding in findings):
+        voice.say("[yellow]![/yellow] The lab is locked; nothing else is missing.")
+        voice.next("physlab store unlock")
+        return 0
     voice.say("[green]✓[/green] The lab is ready.")
     voice.next("physlab define --text 'hydrogen 2p state with animation'")
     return 0
@@ -118,7 +123,10 @@ def _disk(settings: Settings) -> Finding:
 def _index(settings: Settings) -> Finding:
     from physlab.lab import Lab
     from physlab.store import schema
+    from physlab.vault import state
 
+    if state(settings.home) != "open":
+        return Finding("store", "warn", LOCKED, "physlab store unlock")
     if not (settings.home / "store").exists():
         return Finding("store", "ok", "empty; made at the first run")
     with Lab(settings) as lab:

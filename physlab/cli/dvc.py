@@ -91,6 +91,7 @@ def push(
     json: Json = False,
 ) -> int:
     """Send data to a remote, after both digests of each file were found right."""
+    from physlab.dvcrepo.programs import Git
     from physlab.lab import Lab
     from physlab.service.dvc import push_data, repository_of
     from physlab.settings import load_settings
@@ -100,6 +101,7 @@ def push(
             lab, remote, latest=latest, repair=repair, dry_run=dry_run, without_held=without_held, told=voice.note
         )
         folder = repository_of(lab).folder
+        origins = Git(folder).ask("remote").stdout.decode().split()
     if voice.as_json:
         voice.reply(body)
         return 0
@@ -110,7 +112,10 @@ def push(
         voice.say(f"Would send what the remote {body['remote']} lacks of {what}; nothing was sent.")
         return 0
     voice.say(f"[green]✓[/green] The remote {body['remote']} has {what}.")
-    voice.next(f"git -C {quoted(str(folder))} push --tags origin HEAD", "commits")
+    to = "origin" if "origin" in origins or not origins else origins[0]
+    if not origins:
+        voice.next(f"git -C {quoted(str(folder))} remote add origin ADDRESS", "commits have no way out yet:")
+    voice.next(f"git -C {quoted(str(folder))} push --tags {to} HEAD", "commits" if origins else "then")
     return 0
 
 

@@ -31,12 +31,25 @@ def init(
     from physlab.settings import load_settings
     from physlab.transfer import keyring
 
-    known = keyring(load_settings()).init(project, recovery)
+    ring = keyring(load_settings())
+    before = [one for one in ring.known() if one.project == project]
+    known = ring.init(project, recovery)
+    if not json:
+        voice.say(_said(before[0] if before else None, known))
     _tell(known, json)
     if known.recovery is None:
         voice.note("Without a recovery key, who loses the server key loses what is sealed: age-keygen -o recovery.txt")
         voice.next("physlab keys init --recovery age1…")
     return 0
+
+
+def _said(before: KnownKey | None, known: KnownKey) -> str:
+    """Return what `init` did: keys that are there stay."""
+    if before is None:
+        return "[green]✓[/green] The keys were made."
+    if before.recovery != known.recovery:
+        return "[green]✓[/green] The keys were there; the recovery key opens them now too."
+    return f"The keys are there since {local_time(known.created)}; nothing was made."
 
 
 @app.command("list")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from physlab.cli.options import Json
 from physlab.cli.output import escape, table, voice
@@ -12,7 +13,25 @@ from physlab.cli.output import escape, table, voice
 if TYPE_CHECKING:
     from physlab.tools import Method, Registry
 
-app = typer.Typer(name="tools", help="What a node can compute.", invoke_without_command=True)
+
+class ByName(TyperGroup):
+    """The commands of `tools`; the name of a method shows it."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is meant."""
+        if args and args[0] not in self.commands and _is_tool(args[0]):
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+
+def _is_tool(name: str) -> bool:
+    from physlab.plugins import all_tools
+
+    registry = all_tools()
+    return name.partition(".")[0] in {*registry.tools, *registry.aliases}
+
+
+app = typer.Typer(name="tools", help="What a node can compute.", invoke_without_command=True, cls=ByName)
 
 
 @app.callback()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from physlab.cli.options import Json, RunArgument
+from physlab.cli import origin
+from physlab.cli.options import Json
 from physlab.cli.output import escape, mark, show_problem, voice
 
 if TYPE_CHECKING:
@@ -17,11 +18,19 @@ LONG = 60
 
 
 def why(
-    run: RunArgument,
-    name: Annotated[str, typer.Argument(metavar="NODE|FILE", help="A node, a file of the results, or sha256:….")],
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN|FILE", help="A run, as for show; a file or version by itself, as for version why."),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NODE|FILE]", help="Of the run: a node, a file of the results, or sha256:…."),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Say how a node or file came about, back to the raw files."""
+    if name is None:
+        return _lone(run, json)
     from physlab.lab import Lab
     from physlab.lineage import lineage
     from physlab.settings import load_settings
@@ -42,6 +51,26 @@ def why(
     if found["error"]:
         show_problem(found["error"]["message"], found["error"].get("hint", ""), title=found["node"])
     return 0
+
+
+def _lone(name: str, json: bool) -> int:
+    """Answer for a file or version by itself; of a run something has to be named."""
+    from physlab.errors import ValidationError
+    from physlab.lab import Lab
+    from physlab.settings import load_settings
+
+    try:
+        return origin.why(name, json)
+    except ValidationError as error:
+        with Lab(load_settings()) as lab:
+            try:
+                run = lab.find_run(name)
+            except ValidationError:
+                raise error from None
+        first = run.nodes[0].id if run.nodes else "NODE"
+        raise ValidationError(
+            f"'{name}' is a run: which of its nodes or files is meant?", hint=f"Such as: physlab why {name} {first}"
+        ) from error
 
 
 def _tree(made: dict[str, Any], tree: Tree | None = None, lead: str = "") -> Tree:

@@ -159,8 +159,18 @@ def own_path() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), before)))}
 
 
-def run_own(folder: Path, own: Path, words: Sequence[str], given: str = "") -> str:
+def run_own(folder: Path, own: Path, words: Sequence[str], given: str = "", scratch: Path | None = None) -> str:
     """Run a module of Python in a repository, as `dvc` does; nothing is imported from the repository itself.
+
+    Args:
+        folder: The repository.
+        own: Folder that holds DVC's own databases.
+        words: The module and its arguments.
+        given: What it reads.
+        scratch: Folder for its temporary files, of which DVC leaves some where it fails; the usual one by default.
+
+    Returns:
+        What it printed.
 
     Raises:
         ComputationError: It refuses.
@@ -169,7 +179,7 @@ def run_own(folder: Path, own: Path, words: Sequence[str], given: str = "") -> s
     own.chmod(0o700)
     environment = child_environment({
         "DVC_SITE_CACHE_DIR": str(own), "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "LC_ALL": "C.UTF-8",
-        **own_path(),
+        **own_path(), **({"TMPDIR": str(scratch)} if scratch is not None else {}),
     }, drop_prefix=(*_FOREIGN, "DVC_ROOT", "DVC_STAGE"))  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-P", "-m", *words], cwd=folder, input=given.encode(), capture_output=True, check=False,

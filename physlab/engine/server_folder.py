@@ -72,7 +72,7 @@ class ServerFolder:
 
     def is_served(self) -> bool:
         """Say whether a server process holds the home's lock."""
-        return self._run_lock.exists() and _is_held(self._run_lock)
+        return _is_held(self._run_lock)
 
     def is_being_started(self) -> bool:
         """Say whether somebody is starting, looking for or stopping the server right now."""
@@ -123,11 +123,13 @@ class ServerFolder:
 
 
 def _is_held(lock: Path) -> bool:
-    with lock.open("a") as stream:
-        try:
+    try:
+        with lock.open("rb") as stream:  # only read: the home may lie on a disk that cannot be written
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except BlockingIOError:
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     return False
 
 

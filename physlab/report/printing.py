@@ -74,10 +74,10 @@ def print_page(page: str, names: Mapping[str, str]) -> bytes:
     Raises:
         StoreError: A picture is broken, or refers to something outside itself.
     """
-    fetcher, fonts = Sealed(), FontConfiguration()
+    fetcher = Sealed()
     identifier = bytes.fromhex(keys.digest_bytes(page.encode())[:32])
     try:
-        with _listening() as holes:
+        with _font_folder() as fonts, _listening() as holes:
             style = CSS(string=_style(), font_config=fonts, url_fetcher=fetcher)
             document = HTML(string=page, url_fetcher=fetcher).render(stylesheets=[style], font_config=fonts)
             pdf = bytes(document.write_pdf(pdf_identifier=identifier))
@@ -94,6 +94,16 @@ def _hole(said: str, names: Mapping[str, str]) -> StoreError:
         f"A figure cannot be printed: it is no valid SVG, or refers to something outside itself ({name}).",
         hint="A figure in SVG must hold everything it shows; save it as PNG, or without links to other files.",
     )
+
+
+@contextmanager
+def _font_folder() -> Iterator[FontConfiguration]:
+    """Give a font configuration, and remove its folder: a command ends without freeing what it made."""
+    fonts = FontConfiguration()
+    try:
+        yield fonts
+    finally:
+        fonts.__del__()
 
 
 @contextmanager

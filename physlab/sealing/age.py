@@ -167,5 +167,6 @@ def _unopenable(what: str, error: Exception) -> StoreError:
     if "matching keys" in str(error).lower():
         return StoreError(f"{what} is sealed for another key.", hint="Which keys are here says: physlab keys list")
     return StoreError(
-        f"{what} was changed or cut: it cannot be opened ({error}).", hint="Bring a whole copy: physlab store repair"
+        f"{what} was changed or cut: it cannot be opened ({error}).",
+        hint="Bring a whole copy: physlab store repair; of a locked lab, open the rest: physlab store unlock --salvage",
     )

@@ -73,8 +73,22 @@ class Keyring:
             return age.read_identity(text, "The server key that the settings name")
         path = self.folder / "server.key"
         if not path.exists():
-            raise ConfigurationError(f"There is no server key: {path} is not there.", hint=f"Make one: {INIT}")
+            raise ConfigurationError(f"There is no server key: {path} is not there.", hint=self._way_back())
         return age.read_identity(read_secret(path), f"The key file {path}")
+
+    def _way_back(self) -> str:
+        """Return what to do without a server key: a new one opens nothing that data keys have sealed."""
+        known = self.known()
+        if not known:
+            return f"Make one: {INIT}"
+        of = next((one for one in known if one.recovery is not None), None)
+        if of is None:
+            return "Bring it back from a copy: no recovery key was named, so nothing else opens what is sealed."
+        option = "" if of.project == DEFAULT_PROJECT else f" --project {of.project}"
+        return (
+            "Bring it back from a copy, or use the recovery key: "
+            f"physlab keys recover --identity recovery.txt{option} (the public key of it is {of.recovery})"
+        )
 
     @property
     def is_elsewhere(self) -> bool:
@@ -87,9 +101,14 @@ class Keyring:
         Args:
             project: Name of the project.
             recovery: age public key whose owner shall be able to open the data key too.
+
+        Raises:
+            ConfigurationError: There are data keys, and the server key that opens them is gone.
         """
         with self._locked():
             if not self.is_elsewhere and not (self.folder / "server.key").exists():
+                if self.known():
+                    self.server()  # raises: a new one would open nothing of what these seal
                 write_secret(self.folder / "server.key", _lines(age.make_identity()))
             folder = self._folder(project)
             if not (folder / "key.json").exists():
@@ -129,6 +148,12 @@ class Keyring:
         folder = self.folder / "projects"
         names = sorted(path.parent.name for path in folder.glob("*/key.json")) if folder.is_dir() else []
         return [self._known(name) for name in names]
+
+    def in_clear(self) -> list[str]:
+        """Return the files of the folder that hold a secret which no other key wraps."""
+        paths = [path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        bare = [path for path in paths if path.name != "key.json" and not path.read_bytes().startswith(age.MAGIC)]
+        return sorted(path.relative_to(self.folder).as_posix() for path in bare)
 
     def rotate(self, new: str | None = None) -> str:
         """Wrap all data keys with a new server key; return its public key. Nothing that was sealed changes.

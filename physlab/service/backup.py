@@ -49,6 +49,7 @@ def run_backup(
     report: Report = unheard,
     clock: Callable[[], Moment] = now,
     wait: bool = False,
+    new_repository: bool = False,
 ) -> dict[str, Any]:
     """Back the lab up now.
 
@@ -59,6 +60,7 @@ def run_backup(
         report: Hears that it failed, or that it is done.
         clock: Gives the time.
         wait: Wait for another backup, check or drill of this lab to end.
+        new_repository: Begin a new repository, though this lab has backups in another one.
 
     Raises:
         PhyslabError: It failed; who is to be notified has been.
@@ -66,8 +68,9 @@ def run_backup(
     settings = kept_settings(lab)
     try:
         saved = backup.save_lab(
-            lab.store, settings, backup.choose_engine(settings, limit), tell=tell, clock=clock, wait=wait
-        )
+            lab.store, settings, backup.choose_engine(settings, limit), tell=tell, clock=clock, wait=wait,
+            new_repository=new_repository,
+        )  # fmt: skip
     except PhyslabError as error:
         problems = announce(settings, report, FAILED, f"The backup failed. {error.message}", error.as_reply())
         error.details = {**error.details, **({"notify": problems} if problems else {})}

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from physlab.dvcrepo.programs import Git, run_own
-from physlab.errors import StoreError, ValidationError
+from physlab.errors import ComputationError, StoreError, ValidationError
 from physlab.keys import sha256_and_md5
 from physlab.lab import Lab
 from physlab.service.dvc import repository_of
@@ -43,9 +43,8 @@ def import_data(lab: Lab, url: str, path: str, target: Path, revision: str = "")
     own = repository_of(lab).own
     own.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="import-", dir=own.parent) as folder:
-        source, commit = _clone(url, revision, Path(folder)) if _is_address(url) else (_address(url), revision)
-        words = ["physlab.dvcrepo.bringing", source, path, commit, folder]
-        found = [json.loads(line) for line in run_own(Path(folder), own, words).splitlines()]
+        said = _bring(url, path, revision, Path(folder), own)
+        found = [json.loads(line) for line in said.splitlines()]
         if not found:
             raise ValidationError(f"'{path}' holds no files.", hint=f"See what there is: dvc list {_bare(url)}")
         made = [_take(lab, url, one, Path(folder)) for one in found]
@@ -57,6 +56,25 @@ def import_data(lab: Lab, url: str, path: str, target: Path, revision: str = "")
         lab.store.append(KIND, {"kind": KIND, **{name: value for name, value in entry.items() if name != "file"}})
     lab.store.flush()
     return made
+
+
+def _bring(url: str, path: str, revision: str, folder: Path, own: Path) -> str:
+    """Have DVC bring what is asked for into a folder; everything temporary lies there, too."""
+    if not _is_address(url) and not Path(url).is_dir():
+        raise ValidationError(
+            f"There is no repository '{url}': it is no folder here.", hint="Give its folder, or an address: https://…"
+        )
+    (folder / ".scratch").mkdir()
+    try:
+        source, commit = _clone(url, revision, folder) if _is_address(url) else (_address(url), revision)
+        words = ["physlab.dvcrepo.bringing", source, path, commit, str(folder)]
+        return run_own(folder, own, words, scratch=folder / ".scratch")
+    except ComputationError as error:
+        where = f" at '{revision}'" if revision else ""
+        raise ComputationError(
+            f"'{path}' cannot be brought from {_bare(url)}{where}: {error.message}",
+            hint=f"See whether it is there: dvc list {_bare(url)}{f' --rev {revision}' if revision else ''}",
+        ) from error
 
 
 def _take(lab: Lab, url: str, found: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 from physlab.errors import ConfigurationError, ValidationError
 from physlab.lab import Lab
+from physlab.service.versions.look import find_version
 from physlab.transfer.links import Links
 from physlab.transfer.serving import MayServe, blob_app
 from physlab.versioning import labels
@@ -36,16 +38,34 @@ class Listening:
         self.server.run(sockets=[self.socket])
 
 
-def make_link(lab: Lab, digest: str, seconds: float) -> str:
+def make_link(lab: Lab, name: str, seconds: float) -> str:
     """Return path and query of a link to a file of the lab, which opens for so long.
+
+    Args:
+        lab: The lab.
+        name: `sha256:…`, or a version by any name that it has.
+        seconds: For how long [s].
 
     Raises:
         ValidationError: The lab has no such file.
     """
+    digest = _digest_of(lab, name)
     path = Links(lab.settings.home / "keys").path(digest, seconds)
     if not lab.store.blobs.path(digest).exists():
         raise ValidationError(f"This lab has no file {digest}.", hint="See what a run made: physlab show latest")
     return path
+
+
+def _digest_of(lab: Lab, name: str) -> str:
+    if re.fullmatch(r"(sha256:)?[0-9a-fA-F]{64}", name):
+        return name
+    version = find_version(lab, name)
+    if version.version.content.kind != "file":
+        raise ValidationError(
+            f"{version.name} is no single file but of the kind {version.version.content.kind}.",
+            hint=f"Name one of its files by sha256:…: physlab version show {name}",
+        )
+    return f"sha256:{version.version.content.sha256}"
 
 
 def _labels(lab: Lab) -> MayServe:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from physlab.errors import ConfigurationError
+from physlab.errors import ConfigurationError, ValidationError
 from physlab.lab import Lab
+from physlab.service.versions.look import find_version
 from physlab.transfer import MayLeave, Pulled, Pushed, RemoteStore, pull, push
 from physlab.transfer.collecting import DAY_S, Garbage, collect, find_garbage
 from physlab.transfer.records import PAST, Travelling, own_records
@@ -37,7 +38,23 @@ def push_store(
     if may_leave is None and remote.key is None:
         may_leave = labels.may_leave(lab.store)
     told = {"dry_run": dry_run, "without_held": without_held, "verify": verify}
-    return push(lab.store, remote, name, may_leave=may_leave, **told)
+    try:
+        return push(lab.store, remote, name, may_leave=may_leave, **told)
+    except ValidationError as error:  # nothing was sent: perhaps a name of a version that only this lab and folder know
+        record = _version(lab, name, error)
+    return push(lab.store, remote, record, may_leave=may_leave, **told)
+
+
+def _version(lab: Lab, name: str | None, error: ValidationError) -> str:
+    """Return the name under which a version's record travels.
+
+    Raises:
+        ValidationError: No version has the name.
+    """
+    try:
+        return f"sha256:{find_version(lab, str(name)).record}"
+    except ValidationError as other:
+        raise (other if "@" in str(name) else error) from other
 
 
 def pull_store(lab: Lab, remote: RemoteStore, name: str | None = None, *, dry_run: bool = False) -> Pulled:

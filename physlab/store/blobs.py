@@ -276,7 +276,9 @@ def _named(source: Path | bytes) -> str:
 def missing(digest: str, path: Path) -> StoreError:
     """Return the error for bytes that are not there."""
     return StoreError(
-        f"The store lacks {digest[:19]}… ({path}).", hint="Run the node again with --refresh, or restore a backup."
+        f"The store lacks {digest[:19]}… ({path}).",
+        hint="Run the node again with --refresh, or restore a backup.",
+        details={"sha256": digest},
     )
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from physlab.errors import ConfigurationError, StoreError, ValidationError
 from physlab.keys import digest_stream
 from physlab.store import schema
+from physlab.store.archived import copy_index, is_archived
 from physlab.store.blobs import Blobs
 from physlab.store.index import Entry, Index, sqlite_url
 from physlab.store.journal import Journal, Line, Position
@@ -25,6 +27,7 @@ from physlab.store.lease import Leases
 from physlab.store.parts import KeptParts
 
 FORMAT = 1
+INDEX = "index.sqlite"
 VAULT = "vault"
 """Folder in the home of a lab that is locked, or about to be."""
 FLUSH_S = 0.1
@@ -40,15 +43,19 @@ class Store:
     Args:
         root: Folder of the store.
         index_url: SQLAlchemy URL of the index; SQLite in the folder by default.
+        scratch: Temporary folder that goes when the store is closed.
     """
 
-    def __init__(self, root: Path, index_url: str | None = None) -> None:
+    def __init__(
+        self, root: Path, index_url: str | None = None, scratch: TemporaryDirectory[str] | None = None
+    ) -> None:
         self.root = root
         self.blobs = Blobs(root)
         self.journal = Journal(root)
         self.leases = Leases(root)
         self.parts = KeptParts(root)
-        self.index = Index(index_url or sqlite_url(root / "index.sqlite"))
+        self.index = Index(index_url or sqlite_url((Path(scratch.name) if scratch else root) / INDEX))
+        self._scratch = scratch
         self._pending: list[Line] = []
         self._guard = threading.Lock()
         self._wake = threading.Event()
@@ -247,6 +254,8 @@ class Store:
         self.flush()
         self.leases.close()
         self.index.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     def __enter__(self) -> Store:
         return self
@@ -278,7 +287,7 @@ def require_open(home: Path) -> None:
 
 
 def open_store(root: Path, index_url: str | None = None) -> Store:
-    """Open a lab's store, creating it on first use.
+    """Open a lab's store, creating it on first use; one that cannot be written is opened for reading.
 
     Raises:
         ConfigurationError: It was written by a newer physlab, or the folder is not a store.
@@ -286,6 +295,8 @@ def open_store(root: Path, index_url: str | None = None) -> Store:
     """
     marker = root / "store.json"
     require_open(root.parent)
+    if is_archived(root, marker):
+        return _open_archived(root, index_url, marker)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with open(root / ".lock", "ab") as lock:
@@ -308,6 +319,13 @@ def open_store(root: Path, index_url: str | None = None) -> Store:
             hint="Make the folder writable, or set PHYSLAB_HOME to another one.",
         ) from error
     store.blobs.sweep(older_than_s=86_400, now=time.time())
+    return store
+
+
+def _open_archived(root: Path, index_url: str | None, marker: Path) -> Store:
+    _check_format(marker)
+    store = Store(root, index_url, None if index_url else copy_index(root, INDEX))
+    store.index.create()
     return store
 
 

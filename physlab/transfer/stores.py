@@ -69,7 +69,8 @@ def open_remote(settings: Settings, name: str, limit: float | None = None) -> Re
         except ConfigurationError as error:
             raise ConfigurationError(
                 f"The store '{name}' is sealed. {error.message}",
-                hint=f"{error.hint} For what another lab sealed: physlab keys recover --from {name} --identity FILE",
+                hint=f"{error.hint.rstrip('.')}. For what another lab sealed: "
+                f"physlab keys recover --from {name} --identity FILE",
             ) from error
     place = open_place(said.url, said.endpoint)
     folder = settings.home / "transfer" / name

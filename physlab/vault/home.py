@@ -6,18 +6,20 @@ locked:  everything is sealed and was read back; what is left of `plain` goes
 opening: everything is whole again in `open`, and moves back into the home
 home/vault/sealed/    one age file for each file, under names that tell nothing
 home/vault/list       what they are: paths, digests, sizes, rights, links; sealed too
+home/damaged/         what could not be opened, as it was found: see `losses`
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,9 +30,11 @@ from physlab.sealing import ProjectKey
 from physlab.store.intake import force_file_system
 from physlab.store.lease import Leases
 from physlab.store.store import VAULT
+from physlab.vault.losses import Losses
 
 LOCKING, LOCKED, OPENING = "locking", "locked", "opening"
 STAY = ("keys", VAULT)
+SALVAGE = "Open the rest, and keep aside what is left of this: physlab store unlock --salvage"
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,21 @@ class Count:
     Attributes:
         files: How many files.
         size: Their bytes, open [bytes].
+        lost: What could not be opened, by its path in the home, and why.
+        aside: Where what is left of that is kept; empty where nothing was lost.
     """
 
     files: int
     size: int
+    lost: dict[str, str] = field(default_factory=dict)
+    aside: str = ""
 
 
 def state(home: Path) -> str:
     """Return the state of a home: `open`, or the one of its vault."""
     try:
         return (home / VAULT / "state").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "open"
 
 
@@ -85,8 +93,13 @@ def lock(home: Path, key: ProjectKey) -> Count:
             return _count(entries)
 
 
-def unlock(home: Path, key: ProjectKey) -> Count:
+def unlock(home: Path, key: ProjectKey, *, salvage: bool = False) -> Count:
     """Open what was sealed, each file verified; a lock that was interrupted is undone.
+
+    Args:
+        home: The lab's home.
+        key: The data key.
+        salvage: Open the rest where something is damaged, and keep aside what is left of it.
 
     Raises:
         ConfigurationError: It is not locked.
@@ -101,17 +114,17 @@ def unlock(home: Path, key: ProjectKey) -> Count:
                 _return(vault / "plain", home)
                 shutil.rmtree(vault)
                 return Count(0, 0)
-            entries = _entries(vault, key)
+            entries, lost = _entries(vault, key), Losses(vault, {})
             if now == LOCKED:
                 shutil.rmtree(vault / "plain", ignore_errors=True)
                 shutil.rmtree(vault / "open", ignore_errors=True)
-                for entry in entries:
-                    _make(vault, entry, key)
+                lost = _opened(vault, entries, key, salvage)
                 force_file_system(vault)
                 _say(vault, OPENING)
             _return(vault / "open", home)
             shutil.rmtree(vault)
-            return _count(entries)
+            done = _count([entry for entry in entries if entry["path"] not in lost.why])
+            return replace(done, lost=lost.why, aside=str(home / lost.folder) if lost.why else "")
 
 
 # --- steps ---------------------------------------------------------------------------------------------------------
@@ -244,12 +257,36 @@ def _seal_file(vault: Path, path: Path, name: str, key: ProjectKey) -> str:
 
 
 def _entries(vault: Path, key: ProjectKey) -> list[dict[str, Any]]:
+    again = "Restore it from a copy of the locked lab; without it nothing has a name. Then: physlab store unlock"
     try:
         listed = json.loads(key.open((vault / "list").read_bytes(), "The list of the locked lab"))
     except FileNotFoundError as error:
-        raise StoreError(f"{vault / 'list'} is gone.", hint="Restore it from a backup of the locked lab.") from error
+        raise StoreError(f"{vault / 'list'} is gone.", hint=again) from error
+    except StoreError as error:
+        hint = error.hint if "another key" in error.message else again
+        raise StoreError(f"{error.message} It is {vault / 'list'}.", hint=hint) from error
     found: list[dict[str, Any]] = listed["entries"]
+    for entry in found:
+        name = PurePosixPath(entry["path"])
+        if name.is_absolute() or ".." in name.parts:
+            raise StoreError(f"The list names '{name}', outside the home.", hint="It was not written by physlab.")
     return found
+
+
+def _opened(vault: Path, entries: list[dict[str, Any]], key: ProjectKey, salvage: bool) -> Losses:
+    """Open everything into `open`; where it is to be salvaged, what is damaged goes to a folder of its own."""
+    lost = Losses(vault, {}, {PurePosixPath(entry["path"]).parts[0] for entry in entries})
+    for entry in entries:
+        try:
+            if entry.get("twin") in lost.why:
+                raise StoreError(f"{entry['path']} is the same file as {entry['twin']}.", hint=SALVAGE)
+            _make(vault, entry, key)
+        except StoreError as error:
+            if not salvage:
+                raise
+            lost.keep(entry["path"], key.name_of(entry["path"]), error.message)
+    lost.write_down()
+    return lost
 
 
 def _open_file(vault: Path, entry: dict[str, Any], key: ProjectKey, target: Path | None) -> None:
@@ -263,18 +300,19 @@ def _open_file(vault: Path, entry: dict[str, Any], key: ProjectKey, target: Path
                 out = _Hash(stack.enter_context(open(target, "xb")))
             key.open_stream(reader, out, f"The sealed file of {entry['path']}")
     except FileNotFoundError as error:
-        raise StoreError(
-            f"The sealed file of {entry['path']} is gone.", hint="Restore it from a backup of the locked lab."
-        ) from error
+        raise StoreError(f"The sealed file of {entry['path']} is gone.", hint=SALVAGE) from error
+    except StoreError as error:
+        raise StoreError(error.message, hint=SALVAGE) from error
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise StoreError(f"The disk cannot read the sealed file of {entry['path']}.", hint=SALVAGE) from error
     if out.state.hexdigest() != entry["sha256"]:
-        raise StoreError(f"The sealed file of {entry['path']} came back otherwise.", hint="Check the disk.")
+        raise StoreError(f"The sealed file of {entry['path']} came back otherwise.", hint=SALVAGE)
 
 
 def _make(vault: Path, entry: dict[str, Any], key: ProjectKey) -> None:
-    name = PurePosixPath(entry["path"])
-    if name.is_absolute() or ".." in name.parts:
-        raise StoreError(f"The list names '{name}', outside the home.", hint="It was not written by physlab.")
-    path = vault / "open" / name
+    path = vault / "open" / entry["path"]
     path.parent.mkdir(parents=True, exist_ok=True)
     for kind, make in _MAKERS.items():
         if kind in entry:

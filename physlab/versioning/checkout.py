@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import Any
 
 from physlab.durable import force_folder
@@ -22,6 +23,7 @@ from physlab.report.folder import write_results
 from physlab.store import Store
 from physlab.versioning import external
 from physlab.versioning.git import ask_git
+from physlab.versioning.letgo import explained
 
 EXPERIMENT, LOCK, CODE, RESULTS, FOREIGN = "experiment.json", "environment.lock", "code", "results", "inputs"
 
@@ -77,9 +79,9 @@ def checkout(lab: Lab, run: RunRecord, named: NamedDag, folder: Path) -> State:
             force_folder(folder.parent)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+    except StoreError as error:
+        raise explained(lab.store, error, f"physlab run {quote(named.dag.title or named.dag_id)}") from error
     except OSError as error:
-        if isinstance(error, StoreError):
-            raise
         raise StoreError(
             f"'{folder}' cannot be written: {error.strerror or error}.", hint="Choose another folder."
         ) from error

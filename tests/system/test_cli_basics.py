@@ -53,6 +53,13 @@ def test_a_wrong_command_is_told(cli: CommandLine) -> None:
     assert error["code"] == "VALIDATION_ERROR" and "DAG" in error["message"] and "run --help" in error["hint"]
 
 
+def test_a_method_is_shown_by_its_name_alone(cli: CommandLine) -> None:
+    shown = cli.json("tools", "show", "plot.function_2d", "--json")
+    assert cli.json("tools", "plot.function_2d", "--json") == shown
+    assert cli.run("tools", "plot").stdout == cli.run("tools", "show", "plot").stdout
+    assert "No such command 'lits'" in cli.run("tools", "lits", code=2).stderr
+
+
 def test_an_unknown_graph_is_told(cli: CommandLine) -> None:
     assert "There is no DAG 'nothing'" in cli.run("validate", "nothing", code=1).stderr
     error = cli.json("plan", "nothing.yaml", "--json", code=1)["error"]

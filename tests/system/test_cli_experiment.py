@@ -213,6 +213,8 @@ def test_why_leads_back_to_the_raw_file(cli: CommandLine) -> None:
     figure = next(results.glob("figures/curve*.png"))
     assert cli.json("why", "latest", str(figure), "--json")["node"] == "curve"
     assert cli.json("why", "latest", figure.name, "--json")["node"] == "curve"
+    assert "physlab why latest light" in cli.json("why", "latest", "--json", code=1)["error"]["hint"]
+    assert cli.json("why", str(figure), "--json") == cli.json("version", "why", str(figure), "--json")
     digest = hashlib.sha256(figure.read_bytes()).hexdigest()
     assert cli.json("why", "latest", f"sha256:{digest}", "--json")["sha256"] == digest
     assert "No node of run" in cli.run("why", "latest", "fall.json", code=1).stderr
@@ -225,7 +227,11 @@ def test_report_writes_a_pdf(cli: CommandLine) -> None:
     path = Path(cli.json("report", "Falling stone", *words, "--json")["pdf_path"])
     assert path.read_bytes().startswith(b"%PDF") and path.is_relative_to(cli.folder / "results")
     assert "cannot be read" in cli.run("report", "latest", "--bib", "none.bib", code=1).stderr
-    elsewhere = cli.json("run", "fall.json", "--no-server", "--report", "--results", "elsewhere", "--json")
+    scratch = cli.folder / "scratch"
+    scratch.mkdir()
+    tidy = CommandLine(cli.folder, {"TMPDIR": str(scratch)})
+    elsewhere = tidy.json("run", "fall.json", "--no-server", "--report", "--results", "elsewhere", "--json")
+    assert list(scratch.glob("weasyprint-*")) == []
     assert Path(elsewhere["report"]).is_relative_to(cli.folder / "elsewhere") and Path(elsewhere["report"]).exists()
 
 

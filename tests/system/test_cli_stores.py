@@ -59,13 +59,63 @@ def test_what_nothing_needs_goes_from_a_store(lab: CommandLine, tmp_path: Path) 
     assert said.startswith("0 files, 0 B would go; 2 files stay.")
 
 
+def test_a_locked_lab_says_what_it_is_and_how_it_opens(lab: CommandLine, tmp_path: Path) -> None:
+    from physlab.sealing import age
+
+    recovery = age.make_identity()
+    (tmp_path / "recovery.txt").write_text(f"{recovery}\n")
+    (tmp_path / "recovery.txt").chmod(0o600)
+    assert "were made" in lab.run("keys", "init").stdout
+    assert "nothing was made" in lab.run("keys", "init").stdout
+    assert "opens them now too" in lab.run("keys", "init", "--recovery", age.recipient_of(recovery)).stdout
+    (lab.home / "keys" / "backup.password").write_text("secret")
+    (lab.home / "note").write_text("kept")
+    said = lab.run("store", "lock").stderr
+    assert "The server key lies beside" in said and "backup.password" in said
+    assert "The lab is locked" in lab.run("doctor").stdout
+    (lab.home / "keys" / "server.key").unlink()
+    error = lab.json("store", "unlock", "--json", code=1)["error"]
+    assert "physlab keys recover --identity recovery.txt" in error["hint"]
+    lab.run("keys", "recover", "--identity", "recovery.txt")
+    assert lab.json("store", "unlock", "--json")["lost"] == {} and (lab.home / "note").read_text() == "kept"
+
+
+def test_a_locked_lab_with_a_damaged_ledger_opens_and_says_what_comes_first(lab: CommandLine) -> None:
+    from physlab.sealing import Keyring
+
+    lab.run("run", "curve.yaml")
+    lab.run("store", "lock")
+    name = Keyring(lab.home / "keys").project().name_of("store/journal/000001.jsonl")
+    path = lab.home / "vault" / "sealed" / name
+    path.write_bytes(path.read_bytes()[:-2])
+    assert "--salvage" in lab.json("store", "unlock", "--json", code=1)["error"]["hint"]
+    said = lab.run("store", "unlock", "--salvage", code=1).stdout
+    assert "store/journal/000001.jsonl" in said and "physlab backup list" in said
+    assert (lab.home / "damaged" / "store" / "journal" / "000001.jsonl.age").exists()
+    assert lab.json("runs", "--json")["runs"] == []
+
+
+def test_what_stays_by_its_label_is_not_counted_as_a_copy(lab: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "physlab.toml").write_text('[stores.mirror]\nurl = "mirror"\nreplica = true\n')
+    (tmp_path / "secret.csv").write_text("1,2\n")
+    (tmp_path / "open.csv").write_text("3,4\n")
+    lab.run("version", "add", "secret.csv", "open.csv")
+    lab.run("version", "label", "secret.csv", "private")
+    lab.run("store", "repair")
+    said = [line.split() for line in lab.run("store", "replicas").stdout.splitlines()]
+    [mirror] = [words for words in said if words[:1] == ["mirror"]]
+    [total] = [words for words in said if words[:1] == ["✓"]]
+    assert mirror[2:] == ["0", "1"] and total[1] == mirror[1] and "once" in total
+    assert "1 file may not leave the lab" in lab.run("store", "replicas").stderr
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("store", "push", "nass"), "Did you mean 'nas'?"),
         (("store", "push", "nas", "--limit", "fast"), "'fast' is no rate"),
         (("store", "pull", "nas"), "physlab store push nas --all"),
-        (("store", "push", "vault"), "physlab keys init"),
+        (("store", "push", "vault"), "physlab keys init. For what another lab"),
         (("store", "scrub", "--share", "2/1"), "'2/1' is no share."),
         (("store", "gc", "nas"), "There is no store in"),
         (("store", "gc", "nas", "--older-than", "9"), "physlab store gc nas --let-go"),

@@ -325,6 +325,18 @@ def test_the_command_line_asks_for_secrets_and_says_what_it_would_do(tmp_path: P
     assert "storage" in line.run("dvc", "push", "--remote", "storm", code=1).stderr
 
 
+def test_what_comes_after_a_push_can_be_typed(tmp_path: Path) -> None:
+    line = CommandLine(tmp_path, {"PHYSLAB_SERVER__MODE": "none"})
+    line.run("dvc", "remote", "add", "storage", "storage")
+    assert "remote add origin ADDRESS" in line.run("dvc", "push").stdout
+    git = ["git", "-C", str(tmp_path / "home" / "repository"), "remote", "add"]
+    subprocess.run([*git, "institute", str(tmp_path / "institute")], check=True)
+    said = line.run("dvc", "push").stdout
+    assert "push --tags institute HEAD" in said and "remote add" not in said
+    subprocess.run([*git, "origin", str(tmp_path / "elsewhere")], check=True)
+    assert "push --tags origin HEAD" in line.run("dvc", "push").stdout
+
+
 def test_what_the_settings_say_of_remotes_is_kept(tmp_path: Path, toy_tools: None) -> None:
     remotes = {"cloud": {"url": "s3://lab/dvc", "endpoint": "https://s3.example.org"}}
     with open_lab(tmp_path, **{"dvc.remotes": remotes}) as lab:
@@ -382,4 +394,14 @@ def test_data_of_another_repository_becomes_an_input(lab: Lab, tmp_path: Path, o
     assert not (tmp_path / "ran").exists()
     with pytest.raises(ValidationError, match="does not track"):
         import_data(lab, str(observatory), "data.dvc", tmp_path / "pointer")
+    with pytest.raises(ValidationError, match="There is no repository 'nosuch'"):
+        import_data(lab, "nosuch", "data", tmp_path / "nosuch")
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "bare").mkdir()
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path / "bare", check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path / "tmp"))
+        with pytest.raises(ComputationError, match=f"'data' cannot be brought from {tmp_path / 'bare'}"):
+            import_data(lab, str(tmp_path / "bare"), "data", tmp_path / "nosuch")
+    assert list((tmp_path / "tmp").iterdir()) == [] and not (tmp_path / "nosuch").exists()
     assert not (tmp_path / "dark.csv").exists() and not (tmp_path / "pointer").exists()

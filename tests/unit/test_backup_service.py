@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,6 +133,29 @@ def test_a_failure_is_told_and_its_secret_is_not(template: Path, tmp_path: Path)
                 run_backup(lab, report=lambda event, message, details: events.append(event))
             assert report_if_late(lab) == []  # none was made yet: there is nothing that could be late
     assert events == [heard[0]["event"]] == ["physlab.backup.failed"] and "nowhere" in heard[0]["message"]
+
+
+@needs_restic
+def test_a_wrong_address_is_no_new_repository(restic_template: Path, tmp_path: Path) -> None:
+    events: list[str] = []
+
+    def report(event: str, message: str, details: dict[str, Any]) -> None:
+        events.append(event)
+
+    with open_lab(use_template(restic_template, tmp_path)) as lab:
+        known = run_backup(lab)["repository"]
+    for place, words in (("nowhere/lab", "there is no folder"), ("repositroy", f"are at {known}")):
+        wrong = {"backup.repository": str(tmp_path / place)}
+        with open_lab(tmp_path, **wrong) as lab, pytest.raises(ConfigurationError, match=words) as caught:
+            run_backup(lab, report=report)
+        assert place in caught.value.message and not (tmp_path / place).exists()
+    assert events == ["physlab.backup.failed"] * 2 and "--new-repository" in caught.value.hint
+    with open_lab(tmp_path, **wrong) as lab:
+        assert run_backup(lab, new_repository=True)["complete"] and (tmp_path / place).is_dir()
+        assert run_backup(lab)["complete"], "it is known now"
+    shutil.move(tmp_path / "repository", tmp_path / "moved")
+    with open_lab(tmp_path, **{"backup.repository": str(tmp_path / "moved")}) as lab:
+        assert run_backup(lab)["complete"], "the same repository under another name is no new one"
 
 
 @needs_restic

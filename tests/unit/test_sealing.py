@@ -223,6 +223,30 @@ def test_recovery_without_anything_of_the_lab_but_the_wrapped_key(ring: Keyring,
         other.recover(secret, wrapped=wrapped)
 
 
+def test_without_its_server_key_the_recovery_key_is_named_and_none_is_made(tmp_path: Path) -> None:
+    recovery = age.make_identity()
+    ring = Keyring(tmp_path / "keys")
+    sealed = ring.init().recipient
+    (tmp_path / "keys" / "server.key").rename(tmp_path / "kept.key")
+    with pytest.raises(ConfigurationError, match="no recovery key was named"):
+        ring.project()
+    (tmp_path / "kept.key").rename(tmp_path / "keys" / "server.key")
+    ring.init(recovery=age.recipient_of(recovery))
+    (tmp_path / "keys" / "server.key").unlink()
+    for ask in (ring.project, ring.init, lambda: ring.init("other")):
+        with pytest.raises(ConfigurationError, match=r"keys recover --identity recovery\.txt"):
+            ask()
+    assert not (tmp_path / "keys" / "server.key").exists()
+    ring.recover(recovery)
+    assert ring.project().recipient == sealed
+
+
+def test_s34_every_secret_in_the_clear_is_listed(ring: Keyring) -> None:
+    (ring.folder / "backup.password").write_text("secret")
+    (ring.folder / "links.key").write_text("00")
+    assert ring.in_clear() == ["backup.password", "links.key", "server.key"]
+
+
 def test_bad_keys_are_named_and_not_shown(ring: Keyring) -> None:
     for text, word in (("", "0 age secret keys"), ("AGE-SECRET-KEY-1BAD", "not an age secret key")):
         with pytest.raises(ValidationError, match=word) as raised:

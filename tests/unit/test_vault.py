@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -102,7 +103,7 @@ def test_a_stranger_s_key_opens_nothing(tmp_path: Path, toy_tools: None, key: Pr
     sealed = tree(tmp_path / "home")
     other = Keyring(tmp_path / "other")
     other.init()
-    with pytest.raises(StoreError, match="The list of the locked lab"):
+    with pytest.raises(StoreError, match=r"The list of the locked lab.*physlab keys list"):
         vault.unlock(tmp_path / "home", other.project())
     assert tree(tmp_path / "home") == sealed
 
@@ -126,6 +127,55 @@ def test_a_flipped_or_missing_byte_is_named_and_it_stays_locked(
         path.write_bytes(whole)
     vault.unlock(home, key)
     assert tree(home) == before
+
+
+def test_s34_one_damaged_file_does_not_keep_the_rest_shut(tmp_path: Path, toy_tools: None, key: ProjectKey) -> None:
+    fill(tmp_path)
+    home = tmp_path / "home"
+    (home / "calls" / "long").write_bytes(bytes(range(256)) * 1024)
+    blob = (home / "calls" / "twin").stat().st_ino
+    [twin] = [path for path in (home / "store").rglob("*") if path.lstat().st_ino == blob]
+    before = tree(home)
+    files = vault.lock(home, key).files
+    damaged = {"calls/long": 200_000, "server/server.log": -5}
+    for path, place in damaged.items():
+        sealed = home / "vault" / "sealed" / key.name_of(path)
+        data = bytearray(sealed.read_bytes())
+        data[place] ^= 1
+        sealed.write_bytes(data)
+    [first] = [name for name in ("calls/twin", twin.relative_to(home).as_posix())
+               if (home / "vault" / "sealed" / key.name_of(name)).exists()]  # fmt: skip
+    (home / "vault" / "sealed" / key.name_of(first)).unlink()
+    with pytest.raises(StoreError, match="store unlock --salvage"):
+        vault.unlock(home, key)
+    done = vault.unlock(home, key, salvage=True)
+    gone = {*damaged, "calls/twin", twin.relative_to(home).as_posix()}
+    assert set(done.lost) == gone and done.files == files - 3 and done.aside == str(home / "damaged")
+    after = {name: value for name, value in tree(home).items() if not name.startswith("damaged")}
+    assert after == {name: value for name, value in before.items() if name not in gone}
+    assert (home / "damaged" / "calls" / "long.begin").read_bytes() == (bytes(range(256)) * 1024)[: 3 << 16]
+    assert (home / "damaged" / "server" / "server.log.age").read_bytes().startswith(b"age-encryption")
+    assert set(json.loads((home / "damaged" / "lost.json").read_text())) == gone
+    vault.lock(home, key)
+    (home / "vault" / "sealed" / key.name_of("damaged/lost.json")).unlink()
+    again = vault.unlock(home, key, salvage=True)
+    assert set(again.lost) == {"damaged/lost.json"} and again.aside == str(home / "damaged-2")
+    assert (home / "damaged" / "server" / "server.log.age").exists(), "what was kept aside before stays"
+
+
+def test_without_its_list_it_stays_locked_and_says_what_is_needed(
+    tmp_path: Path, toy_tools: None, key: ProjectKey
+) -> None:
+    fill(tmp_path)
+    vault.lock(tmp_path / "home", key)
+    sealed = tree(tmp_path / "home")
+    path = tmp_path / "home" / "vault" / "list"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(StoreError, match="Restore it from a copy of the locked lab"):
+        vault.unlock(tmp_path / "home", key, salvage=True)
+    path.write_bytes(whole)
+    assert tree(tmp_path / "home").keys() == sealed.keys()
 
 
 def test_nobody_may_be_at_work(tmp_path: Path, toy_tools: None, key: ProjectKey) -> None:

@@ -50,7 +50,7 @@ def serve(
 
 
 def link(
-    file: Annotated[str, typer.Argument(metavar="SHA256", help="sha256:… as replies and reports name files.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="sha256:…, or a version as for version show.")],
     hours: Annotated[float, typer.Option("--hours", help="How long it opens, at most 168.")] = 1.0,
     base: Annotated[str, typer.Option("--base", metavar="URL", help="Where `store serve` is reached.")] = "",
     json: Json = False,

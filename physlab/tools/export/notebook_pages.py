@@ -85,10 +85,13 @@ def _pdf(notebook: Any, title: str) -> tuple[bytes, str, str]:
         for weight, name in zip(("normal", "bold"), names, strict=True)
     )
     colours = HtmlFormatter(style="default").get_style_defs(".highlight")
-    style = CSS(string=faces + colours + _STYLE, font_config=fonts, url_fetcher=fetcher)
-    document = HTML(string=page, url_fetcher=fetcher).render(stylesheets=[style], font_config=fonts)
     identifier = bytes.fromhex(keys.digest_bytes(page.encode())[:32])
-    return bytes(document.write_pdf(pdf_identifier=identifier)), "pdf", "application/pdf"
+    try:
+        style = CSS(string=faces + colours + _STYLE, font_config=fonts, url_fetcher=fetcher)
+        document = HTML(string=page, url_fetcher=fetcher).render(stylesheets=[style], font_config=fonts)
+        return bytes(document.write_pdf(pdf_identifier=identifier)), "pdf", "application/pdf"
+    finally:
+        fonts.__del__()  # its folder of fonts would stay: a worker ends without freeing what it made
 
 
 def _sealed() -> Any:

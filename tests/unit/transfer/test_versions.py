@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from physlab import service
-from physlab.errors import StoreError
+from physlab.errors import StoreError, ValidationError
+from physlab.service.serving import make_link
 from physlab.versioning.history import find
 from physlab.versioning.labels import label, labels, read_label
 from physlab.versioning.origin import upstream
@@ -55,3 +56,30 @@ def test_labels_keep_files_out_of_stores_that_others_read(folder_labs: Labs, sai
             service.push_store(one, there, without_held=True)
     written = b"".join(path.read_bytes() for path in (folder_labs.folder / "nas").rglob("*") if path.is_file())
     assert b"free data" in written and b"secret data" not in written
+
+
+def test_every_name_of_a_version_travels(folder_labs: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
+    with folder_labs.open() as one:
+        work = folder_labs.folder / "one" / "deep"
+        work.mkdir(parents=True)
+        for text in ("first", "second", "third"):
+            (work / "slope.csv").write_text(text)
+            [made] = register(one.store, Wish(["slope.csv"]), work)
+        monkeypatch.chdir(work)
+        with remote(one) as there:
+            sent = service.push_store(one, there, "slope.csv@2")
+            assert (sent.files, sent.records) == (1, 1)
+            assert service.push_store(one, there, made.version.content.sha256[:12]).files == 1
+            with pytest.raises(ValidationError, match="has no version 9"):
+                service.push_store(one, there, "slope.csv@9")
+            with pytest.raises(ValidationError, match="no finished run, version or file 'nothing'"):
+                service.push_store(one, there, "nothing")
+        written = b"".join(path.read_bytes() for path in (folder_labs.folder / "nas").rglob("*") if path.is_file())
+        assert b"first" not in written
+        assert f"/blobs/{made.version.content.sha256}?" in make_link(one, "slope.csv", 60)
+        assert made.version.content.sha256 in make_link(one, "slope.csv@3", 60)
+        (work / "set").mkdir()
+        (work / "set" / "a").write_text("a")
+        register(one.store, Wish(["set"]), work)
+        with pytest.raises(ValidationError, match="set@1 is no single file"):
+            make_link(one, "set", 60)

@@ -14,6 +14,7 @@ from physlab import service
 from physlab.errors import StoreError, ValidationError
 from physlab.keys import digest_bytes
 from physlab.store.blobs import Blobs
+from physlab.versioning.garbage import collect, find_garbage
 from tests.unit.conftest import Bench, node
 from tests.unit.versioning.test_register import git
 
@@ -91,6 +92,17 @@ def test_a_damaged_byte_leaves_no_folder(bench: Bench) -> None:
     with pytest.raises(StoreError, match="damaged"):
         service.checkout_run(bench.lab, run_id, bench.folder / "back")
     assert not [item for item in bench.folder.iterdir() if "back" in item.name]
+
+
+def test_what_was_let_go_is_said(bench: Bench) -> None:
+    run_id = bench.run([node("array", "array", n=5000)]).record.run_id
+    store = bench.lab.store
+    for digest in store.blobs.all():
+        os.utime(store.blobs.path(digest), (1, 1))
+    assert collect(store, find_garbage(store, before="9999"))[0] > 0
+    with pytest.raises(StoreError, match=r"store gc let go of them on .*1 older run[\s\S]*physlab run "):
+        service.checkout_run(bench.lab, run_id, bench.folder / "back")
+    assert not (bench.folder / "back").exists()
 
 
 def test_code_that_is_gone_is_said(bench: Bench) -> None:
