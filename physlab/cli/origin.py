@@ -34,6 +34,7 @@ def why(name: What, json: Json = False) -> int:
     if voice.as_json:
         voice.reply(found.as_object())
         return 0
+    voice.remark(found.remark)
     voice.say(_tree(found, found.of, None, set()))
     raw = [entity.name for entity in found.raw()]
     begins = f"; it begins with {escape(', '.join(raw))}" if raw else ""
@@ -48,6 +49,9 @@ def _tree(lineage: Lineage, identity: str, tree: Tree | None, above: set[str]) -
 
     entity = lineage.entities[identity]
     label = f"[bold]{escape(entity.name)}[/bold] [dim]{identity[:23]}…[/dim]"
+    same = entity.facts.get("same_bytes")
+    if same:
+        label += f" [dim]the same bytes: {escape(', '.join(same))}[/dim]"
     if identity in above:
         label += " [dim](see above)[/dim]"
     branch = tree.add(label) if tree is not None else Tree(label, guide_style="dim", highlight=False)
@@ -92,7 +96,9 @@ def lineage(
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        text = service.lineage_text(lab, name, form)
+        found = service.lineage_of(lab, name)
+        text = service.lineage_text(found, form)
+    voice.remark(found.remark)
     if output is None:
         sys.stdout.write(f"{text}\n")
         return 0
@@ -112,6 +118,7 @@ def impact(name: What, json: Json = False) -> int:
     if voice.as_json:
         voice.reply({**found.as_object(), "runs": runs})
         return 0
+    voice.remark(found.remark)
     if not found.activities:
         voice.say("Nothing was made from it.")
         return 0

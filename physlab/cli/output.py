@@ -96,6 +96,11 @@ class Voice:
         if not self.quiet:
             self.err.print(words, style="dim", soft_wrap=True)
 
+    def remark(self, words: str | None) -> None:
+        """Print what must not be overlooked, if there is anything, beside the result; a program finds it in that."""
+        if words and not self.as_json:
+            self.err.print(f"[bold yellow]![/bold yellow] {escape(words)}", soft_wrap=True)
+
     def next(self, command: str, what: str = "next") -> None:
         """Print the command to type next."""
         self.say(f"[dim]{what:<9}[/dim] [bold]{escape(command)}[/bold]")

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="version", help="States of files, kept with what they came from.", no_args_is_help=True)
 Name = Annotated[
-    str, typer.Argument(metavar="VERSION", help="FILE (its latest), FILE@2, a tag, a lineage id, or sha256:….")
+    str,
+    typer.Argument(
+        metavar="VERSION", help="FILE (its latest), FILE@2, FILE@2026-11-17, a tag, a lineage id, or sha256:…."
+    ),
 ]
 OTHER = typer.Argument(metavar="[OTHER]", help="The later one; unset: the first, and the one before it.")
 
@@ -76,6 +79,12 @@ def add(
 def log(
     artifact: Annotated[str | None, typer.Argument(metavar="[FILE]", help="Of this file; unset: of all.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, the latest.")] = 30,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DAY", help="Registered from this day on, in UTC.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DAY", help="Registered until the end of this day, in UTC.")
+    ] = None,
     json: Json = False,
 ) -> int:
     """List versions, latest first."""
@@ -84,12 +93,12 @@ def log(
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        found = service.version_log(lab, artifact, limit)
+        found = service.version_log(lab, artifact, limit, since, until)
     if voice.as_json:
         voice.reply({"versions": [known.as_object() for known in found]})
         return 0
     if not found:
-        voice.say("Nothing was registered yet.")
+        voice.say("Nothing was registered then." if since or until else "Nothing was registered yet.")
         voice.next("physlab version add FILE")
         return 0
     rows = [
@@ -118,6 +127,7 @@ def show(name: Name, json: Json = False) -> int:
     if voice.as_json:
         voice.reply(known.as_object())
         return 0
+    voice.remark(known.remark)
     _tell(known)
     voice.next(f"physlab version restore {quoted(known.name)} TARGET")
     return 0
@@ -154,6 +164,8 @@ def diff(name: Name, other: Annotated[str | None, OTHER] = None, json: Json = Fa
     if voice.as_json:
         voice.reply(found)
         return 0 if found["equal"] else 1
+    for remark in found.get("remarks", ()):
+        voice.remark(remark)
     voice.say(f"[bold]{escape(found['before'])}[/bold] → [bold]{escape(found['after'])}[/bold]")
     for what, (before, after) in found["origin"].items():
         voice.say(f"  {escape(what)}: {escape(_short(before))} → {escape(_short(after))}")
@@ -185,6 +197,7 @@ def restore(
 
     with Lab(load_settings()) as lab:
         done = service.restore_version(lab, name, target, force=force)
+    voice.remark(done.get("remark"))
     if voice.as_json:
         voice.reply(done)
     elif done["files"]:
@@ -207,11 +220,13 @@ def tag(
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        service.tag_version(lab, tag_name, name, move=move)
+        known = service.tag_version(lab, tag_name, name, move=move)
     if voice.as_json:
-        voice.reply({"tag": tag_name, "version": name})
+        remark = {"remark": known.remark} if known and known.remark else {}
+        voice.reply({"tag": tag_name, "version": known.name if known else None, **remark})
     else:
-        said = f"stands for {escape(name)}" if name else "stands for nothing any more"
+        voice.remark(known.remark if known else "")
+        said = f"stands for {escape(known.name)}" if known else "stands for nothing any more"
         voice.say(f"[green]✓[/green] {escape(tag_name)} {said}.")
     return 0
 
@@ -256,6 +271,7 @@ def label(
     if voice.as_json:
         voice.reply(done or {"labels": found})
     elif done:
+        voice.remark(done.get("remark"))
         voice.say(f"[green]✓[/green] {done['hash'][:23]}… is {done['label']}.")
     else:
         rows = [[item["hash"], ", ".join(item["labels"])] for item in found]

@@ -14,8 +14,8 @@ import pytest
 from physlab.errors import ValidationError
 from physlab.keys import digest_bytes
 from physlab.versioning.history import find
+from physlab.versioning.names import meant
 from physlab.versioning.origin import FORMATS, Lineage, downstream, upstream, write_lineage
-from physlab.versioning.origin.upstream import bytes_of_name
 from physlab.versioning.register import Wish, register
 from tests.unit.conftest import Bench, Outcome, node
 
@@ -68,13 +68,14 @@ def test_names_of_everything(story: tuple[Bench, Outcome]) -> None:
     figure = bench.folder / "figure"
     figure.write_bytes(b"static of a toy")
     for name in ("figure", f"sha256:{digest_bytes(b'static of a toy')}"):
-        assert bytes_of_name(bench.lab.store, name, bench.folder) == digest_bytes(b"static of a toy")
+        assert meant(bench.lab.store, name, bench.folder).sha256 == digest_bytes(b"static of a toy")
     (bench.folder / "paper.txt").write_text("changed since")
-    assert bytes_of_name(bench.lab.store, "paper.txt", bench.folder) == digest_bytes(b"see the figure")
+    paper = meant(bench.lab.store, "paper.txt", bench.folder)
+    assert paper.sha256 == digest_bytes(b"see the figure") and "paper.txt here is in no version" in paper.remark
     with pytest.raises(ValidationError, match="Nothing is known"):
         upstream(bench.lab.store, "0" * 64)
     with pytest.raises(ValidationError, match="no version"):
-        bytes_of_name(bench.lab.store, "nothing", bench.folder)
+        meant(bench.lab.store, "nothing", bench.folder)
 
 
 def test_a_circle_of_registrations_ends(bench: Bench) -> None:
