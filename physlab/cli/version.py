@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as jsonlib
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,7 +118,11 @@ def log(
 
 
 @app.command()
-def show(name: Name, json: Json = False) -> int:
+def show(
+    name: Name,
+    code: Annotated[bool, typer.Option("--code", help="What differed from the commit, as git apply takes it.")] = False,
+    json: Json = False,
+) -> int:
     """Show one version with everything that is known of it."""
     from physlab import service
     from physlab.lab import Lab
@@ -124,12 +130,28 @@ def show(name: Name, json: Json = False) -> int:
 
     with Lab(load_settings()) as lab:
         known = service.find_version(lab, name)
+        patch = service.version_patch(lab, known) if code else ""
     if voice.as_json:
-        voice.reply(known.as_object())
+        voice.reply({**known.as_object(), **({"patch": patch} if code else {})})
         return 0
     voice.remark(known.remark)
+    if code:
+        return _tell_patch(known, patch)
     _tell(known)
     voice.next(f"physlab version restore {quoted(known.name)} TARGET")
+    return 0
+
+
+def _tell_patch(known: Known, patch: str) -> int:
+    """Print what differed from the commit, and nothing else, so that git can read it."""
+    state = known.version.code
+    if patch:
+        sys.stdout.write(patch)
+    elif state.commit:
+        voice.note(f"The code of {known.name} is commit {state.commit}; nothing differed from it.")
+    else:
+        told = f"only called '{state.version}'" if state.version else "unknown"
+        voice.note(f"The code of {known.name} is {told}: it was not registered in a git repository.")
     return 0
 
 
@@ -147,6 +169,8 @@ def _tell(known: Known) -> None:
             voice.fact(what, jsonlib.dumps(told, ensure_ascii=False))
     if version.code.version:
         voice.fact("code", f"{version.code.version} {version.code.repository or ''}".strip())
+    if version.code.diff:
+        voice.fact("changes", f"sha256:{version.code.diff[:16]}…: physlab version show {quoted(known.name)} --code")
     if known.tags:
         voice.fact("tags", ", ".join(known.tags))
     voice.fact("when", f"{local_time(version.registered_at)}, by {version.by}")
@@ -169,18 +193,26 @@ def diff(name: Name, other: Annotated[str | None, OTHER] = None, json: Json = Fa
     voice.say(f"[bold]{escape(found['before'])}[/bold] → [bold]{escape(found['after'])}[/bold]")
     for what, (before, after) in found["origin"].items():
         voice.say(f"  {escape(what)}: {escape(_short(before))} → {escape(_short(after))}")
+    _tell_lines(found["code"])
     if found["equal"]:
         voice.say("[green]✓[/green] The content is the same.")
+        if "code" in found["origin"]:
+            voice.next(f"physlab version show {quoted(found['after'])} --code")
         return 0
     for verb, names in (("added", found["added"]), ("removed", found["removed"])):
         for item in names:
             voice.say(f"  [bold]{escape(item)}[/bold] was {verb}")
     for item, told in found["files"].items():
         voice.say(f"  [bold]{escape(item)}[/bold] [dim]{told['kind']}[/dim]")
-        for line in told["lines"]:
-            colour = {"+": "green", "-": "red"}.get(line[:1], "") if told["kind"] == "text" else ""
-            voice.say(f"    [{colour}]{escape(line)}[/]" if colour else f"    {escape(line)}")
+        _tell_lines(told["lines"], coloured=told["kind"] == "text")
     return 1
+
+
+def _tell_lines(lines: Sequence[str], *, coloured: bool = True, indent: str = "    ") -> None:
+    """Print lines of a difference."""
+    for line in lines:
+        colour = {"+": "green", "-": "red"}.get(line[:1], "") if coloured else ""
+        voice.say(f"{indent}[{colour}]{escape(line)}[/]" if colour else f"{indent}{escape(line)}")
 
 
 @app.command()

@@ -11,6 +11,7 @@ from typing import Any
 from physlab.errors import ValidationError, nearest
 from physlab.lab import Lab
 from physlab.versioning import external, history
+from physlab.versioning.code import read_patch
 from physlab.versioning.contents import files_of
 from physlab.versioning.differ import differences
 from physlab.versioning.history import Known
@@ -46,6 +47,15 @@ def find_version(lab: Lab, name: str) -> Known:
         ValidationError: There is none of that name.
     """
     return meant_version(lab.store, name, Path.cwd())
+
+
+def version_patch(lab: Lab, known: Known) -> str:
+    """Return what differed from the commit when a version was registered, as `git apply` takes it.
+
+    Raises:
+        StoreError: It is missing or damaged.
+    """
+    return read_patch(lab.store, known.version.code)
 
 
 def diff_versions(lab: Lab, before: str, after: str | None) -> dict[str, Any]:

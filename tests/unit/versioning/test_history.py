@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from physlab.errors import StoreError, ValidationError
+from physlab.versioning.code import read_patch
 from physlab.versioning.differ import differences
 from physlab.versioning.differences import compare
 from physlab.versioning.history import log
@@ -21,6 +22,7 @@ from physlab.versioning.labels import Label, held, label, labels, may_leave, rea
 from physlab.versioning.restore import restore
 from physlab.versioning.tags import tag, tags
 from tests.unit.versioning.conftest import Room
+from tests.unit.versioning.test_register import git
 
 
 def three_versions(room: Room) -> None:
@@ -80,6 +82,27 @@ def test_origin_and_content_are_compared(room: Room) -> None:
     assert found["origin"] == {"params.n": [1, 3]} and not found["equal"]
     assert found["files"]["data.csv"]["lines"] == ["y: 1 of 1 values differ, by at most 2 (relative 0.667) at [0]"]
     assert differences(room.store, room.version("data.csv"), room.version("data.csv"))["equal"]
+
+
+def test_an_edit_of_the_code_is_a_difference(room: Room) -> None:
+    """Two versions on either side of an edit, both without a commit of it: `…+changes` twice."""
+    room.write("fit.py", "slope = 1\n")
+    room.write("slope.csv", "slope\n1\n")
+    for words in (("init", "-q"), ("add", "fit.py"), ("commit", "-q", "-m", "first")):
+        git(room.folder, *words)
+    for number in (2, 3):
+        room.write("fit.py", f"slope = {number}\n")
+        room.add("slope.csv")
+    one, two = room.version("slope.csv@1"), room.version("slope.csv@2")
+    assert one.version.code.version == two.version.code.version
+    found = differences(room.store, one, two)
+    assert found["equal"] and found["origin"].keys() == {"code"}
+    before, after = found["origin"]["code"]
+    assert before != after and one.version.code.diff is not None and one.version.code.diff[:12] in before
+    assert {"-+slope = 2", "++slope = 3"} <= set(found["code"])
+    assert "+slope = 2" in read_patch(room.store, one.version.code).splitlines()
+    same = differences(room.store, one, one)
+    assert same["code"] == [] and same["origin"] == {}
 
 
 def test_folders_are_compared_file_by_file(room: Room) -> None:
