@@ -33,11 +33,17 @@ class Label:
         return f"{self.kind}:{self.until}" if self.until else self.kind
 
 
-def read_label(text: str) -> Label:
+def read_label(text: str, today: date | None = None) -> Label:
     """Return the label that a text spells: `private`, `embargo:2027-01-31`, `hold`, `hold:2030-01-01`, `open`.
 
+    A day that is over is refused: such a label binds nobody, and would end the one before it without a word.
+
+    Args:
+        text: The label.
+        today: The day in UTC; None: that of the clock.
+
     Raises:
-        ValidationError: It is none.
+        ValidationError: It is none, or its day is over.
     """
     kind, _, day = text.strip().partition(":")
     try:
@@ -49,6 +55,12 @@ def read_label(text: str) -> Label:
     if (kind == "embargo") != (until is not None) and kind != "hold":
         hint = "Say until when: embargo:2027-01-31." if kind == "embargo" else f"Write: {kind}."
         raise ValidationError(f"'{text}' is no label.", hint=hint)
+    day_now = today or datetime.now(UTC).date()
+    if until is not None and until <= day_now:
+        raise ValidationError(
+            f"'{text}' ended before it began: today is {day_now} (UTC).",
+            hint="Give a day to come; to end what binds these bytes, say so: physlab version label FILE open.",
+        )
     return Label(kind, until)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from physlab import service
 from physlab.errors import ValidationError
 from physlab.lab import Lab
+from physlab.versioning import labels
 from tests.unit.conftest import Bench
 
 TABLE = {"id": "table", "tool": "data", "method": "export_csv", "params": {"columns": {"t": [0, 1]}, "name": "t.csv"}}
@@ -43,7 +45,8 @@ def test_nothing_runs_that_would_give_private_data_away(bench: Bench, private: P
     assert str(private) in raised.value.hint and raised.value.hint.endswith("open")
     assert len(bench.lab.store.records_of("run_begin")) == before
     assert bench.run([paper("open.csv")])["out"].status == "completed"
-    label(bench.lab, private, "embargo:2001-01-01")  # its day has come
+    sha256 = service.find_version(bench.lab, str(private)).version.content.sha256
+    labels.label(bench.lab.store, [sha256], labels.Label("embargo", date(2001, 1, 1)), "me")  # its day has come
     assert bench.run([paper("open.csv", "private.csv")])["out"].status == "completed"
 
 

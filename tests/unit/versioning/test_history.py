@@ -267,8 +267,8 @@ def test_labels_say_what_may_leave_and_what_must_stay(room: Room) -> None:
         room.write(name, name)
     a, folder, free = (item.version.content.sha256 for item in room.add("a", "set", "free"))
     label(room.store, [a], read_label("private"), "me")
-    label(room.store, [folder], read_label("embargo:2027-01-31"), "me")
-    label(room.store, [folder], read_label("hold:2030-01-01"), "me", why="court")
+    label(room.store, [folder], read_label("embargo:2027-01-31", date(2026, 11, 1)), "me")
+    label(room.store, [folder], read_label("hold:2030-01-01", date(2026, 11, 1)), "me", why="court")
     [file] = [digest for digest in labels(room.store) if digest not in (a, folder)]
     before, after = may_leave(room.store, date(2027, 1, 30)), may_leave(room.store, date(2027, 1, 31))
     assert before(a) == after(f"sha256:{a}") == "it is private" and before(free) is None
@@ -279,3 +279,20 @@ def test_labels_say_what_may_leave_and_what_must_stay(room: Room) -> None:
     for wrong in ("embargo", "private:2027-01-31", "embargo:soon", "secret"):
         with pytest.raises(ValidationError):
             read_label(wrong)
+
+
+def test_a_label_of_a_day_that_is_over_ends_nothing(room: Room) -> None:
+    """An embargo until 2099 is not ended by a slip of the pen; `open` ends it."""
+    room.write("a", "a")
+    [made] = room.add("a")
+    sha256, today = made.version.content.sha256, date(2026, 11, 22)
+    label(room.store, [sha256], read_label("embargo:2099-01-31", today), "me")
+    for wrong in ("embargo:2020-01-01", "embargo:2026-11-22", "hold:2020-01-01"):
+        with pytest.raises(ValidationError, match=r"ended before it began.*physlab version label FILE open"):
+            label(room.store, [sha256], read_label(wrong, today), "me")
+    with pytest.raises(ValidationError, match="ended before it began"):
+        read_label("embargo:2020-01-01")
+    assert may_leave(room.store, today)(sha256) == "it is under embargo until 2099-01-31"
+    assert read_label("embargo:2026-11-23", today).binds(today)
+    label(room.store, [sha256], read_label("open", today), "me")
+    assert may_leave(room.store, today)(sha256) is None
