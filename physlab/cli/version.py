@@ -24,6 +24,7 @@ Name = Annotated[
         metavar="VERSION", help="FILE (its latest), FILE@2, FILE@2026-11-17, a tag, a lineage id, or sha256:…."
     ),
 ]
+MOST_NAMED = 5
 OTHER = typer.Argument(metavar="[OTHER]", help="The later one; unset: the first, and the one before it.")
 
 
@@ -321,14 +322,26 @@ def verify(
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        count, wrong = service.verify_versions(lab, name)
+        found = service.verify_versions(lab, name)
     if voice.as_json:
-        voice.reply({"ok": not wrong, "files": count, "problems": wrong})
-    elif wrong:
-        voice.say(*(f"[bold red]✗[/bold red] {escape(item)}" for item in wrong))
-    else:
-        voice.say(f"[green]✓[/green] {counted(count, 'file')} are what was registered.")
-    return 1 if wrong else 0
+        voice.reply(found.as_object())
+        return 1 if found.problems else 0
+    for item in found.gone:
+        voice.remark(item)
+    if found.problems:
+        voice.say(*(f"[bold red]✗[/bold red] {escape(item)}" for item in found.problems))
+        return 1
+    if not found.versions:
+        voice.say("Nothing was registered yet.")
+        return 0
+    checked = [counted(found.files, "file")] if found.files else []
+    if found.external:
+        named = ", ".join(found.external[:MOST_NAMED]) + (", …" if len(found.external) > MOST_NAMED else "")
+        checked.append(f"{counted(len(found.external), 'external file')} ({named})")
+    verb = "is" if found.files + len(found.external) == 1 else "are"
+    of = f" as {found.versions[0]}" if name else f" in {counted(len(found.versions), 'version')}"
+    voice.say(f"[green]✓[/green] {escape(' and '.join(checked))} {verb} what was registered{escape(of)}.")
+    return 0
 
 
 def _short(value: Any) -> str:

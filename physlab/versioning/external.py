@@ -57,7 +57,7 @@ def verify(store: Store, content: Content) -> None:
     """
     now = measure(store, str(content.uri))
     if now.sha256 != content.sha256:
-        raise _other_bytes(content, now.sha256)
+        raise other_bytes(content, now.sha256)
 
 
 def local_path(place: str) -> Path | None:
@@ -109,7 +109,7 @@ def fetch(content: Content, target: Path) -> None:
                 found, _ = digest_stream(stream)
                 os.fsync(stream.fileno())
             if found != content.sha256:
-                raise _other_bytes(content, found)
+                raise other_bytes(content, found)
             os.replace(temporary, target)
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -120,7 +120,8 @@ def fetch(content: Content, target: Path) -> None:
         raise StoreError(f"'{place}' cannot be copied to '{target}': {error}.", hint="Check both.") from error
 
 
-def _other_bytes(content: Content, found: str) -> StoreError:
+def other_bytes(content: Content, found: str) -> StoreError:
+    """Return what is raised of external bytes that are others than was registered."""
     return StoreError(
         f"'{content.uri}' is not what was registered: its bytes are sha256:{found[:16]}…, not "
         f"sha256:{content.sha256[:16]}….",

@@ -12,7 +12,6 @@ from physlab.errors import ValidationError, nearest
 from physlab.lab import Lab
 from physlab.versioning import external, history
 from physlab.versioning.code import read_patch
-from physlab.versioning.contents import files_of
 from physlab.versioning.differ import differences
 from physlab.versioning.history import Known
 from physlab.versioning.labels import as_object, label, labels, read_label
@@ -162,24 +161,3 @@ def impact_of(lab: Lab, name: str) -> tuple[Lineage, list[str]]:
     found = meant(lab.store, name, Path.cwd())
     lineage, runs = downstream(lab.store, found.sha256)
     return replace(lineage, remark=found.remark), runs
-
-
-def verify_versions(lab: Lab, name: str | None) -> tuple[int, list[str]]:
-    """Read the bytes of one version, or of all; return how many files there are and what is wrong."""
-    lab.store.refresh()
-    chosen = [find_version(lab, name)] if name else version_log(lab)
-    wrong: list[str] = []
-    wanted: dict[str, str] = {}
-    for known in chosen:
-        content = known.version.content
-        try:
-            if content.kind == "external":
-                external.verify(lab.store, content)
-            else:
-                wanted |= {digest: known.name for digest, _, _ in files_of(lab.store, content).values()}
-                wanted[content.sha256] = known.name
-        except (ValidationError, OSError) as error:  # a StoreError is an OSError
-            wrong.append(f"{known.name}: {error}")
-    good = {digest for digest in wanted if lab.store.blobs.intact(digest)}
-    wrong += [f"{name}: sha256:{digest} is missing or damaged" for digest, name in wanted.items() if digest not in good]
-    return len(wanted), wrong
