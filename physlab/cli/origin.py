@@ -102,9 +102,28 @@ def lineage(
     if output is None:
         sys.stdout.write(f"{text}\n")
         return 0
-    output.write_text(text)
+    write_output(output, text)
     voice.say(f"[green]✓[/green] {escape(str(output))}")
     return 0
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a file that was asked for, complete or not at all.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    from physlab.durable import replace_file
+    from physlab.errors import StoreError
+
+    folder = quoted(str(path.absolute().parent))
+    try:
+        replace_file(path, f"{text}\n".encode())
+    except OSError as error:
+        raise StoreError(
+            f"'{path}' cannot be written: {error.strerror or error}.",
+            hint=f"Name a file in a folder that is there and can be written: mkdir -p {folder}",
+        ) from error
 
 
 def impact(name: What, json: Json = False) -> int:

@@ -25,6 +25,8 @@ Name = Annotated[
     ),
 ]
 MOST_NAMED = 5
+SCRIPTS = (".py", ".ipynb", ".sh", ".r", ".R", ".jl", ".m", ".c", ".cpp", ".cu", ".f", ".f90", ".rs", ".nb", ".C")
+"""A parent with such a name tells the code."""
 OTHER = typer.Argument(metavar="[OTHER]", help="The later one; unset: the first, and the one before it.")
 
 
@@ -65,8 +67,9 @@ def add(
     call = Call(tool="distributed_collaboration", method="artifact_versioning", params=params)
     with Lab(load_settings()) as lab:
         body = service.answer(lab, call, Path.cwd()).body
+    warnings = _code_warnings(code, body["records"][0]["code_version"], parent or ())
     if voice.as_json:
-        voice.reply(body)
+        voice.reply({**body, **({"warnings": warnings} if warnings else {})})
         return 0
     for record in body["records"]:
         state = "[blue]known[/blue]" if record["cached"] else "[green]new[/green]"
@@ -74,8 +77,19 @@ def add(
         voice.fact("lineage", record["lineage_id"])
     if body["records"][0]["code_version"]:
         voice.fact("code", body["records"][0]["code_version"])
+    for warning in warnings:
+        voice.remark(warning)
     voice.next(f"physlab version why {quoted(body['records'][0]['artifact'])}")
     return 0
+
+
+def _code_warnings(given: str | None, version: str, parents: Sequence[str]) -> list[str]:
+    """Say what the record does not tell of the code, or does not tell as it was meant."""
+    if given and Path(given).is_file():
+        return [f"--code {given} is taken as the name of a version, the file is not kept: --parent {quoted(given)}"]
+    if version or any(Path(name).suffix in SCRIPTS for name in parents):
+        return []
+    return ["code unknown here (no git repository with a commit): give --parent SCRIPT, or --code VERSION"]
 
 
 @app.command()

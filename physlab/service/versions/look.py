@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +86,7 @@ def restore_version(lab: Lab, name: str, target: Path | None, *, force: bool = F
     if target is None and (not path.is_absolute() or external.is_address(known.version.artifact)):
         hint = f"Say where to: physlab version restore {known.name} TO"
         raise ValidationError(f"{known.name} has no path of its own.", hint=hint)
-    if target is not None and target.is_dir() and known.version.content.kind != "folder":
+    if target is not None and os.path.isdir(target) and known.version.content.kind != "folder":
         path = target / Path(known.version.artifact).name
     count = restore(lab.store, known.version.content, path, force=force)
     done = {"version": known.name, "path": str(path), "files": count, "hash": f"sha256:{known.version.content.sha256}"}
