@@ -12,7 +12,7 @@ class Entity:
     """Something with a content: bytes, or a value that went from node to node.
 
     Attributes:
-        id: `sha256:…` of its bytes, or `value:…` of a value's content.
+        id: `sha256:…` of its bytes, or `value:…` of a value's content and where it came out of.
         name: What people call it.
         kind: file, folder, external or value.
         size: Of its bytes [bytes], where that is known.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class _Tracing:
             self.registration(known)
         maker = maker_of(self.store, [sha256]).get(sha256)
         if maker is not None:
-            self.node(maker)
+            self.node(maker, sha256)
             self.lineage.make(f"record:{maker}", found)
         return found
 
@@ -72,11 +73,15 @@ class _Tracing:
             above = self.bytes(parent.sha256, Path(parent.path).name if parent.path else "")
             self.lineage.use(activity.id, above, "parent")
 
-    def node(self, record: str) -> None:
-        """Add a node that ran, with its files and the nodes before it."""
+    def node(self, record: str, sha256: str = "") -> None:
+        """Add a node that ran, with its files and the nodes before it; some bytes that it made get the name it gave."""
+        made = NodeRecord.model_validate(self.store.record(record))
+        given = next((artifact.name for artifact in made.artifacts if artifact.sha256 == sha256), None)
+        bare = self.lineage.entities.get(f"sha256:{sha256}")
+        if given and bare is not None and bare.name.startswith("sha256:"):
+            self.lineage.entities[bare.id] = replace(bare, name=given)
         if f"record:{record}" in self.lineage.activities:
             return
-        made = NodeRecord.model_validate(self.store.record(record))
         activity = node_of(record, made)
         self.lineage.activities[activity.id] = activity
         for place, sha256 in files_in(made.params):
@@ -84,7 +89,7 @@ class _Tracing:
         parents = {name: NodeRecord.model_validate(self.store.record(name)) for name in made.parents}
         for parameter, source in made.sources.items():
             content = made.inputs[parameter]
-            value = f"value:{content}"
+            value = f"value:{content}:{source.removeprefix('from:')}"  # equal outputs stay two
             self.lineage.put(Entity(value, source.removeprefix("from:"), "value"))
             self.lineage.use(activity.id, value, parameter)
             giver = next((name for name, parent in parents.items() if gave(parent, source, content)), None)
