@@ -127,7 +127,8 @@ def log(
         for known in found
     ]  # fmt: skip
     heads = ("version", "sha256", "lineage", "size", "registered", "code", "tags", "parameters")
-    voice.say(table(heads, rows, right=("size",)), "")
+    spare = ("lineage", "code", "size", "registered")
+    voice.say(table(heads, rows, right=("size",), free="parameters", spare=spare, width=voice.out.width), "")
     voice.next(f"physlab version show {quoted(found[0].name)}")
     return 0
 
@@ -319,10 +320,16 @@ def label(
         voice.reply(done or {"labels": found})
     elif done:
         voice.remark(done.get("remark"))
-        voice.say(f"[green]✓[/green] {done['hash'][:23]}… is {done['label']}.")
+        voice.say(f"[green]✓[/green] {escape(done['version'] or 'What')} is {done['label']}: {done['hash'][:23]}….")
     else:
-        rows = [[item["hash"], ", ".join(item["labels"])] for item in found]
-        voice.say(table(("bytes", "labels"), rows) if rows else "Nothing is labelled.")
+        rows = [
+            [item["name"] + (f" ({counted(item['files'], 'file')})" if item["files"] is not None else ""),
+             item["hash"][:19], ", ".join(item["labels"]), "; ".join(item["why"])]
+            for item in found
+        ]  # fmt: skip
+        heads = ("what", "sha256", "labels", "why")
+        voice.say(table(heads, rows, free="why", spare=("sha256",), width=voice.out.width) if rows
+                  else "Nothing is labelled.")  # fmt: skip
     return 0
 
 

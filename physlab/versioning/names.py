@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from physlab.errors import ValidationError
+from physlab.model import NodeRecord
 from physlab.store import Store
-from physlab.versioning.contents import digest_now
+from physlab.versioning.contents import digest_now, files_of
 from physlab.versioning.external import is_address
 from physlab.versioning.history import Known, dated, find, is_artifact, is_explicit, of_bytes
+from physlab.versioning.labels import given_labels
 from physlab.versioning.origins import maker_of
 
 
@@ -81,6 +84,26 @@ def meant_version(store: Store, name: str, base_dir: Path) -> Known:
             f"'{name}' is in no version; a run made it.", hint=f"See: physlab version why {name}; or add it first."
         )
     return find(store, name, base_dir)
+
+
+def name_of(store: Store, sha256: str) -> str:
+    """Return what people call some bytes: their latest version, the file of a node, or the start of their digest."""
+    versions = of_bytes(store, sha256)
+    if versions:
+        return versions[-1].name
+    maker = maker_of(store, [sha256]).get(sha256)
+    made = NodeRecord.model_validate(store.record(maker)).artifacts if maker else ()
+    return next((artifact.name for artifact in made if artifact.sha256 == sha256), f"sha256:{sha256[:12]}…")
+
+
+def names_with_folders(store: Store, digests: Iterable[str]) -> dict[str, str]:
+    """Return what people call some bytes, those of a labelled folder's files by their path in it."""
+    inside: dict[str, str] = {}
+    for digest in given_labels(store):
+        for known in of_bytes(store, digest)[-1:]:
+            for path, (sha256, _, _) in files_of(store, known.version.content).items():
+                inside.setdefault(sha256, f"{known.name}: {path}" if path else known.name)
+    return {digest: inside.get(digest) or name_of(store, digest) for digest in digests}
 
 
 def _remark(store: Store, name: str, path: Path, here: str | None, known: Known) -> str:

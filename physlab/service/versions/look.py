@@ -15,8 +15,8 @@ from physlab.versioning import external, history
 from physlab.versioning.code import read_patch
 from physlab.versioning.differ import differences
 from physlab.versioning.history import Known
-from physlab.versioning.labels import as_object, label, labels, read_label
-from physlab.versioning.names import meant, meant_version
+from physlab.versioning.labels import given_labels, label, read_label
+from physlab.versioning.names import meant, meant_version, name_of
 from physlab.versioning.origin import FORMATS, Lineage, downstream, upstream, write_lineage
 from physlab.versioning.restore import restore
 from physlab.versioning.tags import tag, tags
@@ -120,14 +120,23 @@ def label_version(lab: Lab, name: str, text: str, why: str = "") -> dict[str, An
     wanted = read_label(text)
     found = meant(lab.store, name, Path.cwd())
     label(lab.store, [found.sha256], wanted, me(), why)
-    named = found.known.name if found.known else found.name
+    named = found.known.name if found.known else found.name or name_of(lab.store, found.sha256)
     remark = {"remark": found.remark} if found.remark else {}
     return {"hash": f"sha256:{found.sha256}", "label": str(wanted), "version": named, **remark}
 
 
 def all_labels(lab: Lab) -> list[dict[str, Any]]:
-    """Return everything that is labelled."""
-    return as_object(labels(lab.store))
+    """Return everything that is labelled: name, hash, labels and reasons; of a folder how many files it has."""
+    found = []
+    for digest, kept in given_labels(lab.store).items():
+        versions = history.of_bytes(lab.store, digest)
+        content = versions[-1].version.content if versions else None
+        found.append({
+            "hash": f"sha256:{digest}", "name": name_of(lab.store, digest), "labels": [str(one.label) for one in kept],
+            "why": [one.why for one in kept if one.why],
+            "files": content.files if content is not None and content.kind == "folder" else None,
+        })  # fmt: skip
+    return found
 
 
 def lineage_of(lab: Lab, name: str) -> Lineage:
