@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from physlab.cli.options import Json
-from physlab.cli.output import local_time, table, voice
+from physlab.cli.output import local_time, voice
 
 if TYPE_CHECKING:
     from physlab.sealing.keyring import KnownKey
@@ -62,11 +62,10 @@ def list_keys(json: Json = False) -> int:
     if voice.as_json:
         voice.reply({"keys": [asdict(one) for one in known]})
     elif known:
-        rows = [
-            [one.project, one.recipient, ", ".join(one.wrapped_for), one.recovery or "", local_time(one.created)]
-            for one in known
-        ]
-        voice.say(table(("project", "public key", "opened by", "recovery", "made"), rows), "")
+        for one in known:  # a public key is as wide as a line: each fact has one of its own, and stays whole
+            _tell(one, json)
+            voice.fact("made", local_time(one.created))
+            voice.say("")
         voice.next("physlab keys rotate")
     else:
         voice.say("There are no keys.")

@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 What = Annotated[
     str, typer.Argument(metavar="WHAT", help="A file, a version (FILE@2), a tag, a lineage id, or sha256:….")
 ]
+LONGEST = 100
+"""Letters of a fact that are shown without --all."""
 SHOWN = ("tool", "code", "params", "metadata", "by", "run", "device", "machine", "lineage_id")
 
 
-def why(name: What, json: Json = False) -> int:
+def why(
+    name: What,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Parameters and code in full.")] = False,
+    json: Json = False,
+) -> int:
     """Say how something came about: the whole chain back to the raw inputs, with parameters and code."""
     from physlab import service
     from physlab.lab import Lab
@@ -34,49 +40,73 @@ def why(name: What, json: Json = False) -> int:
     if voice.as_json:
         voice.reply(found.as_object())
         return 0
-    voice.say(_tree(found, found.of, None, set()))
+    voice.remark(found.remark)
+    telling = _Telling(found, everything)
+    voice.say(telling.tree(found.of, None))
     raw = [entity.name for entity in found.raw()]
     begins = f"; it begins with {escape(', '.join(raw))}" if raw else ""
     voice.say("", f"[dim]{counted(len(found.activities), 'step')}{begins}[/dim]")
+    if telling.cut:
+        voice.next(f"physlab version why {quoted(name)} --all", "in full")
     voice.next(f"physlab version lineage {quoted(name)} --format svg --output lineage.svg")
     return 0
 
 
-def _tree(lineage: Lineage, identity: str, tree: Tree | None, above: set[str]) -> Tree:
-    """Return an entity and what made it, as a tree."""
-    from rich.tree import Tree
+class _Telling:
+    """A lineage as a tree: everything is told once, and named where it comes again."""
 
-    entity = lineage.entities[identity]
-    label = f"[bold]{escape(entity.name)}[/bold] [dim]{identity[:23]}…[/dim]"
-    if identity in above:
-        label += " [dim](see above)[/dim]"
-    branch = tree.add(label) if tree is not None else Tree(label, guide_style="dim", highlight=False)
-    if identity in above:
+    def __init__(self, lineage: Lineage, everything: bool) -> None:
+        self.lineage, self.everything = lineage, everything
+        self.above: set[str] = set()
+        self.cut = False
+
+    def tree(self, identity: str, tree: Tree | None) -> Tree:
+        """Return an entity and what made it."""
+        from rich.tree import Tree
+
+        entity = self.lineage.entities[identity]
+        bare = entity.name.startswith("sha256:")
+        label = f"[bold]{escape(f'{identity[:19]}…' if bare else entity.name)}[/bold]"
+        if not bare:
+            label += f" [dim]{identity[:23] if entity.kind != 'value' else identity[:18]}…[/dim]"
+        same = entity.facts.get("same_bytes")
+        if same:
+            label += f" [dim]the same bytes: {escape(', '.join(same))}[/dim]"
+        branch, new = self._branch(identity, label, tree, Tree)
+        if new:
+            for activity, made in self.lineage.made:
+                if made == identity:
+                    self._activity(self.lineage.activities[activity], branch)
         return branch
-    above.add(identity)
-    for activity, made in lineage.made:
-        if made == identity:
-            _tell(lineage, lineage.activities[activity], branch, above)
-    return branch
 
+    def _branch(self, identity: str, label: str, tree: Tree | None, make: type[Tree]) -> tuple[Tree, bool]:
+        new = identity not in self.above
+        self.above.add(identity)
+        label += "" if new else " [dim](see above)[/dim]"
+        return (tree.add(label) if tree is not None else make(label, guide_style="dim", highlight=False)), new
 
-def _tell(lineage: Lineage, activity: Activity, tree: Tree, above: set[str]) -> None:
-    verb = "registered" if activity.kind == "registration" else "made by"
-    branch = tree.add(f"{verb} [bold]{escape(activity.name)}[/bold] [dim]{local_time(activity.at)}[/dim]")
-    for name in SHOWN:
-        fact = activity.facts.get(name)
-        if fact:
-            branch.add(f"[dim]{name}[/dim] {escape(_short(fact))}")
-    for user, entity, role in lineage.used:
-        if user == activity.id and entity in lineage.entities:
-            _tree(lineage, entity, branch.add(f"[dim]from {escape(role)}[/dim]"), above)
+    def _activity(self, activity: Activity, tree: Tree) -> None:
+        verb = "registered" if activity.kind == "registration" else "made by"
+        label = f"{verb} [bold]{escape(activity.name)}[/bold] [dim]{local_time(activity.at)}[/dim]"
+        branch, new = self._branch(activity.id, label, tree, type(tree))
+        if not new:
+            return
+        for name in SHOWN:
+            fact = activity.facts.get(name)
+            if fact:
+                branch.add(f"[dim]{name}[/dim] {escape(self._short(fact))}")
+        for user, entity, role in self.lineage.used:
+            if user == activity.id and entity in self.lineage.entities:
+                self.tree(entity, branch.add(f"[dim]from {escape(role)}[/dim]"))
 
-
-def _short(value: Any) -> str:
-    if isinstance(value, dict):  # what was left at nothing says nothing
-        value = {name: item for name, item in value.items() if item not in (None, "", {}, [])}
-    text = value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 100 else f"{text[:99]}…"
+    def _short(self, value: Any) -> str:
+        if isinstance(value, dict):  # what was left at nothing says nothing
+            value = {name: item for name, item in value.items() if item not in (None, "", {}, [])}
+        text = value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False)
+        if self.everything or len(text) <= LONGEST:
+            return text
+        self.cut = True
+        return f"{text[: LONGEST - 1]}…"
 
 
 def lineage(
@@ -92,13 +122,34 @@ def lineage(
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        text = service.lineage_text(lab, name, form)
+        found = service.lineage_of(lab, name)
+        text = service.lineage_text(found, form)
+    voice.remark(found.remark)
     if output is None:
         sys.stdout.write(f"{text}\n")
         return 0
-    output.write_text(text)
+    write_output(output, text)
     voice.say(f"[green]✓[/green] {escape(str(output))}")
     return 0
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a file that was asked for, complete or not at all.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    from physlab.durable import replace_file
+    from physlab.errors import StoreError
+
+    folder = quoted(str(path.absolute().parent))
+    try:
+        replace_file(path, f"{text}\n".encode())
+    except OSError as error:
+        raise StoreError(
+            f"'{path}' cannot be written: {error.strerror or error}.",
+            hint=f"Name a file in a folder that is there and can be written: mkdir -p {folder}",
+        ) from error
 
 
 def impact(name: What, json: Json = False) -> int:
@@ -112,6 +163,7 @@ def impact(name: What, json: Json = False) -> int:
     if voice.as_json:
         voice.reply({**found.as_object(), "runs": runs})
         return 0
+    voice.remark(found.remark)
     if not found.activities:
         voice.say("Nothing was made from it.")
         return 0

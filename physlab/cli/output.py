@@ -96,6 +96,11 @@ class Voice:
         if not self.quiet:
             self.err.print(words, style="dim", soft_wrap=True)
 
+    def remark(self, words: str | None) -> None:
+        """Print what must not be overlooked, if there is anything, beside the result; a program finds it in that."""
+        if words and not self.as_json:
+            self.err.print(f"[bold yellow]![/bold yellow] {escape(words)}", soft_wrap=True)
+
     def next(self, command: str, what: str = "next") -> None:
         """Print the command to type next."""
         self.say(f"[dim]{what:<9}[/dim] [bold]{escape(command)}[/bold]")
@@ -150,8 +155,25 @@ def mark(status: str) -> Text:
     return Text(*MARKS.get(status, ("?", "")))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> Table:
-    """Return a calm table; texts are printed as they are, and a column without any is left out."""
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    right: Sequence[str] = (),
+    free: str = "",
+    spare: Sequence[str] = (),
+    width: int | None = None,
+) -> Table:
+    """Return a calm table; texts are printed as they are, and a column without any is left out.
+
+    Args:
+        columns: Heads.
+        rows: Cells, texts or what Rich prints.
+        right: Columns that stand at the right.
+        free: The column of free text, cut with `…` where the width asks for it; every other cell stays whole.
+        spare: Columns that are left out where the width asks for it, the first first.
+        width: Letters of a line; None cuts nothing, and folds what is too wide.
+    """  # fmt: skip
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -159,12 +181,45 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Seque
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", border_style="dim")
     cells = list(rows)
     kept = [index for index in range(len(columns)) if not cells or any(row[index] != "" for row in cells)]
+    room = None
+    if width is not None:
+        kept, room = _fitting(columns, cells, kept, free, spare, width)
     for index in kept:
         name = columns[index]
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        made.add_column(
+            name, justify="right" if name in right else "left", overflow="fold", no_wrap=width is not None,
+            min_width=_widest(columns, cells, index) if width is not None and name != free else None,
+        )  # fmt: skip
     for row in cells:
-        made.add_row(*(Text(row[index]) if isinstance(row[index], str) else row[index] for index in kept))
+        shown = [_cut(row[index], room) if columns[index] == free else row[index] for index in kept]
+        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in shown))
     return made
+
+
+LEAST, BETWEEN = 12, 3
+"""Letters of free text below which a spare column goes, and letters between two columns."""
+
+
+def _fitting(
+    columns: Sequence[str], cells: Sequence[Sequence[Any]], kept: list[int], free: str, spare: Sequence[str], width: int
+) -> tuple[list[int], int]:
+    """Return which columns have room in a line, and how many letters the free one has."""
+    least = min(LEAST, _widest(columns, cells, columns.index(free))) if free in columns else 0
+    for name in (None, *spare):
+        kept = [index for index in kept if columns[index] != name]
+        whole = [index for index in kept if columns[index] != free]
+        room = width - sum(_widest(columns, cells, index) + BETWEEN for index in whole)
+        if room >= least:
+            break
+    return kept, max(room, 4)
+
+
+def _widest(columns: Sequence[str], cells: Sequence[Sequence[Any]], index: int) -> int:
+    return max([len(columns[index]), *(len(str(row[index])) for row in cells)])
+
+
+def _cut(text: str, room: int | None) -> str:
+    return text if room is None or len(text) <= room else f"{text[: room - 1]}…"
 
 
 def duration(ms: float | None) -> str:

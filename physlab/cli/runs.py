@@ -39,7 +39,8 @@ def runs(
         voice.next("physlab define --text 'hydrogen 2p state with animation'")
         return 0
     columns = ("", "run", "title", "status", "cached", "began", "took")
-    voice.say(table(columns, map(_row, shown), right=("cached", "took")))
+    right = ("cached", "took")
+    voice.say(table(columns, map(_row, shown), right=right, free="title", spare=("status",), width=voice.out.width))
     if len(shown) < len(found):
         voice.say(f"[dim]… and {len(found) - len(shown):,} earlier: --all[/dim]")
     voice.say("")

@@ -38,7 +38,8 @@ from .versions.look import lineage_of as lineage_of
 from .versions.look import lineage_text as lineage_text
 from .versions.look import restore_version as restore_version
 from .versions.look import tag_version as tag_version
-from .versions.look import verify_versions as verify_versions
 from .versions.look import version_log as version_log
+from .versions.look import version_patch as version_patch
+from .versions.verify import verify_versions as verify_versions
 from .wishes import read_run_call as read_run_call
 from .wishes import run_request as run_request

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from physlab.errors import ConfigurationError, ValidationError
+from physlab.errors import ConfigurationError, StoreError, ValidationError
 from physlab.lab import Lab
 from physlab.service.versions.look import find_version
 from physlab.transfer import MayLeave, Pulled, Pushed, RemoteStore, pull, push
 from physlab.transfer.collecting import DAY_S, Garbage, collect, find_garbage
 from physlab.transfer.records import PAST, Travelling, own_records
 from physlab.versioning import labels
+from physlab.versioning.names import names_with_folders
+
+SHOWN = 5
 
 
 def push_store(
@@ -39,6 +42,17 @@ def push_store(
         may_leave = labels.may_leave(lab.store)
     told = {"dry_run": dry_run, "without_held": without_held, "verify": verify}
     try:
+        return _pushed(lab, remote, name, may_leave, told)
+    except StoreError as error:
+        if "held" not in error.details:
+            raise
+        raise _named(lab, error) from error
+
+
+def _pushed(
+    lab: Lab, remote: RemoteStore, name: str | None, may_leave: MayLeave | None, told: dict[str, bool]
+) -> Pushed:
+    try:
         return push(lab.store, remote, name, may_leave=may_leave, **told)
     except ValidationError as error:  # nothing was sent: perhaps a name of a version that only this lab and folder know
         record = _version(lab, name, error)
@@ -55,6 +69,18 @@ def _version(lab: Lab, name: str | None, error: ValidationError) -> str:
         return f"sha256:{find_version(lab, str(name)).record}"
     except ValidationError as other:
         raise (other if "@" in str(name) else error) from other
+
+
+def _named(lab: Lab, error: StoreError) -> StoreError:
+    """Return a refusal because of labels with the names of the files instead of their digests."""
+    held: dict[str, str] = error.details["held"]
+    names = names_with_folders(lab.store, held)
+    told = sorted(f"{names[digest]}: {reason}" for digest, reason in held.items())
+    more = f" … and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return StoreError(
+        f"{len(told)} of the files may not leave this lab: {'; '.join(told[:SHOWN])}{more}. Nothing was sent.",
+        hint=error.hint, details={**error.details, "names": names},
+    )  # fmt: skip
 
 
 def pull_store(lab: Lab, remote: RemoteStore, name: str | None = None, *, dry_run: bool = False) -> Pulled:

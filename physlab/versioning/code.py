@@ -41,6 +41,15 @@ def told(version: str) -> CodeState:
     return CodeState(version=version)
 
 
+def read_patch(store: Store, code: CodeState) -> str:
+    """Return what differed from the commit, as `git apply` takes it; '' where nothing did.
+
+    Raises:
+        StoreError: It is missing or damaged.
+    """
+    return store.blobs.verified(code.diff).read_bytes().decode(errors="replace") if code.diff else ""
+
+
 def _differences(top: Path) -> bytes:
     """Return what differs from the commit, as `git apply` takes it; the repository and its index stay as they are."""
     status = ask_git(top, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")

@@ -8,10 +8,11 @@ from pathlib import Path
 import orjson
 
 from physlab.errors import ValidationError
+from physlab.keys import canonical, digest_bytes
 from physlab.model.version import Content
 from physlab.store import Store
 from physlab.versioning.files import keep_files, unreadable
-from physlab.versioning.folders import keep_folder
+from physlab.versioning.folders import entry, keep_folder, walk
 
 
 def keep(store: Store, path: Path) -> Content:
@@ -44,6 +45,20 @@ def keep_all(store: Store, paths: list[Path]) -> list[Content]:
         else:
             found.append(keep_folder(store, path))
     return found
+
+
+def digest_now(store: Store, path: Path) -> str:
+    """Return the SHA-256 that a file or folder would be registered with; nothing is kept.
+
+    Raises:
+        ValidationError: It is not there, cannot be read, or holds what is neither file nor folder.
+    """
+    if _kind(path) == "file":
+        return store.digest_files([path])[path]
+    rows = sorted(walk(path))
+    digests = store.digest_files([path / row[0] for row in rows])
+    files = {name: entry(digests[path / name], size, executable) for name, _, _, size, executable in rows}
+    return digest_bytes(canonical({"files": files}))
 
 
 def _kind(path: Path) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from physlab.model.version import Content, Version
+from physlab.model.version import CodeState, Content, Version
 from physlab.store import Store
 from physlab.versioning import external
+from physlab.versioning.code import read_patch
 from physlab.versioning.contents import files_of
 from physlab.versioning.differences import Difference, compare
 from physlab.versioning.history import Known
@@ -24,7 +26,8 @@ def differences(store: Store, before: Known, after: Known) -> dict[str, Any]:
 
     Returns:
         before, after: their names; origin: `{what: [before, after]}` of parameters, code, parents and metadata;
-        files: path → how its content differs (`kind`, `lines`, figures), `added`, `removed`; equal: whether the
+        code: how the changes of the code that were kept differ, line by line; files: path → how its content differs
+        (`kind`, `lines`, figures), `added`, `removed`; equal: whether the
         content is the same.
 
     Raises:
@@ -34,18 +37,38 @@ def differences(store: Store, before: Known, after: Known) -> dict[str, Any]:
     files, added, removed = _files(store, old, new)
     return {
         "before": before.name, "after": after.name, "equal": old.content.sha256 == new.content.sha256,
-        "origin": _origin(old, new), "files": files, "added": added, "removed": removed,
+        "origin": _origin(old, new), "code": _code(store, old.code, new.code),
+        "files": files, "added": added, "removed": removed,
     }  # fmt: skip
 
 
 def _origin(old: Version, new: Version) -> dict[str, list[Any]]:
     pairs: dict[str, tuple[Any, Any]] = {
-        "code": (old.code.version, new.code.version),
+        "code": _states(old.code, new.code),
         "parents": (_parents(old), _parents(new)),
         **_values("params", old.params, new.params),
         **_values("metadata", old.metadata, new.metadata),
     }
     return {name: [a, b] for name, (a, b) in pairs.items() if a != b}
+
+
+def _states(old: CodeState, new: CodeState) -> tuple[str, str]:
+    """Return what the states of the code are called; the same only where they are the same."""
+    if (old.version, old.commit, old.diff) == (new.version, new.commit, new.diff):
+        return old.version, new.version
+    if old.version != new.version:
+        return old.version, new.version
+    before, after = (code.diff or code.commit or "" for code in (old, new))
+    return f"{old.version} sha256:{before[:12]}…", f"{new.version} sha256:{after[:12]}…"
+
+
+def _code(store: Store, old: CodeState, new: CodeState) -> list[str]:
+    """Return how the changes that were kept beside the commit differ, line by line."""
+    if old.diff == new.diff:
+        return []
+    before, after = (read_patch(store, code).splitlines() for code in (old, new))
+    names = [code.version or "unknown" for code in (old, new)]
+    return list(difflib.unified_diff(before, after, names[0], names[1], lineterm="", n=2))
 
 
 def _parents(version: Version) -> list[str]:

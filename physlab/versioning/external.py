@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from physlab.errors import ConfigurationError, MissingExtraError, StoreError, ValidationError
+from physlab.errors import ConfigurationError, MissingExtraError, PhyslabError, StoreError, ValidationError
 from physlab.keys import CHUNK, digest_stream
 from physlab.model.version import Content
 from physlab.store import Store, schema
 
 SCHEMES = ("file", "s3", "sftp", "ssh", "https")
 EXTRA = {"s3": "stores", "sftp": "stores", "ssh": "stores"}
+_SSH: dict[str, tuple[str, ...]] = {"asyncssh": ("Error",), "paramiko": ("SSHException",)}
+FOREIGN: dict[str, dict[str, tuple[str, ...]]] = {
+    "s3": {"botocore.exceptions": ("BotoCoreError", "ClientError")},
+    "sftp": _SSH,
+    "ssh": _SSH,
+    "https": {"aiohttp": ("ClientError",)},
+}
+"""What the libraries behind an address raise that is no OSError."""
+TRY = {
+    "s3": "Check the address, and that AWS programs find your keys (AWS_PROFILE, AWS_ACCESS_KEY_ID): aws s3 ls {place}",
+    "sftp": "Does this work: sftp {host}",
+    "ssh": "Does this work: ssh {host}",
+    "https": "Does this work: curl -I {place}",
+}
+"""What shows whether the fault lies with the address or the access."""
 
 
 def is_address(name: str) -> bool:
@@ -39,14 +55,15 @@ def measure(store: Store, place: str) -> Content:
     if path is not None:
         sha256 = store.digest_files([path])[path]
         return Content(kind="external", sha256=sha256, size=path.stat().st_size, uri=path.resolve().as_uri())
-    opened = _open(place)
     try:
-        with opened as stream:
+        with _open(place) as stream:
             sha256, size = digest_stream(stream)
     except FileNotFoundError as error:
         raise ValidationError(f"There is nothing at '{place}'.", hint="Check the address.") from error
-    except OSError as error:
-        raise StoreError(f"'{place}' cannot be read: {error}.", hint="Check the address and your access.") from error
+    except PhyslabError:
+        raise
+    except _raised_by(place) as error:
+        raise _unreachable(place, error) from error
     return Content(kind="external", sha256=sha256, size=size, uri=place)
 
 
@@ -59,7 +76,7 @@ def verify(store: Store, content: Content) -> None:
     """
     now = measure(store, str(content.uri))
     if now.sha256 != content.sha256:
-        raise _other_bytes(content, now.sha256)
+        raise other_bytes(content, now.sha256)
 
 
 def place_of(store: Store, sha256: str) -> Path | None:
@@ -117,6 +134,24 @@ def _open(place: str) -> Any:
         raise ConfigurationError(f"'{place}' cannot be opened: {error}.", hint="Check the address.") from error
 
 
+def _raised_by(place: str) -> tuple[type[Exception], ...]:
+    """Return what reading from an address may raise: with what the libraries behind it have of their own."""
+    found: list[type[Exception]] = [OSError, ValueError]
+    for module, names in FOREIGN.get(urlsplit(place).scheme, {}).items():
+        with contextlib.suppress(ImportError):
+            found += [getattr(importlib.import_module(module), name) for name in names]
+    return tuple(found)
+
+
+def _unreachable(place: str, error: Exception) -> StoreError:
+    """Return what is raised of an address that cannot be read, with what to look at."""
+    scheme, said = urlsplit(place).scheme, str(error).strip() or type(error).__name__
+    hint = TRY.get(scheme, "Check the address and your access: {place}")
+    return StoreError(
+        f"'{place}' cannot be read: {said.rstrip('.: ')}.", hint=hint.format(place=place, host=urlsplit(place).netloc)
+    )
+
+
 def fetch(content: Content, target: Path) -> None:
     """Copy external bytes to a path, complete and verified or not at all.
 
@@ -129,13 +164,13 @@ def fetch(content: Content, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".physlab-")
         try:
-            with open(handle, "w+b") as stream, open(path, "rb") if path is not None else _open(place) as source:
-                shutil.copyfileobj(source, stream, CHUNK)
+            with open(handle, "w+b") as stream:
+                _copy_from(place, path, stream)
                 stream.seek(0)
                 found, _ = digest_stream(stream)
                 os.fsync(stream.fileno())
             if found != content.sha256:
-                raise _other_bytes(content, found)
+                raise other_bytes(content, found)
             os.replace(temporary, target)
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -143,10 +178,24 @@ def fetch(content: Content, target: Path) -> None:
     except OSError as error:
         if isinstance(error, StoreError):
             raise
-        raise StoreError(f"'{place}' cannot be copied to '{target}': {error}.", hint="Check both.") from error
+        raise StoreError(
+            f"'{target}' cannot be written: {error.strerror or error}.",
+            hint="Free disk space, make the folder writable, or name another one: physlab version restore VERSION TO",
+        ) from error
 
 
-def _other_bytes(content: Content, found: str) -> StoreError:
+def _copy_from(place: str, path: Path | None, stream: BinaryIO) -> None:
+    try:
+        with open(path, "rb") if path is not None else _open(place) as source:
+            shutil.copyfileobj(source, stream, CHUNK)
+    except PhyslabError:
+        raise
+    except _raised_by(place) as error:
+        raise _unreachable(place, error) from error
+
+
+def other_bytes(content: Content, found: str) -> StoreError:
+    """Return what is raised of external bytes that are others than was registered."""
     return StoreError(
         f"'{content.uri}' is not what was registered: its bytes are sha256:{found[:16]}…, not "
         f"sha256:{content.sha256[:16]}….",

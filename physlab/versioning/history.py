@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from physlab.model.version import Version
 from physlab.store import Store, schema
 from physlab.versioning.tags import tags
 
-_NUMBERED = re.compile(r"(?P<artifact>.+)@(?P<number>\d+)")
+_NUMBERED = re.compile(r"(?P<artifact>.+)@(?P<number>\d+|\d{4}-\d\d-\d\d\S*)")
 SHORTEST = 8
+DAY = 10
+"""Letters of a day: 2026-11-17."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class Known:
         record: Digest of its record.
         number: Its place among the versions of its artifact, from 1.
         tags: Its tags.
+        remark: What has to be said of the name that it was asked by.
     """
 
     version: Version
     record: str
     number: int
     tags: tuple[str, ...] = ()
+    remark: str = ""
 
     @property
     def name(self) -> str:
@@ -48,12 +53,14 @@ class Known:
             "parents": [parent.model_dump(mode="json", exclude_none=True) for parent in version.parents],
             "params": version.params, "code": version.code.model_dump(mode="json", exclude_none=True),
             "metadata": version.metadata, "tags": list(self.tags), "record": self.record, "made_by": version.made_by,
+            **({"remark": self.remark} if self.remark else {}),
         }  # fmt: skip
 
 
 def log(
-    store: Store, artifact: str | None = None, base_dir: Path | None = None, limit: int | None = None
-) -> list[Known]:
+    store: Store, artifact: str | None = None, base_dir: Path | None = None, limit: int | None = None,
+    since: datetime | None = None, until: datetime | None = None,
+) -> list[Known]:  # fmt: skip
     """Return versions, latest first: of one artifact, or of all.
 
     Args:
@@ -61,6 +68,8 @@ def log(
         artifact: A path, its end, or any name of a version of it.
         base_dir: Folder that relative paths start from.
         limit: At most so many.
+        since: Registered from this moment on.
+        until: Registered until this moment.
 
     Raises:
         ValidationError: There is none of that name.
@@ -71,6 +80,10 @@ def log(
     if artifact is not None:
         whole = _artifact(store, artifact, base_dir or Path.cwd())
         query = query.where(table.c.artifact == whole)
+    if since is not None:  # moments are written in UTC, so that their texts are in the order of time
+        query = query.where(table.c.registered_at >= since.isoformat())
+    if until is not None:
+        query = query.where(table.c.registered_at <= until.isoformat())
     return _read(store, store.index.rows(query))
 
 
@@ -105,7 +118,9 @@ def _all_artifacts(store: Store) -> list[str]:
 
 
 def find(store: Store, name: str, base_dir: Path) -> Known:
-    """Return a version by name: `FILE` (its latest), `FILE@2`, a tag, a lineage id, or `sha256:…` (8 digits or more).
+    """Return a version by name: `FILE` (its latest), `FILE@2`, `FILE@2026-11-17`, a tag, a lineage id, or `sha256:…`.
+
+    Of a digest 8 digits or more are enough. A day means the last version that was registered until its end, in UTC.
 
     Raises:
         ValidationError: There is none of that name, or there are several.
@@ -116,15 +131,73 @@ def find(store: Store, name: str, base_dir: Path) -> Known:
         return by_record(store, tagged)
     numbered = _NUMBERED.fullmatch(name)
     artifacts = _artifacts(store, numbered["artifact"] if numbered else name, base_dir)
-    if artifacts:
-        versions = log(store, artifacts[0])
-        number = int(numbered["number"]) if numbered else len(versions)
-        if not 1 <= number <= len(versions):
-            raise ValidationError(
-                f"'{artifacts[0]}' has no version {number}.", hint=f"It has 1 to {len(versions)}: physlab version log."
-            )
-        return versions[-number]
-    return _by_digest(store, name)
+    if not artifacts:
+        return _by_digest(store, name)
+    versions = log(store, artifacts[0])
+    if numbered and not numbered["number"].isdecimal():
+        return _last_until(versions, numbered["number"])
+    number = int(numbered["number"]) if numbered else len(versions)
+    if not 1 <= number <= len(versions):
+        raise ValidationError(
+            f"'{artifacts[0]}' has no version {number}.", hint=f"It has 1 to {len(versions)}: physlab version log."
+        )
+    return versions[-number]
+
+
+def is_explicit(store: Store, name: str, base_dir: Path) -> bool:
+    """Say whether a name can mean nothing but one version: a tag, `FILE@2`, `FILE@2026-11-17`."""
+    numbered = _NUMBERED.fullmatch(name)
+    return name in tags(store) or bool(numbered and _artifacts(store, numbered["artifact"], base_dir))
+
+
+def is_artifact(store: Store, artifact: str) -> bool:
+    """Say whether something has versions under its whole name."""
+    table = schema.versions
+    return bool(store.index.rows(table.select().where(table.c.artifact == artifact).limit(1)))
+
+
+def dated(name: str, known: Known) -> str:
+    """Say which version a name with a day means; '' for a name without."""
+    numbered = _NUMBERED.fullmatch(name)
+    if (known.tags and name in known.tags) or not numbered or numbered["number"].isdecimal():
+        return ""
+    return f"{known.name} is the last until {read_moment(numbered['number']):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def read_moment(text: str, *, begin: bool = False) -> datetime:
+    """Return the moment that a text spells, in UTC: a day is its end, or its beginning; a time is that one.
+
+    Raises:
+        ValidationError: It is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValidationError(
+            f"'{text}' is no day.", hint="Write 2026-11-17, or 2026-11-17T14:30 (in UTC): physlab version log."
+        ) from error
+    if len(text) == DAY and not begin:
+        moment = moment.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _last_until(versions: list[Known], day: str) -> Known:
+    """Return the latest version that was registered until a moment."""
+    moment = read_moment(day)
+    found = [known for known in versions if _registered(known) <= moment]
+    if not found:
+        first = min(versions, key=_registered)
+        raise ValidationError(
+            f"'{first.version.artifact}' has no version until {moment:%Y-%m-%d %H:%M:%S} UTC.",
+            hint=f"Its first, {first.name}, was registered {_registered(first):%Y-%m-%d %H:%M:%S} UTC: "
+            "physlab version log.",
+        )
+    return max(found, key=lambda known: (_registered(known), known.number))
+
+
+def _registered(known: Known) -> datetime:
+    moment = datetime.fromisoformat(known.version.registered_at)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _by_digest(store: Store, name: str) -> Known:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
 from physlab.errors import ValidationError
 from physlab.store import Store
@@ -33,11 +32,17 @@ class Label:
         return f"{self.kind}:{self.until}" if self.until else self.kind
 
 
-def read_label(text: str) -> Label:
+def read_label(text: str, today: date | None = None) -> Label:
     """Return the label that a text spells: `private`, `embargo:2027-01-31`, `hold`, `hold:2030-01-01`, `open`.
 
+    A day that is over is refused: such a label binds nobody, and would end the one before it without a word.
+
+    Args:
+        text: The label.
+        today: The day in UTC; None: that of the clock.
+
     Raises:
-        ValidationError: It is none.
+        ValidationError: It is none, or its day is over.
     """
     kind, _, day = text.strip().partition(":")
     try:
@@ -49,6 +54,12 @@ def read_label(text: str) -> Label:
     if (kind == "embargo") != (until is not None) and kind != "hold":
         hint = "Say until when: embargo:2027-01-31." if kind == "embargo" else f"Write: {kind}."
         raise ValidationError(f"'{text}' is no label.", hint=hint)
+    day_now = today or datetime.now(UTC).date()
+    if until is not None and until <= day_now:
+        raise ValidationError(
+            f"'{text}' ended before it began: today is {day_now} (UTC).",
+            hint="Give a day to come; to end what binds these bytes, say so: physlab version label FILE open.",
+        )
     return Label(kind, until)
 
 
@@ -62,19 +73,37 @@ def label(store: Store, digests: Iterable[str], wanted: Label, by: str, why: str
     store.flush()
 
 
+@dataclass(frozen=True)
+class Given:
+    """A label as it was given to some bytes.
+
+    Attributes:
+        label: Which.
+        why: The reason that was told; '' for none.
+    """
+
+    label: Label
+    why: str = ""
+
+
 def labels(store: Store) -> dict[str, list[Label]]:
     """Return the labels that bytes have: those of folders stand for their files too."""
+    return _with_files(store, {digest: [one.label for one in kept] for digest, kept in given_labels(store).items()})
+
+
+def given_labels(store: Store) -> dict[str, list[Given]]:
+    """Return the labels that stand, by the bytes that they were given to: a folder once, without its files."""
     store.refresh()
-    found: dict[str, dict[bool, Label]] = {}
+    found: dict[str, dict[bool, Given]] = {}
     for record in store.records_of("label"):
         until = date.fromisoformat(record["until"]) if record["until"] else None
-        one = Label(record["label"], until)
+        one = Given(Label(record["label"], until), record.get("why", ""))
         for digest in record["digests"]:
             mine = found.setdefault(digest, {})
-            for is_hold in (True, False) if one.kind == "open" else (one.kind == "hold",):
+            for is_hold in (True, False) if one.label.kind == "open" else (one.label.kind == "hold",):
                 mine[is_hold] = one
-    standing = {digest: [one for one in mine.values() if one.kind != "open"] for digest, mine in found.items()}
-    return _with_files(store, {digest: kept for digest, kept in standing.items() if kept})
+    standing = {digest: [one for one in mine.values() if one.label.kind != "open"] for digest, mine in found.items()}
+    return {digest: kept for digest, kept in standing.items() if kept}
 
 
 def _with_files(store: Store, found: dict[str, list[Label]]) -> dict[str, list[Label]]:
@@ -109,8 +138,3 @@ def held(store: Store, today: date | None = None) -> dict[str, Label]:
     return {
         digest: one for digest, kept in labels(store).items() for one in kept if one.kind == "hold" and one.binds(day)
     }
-
-
-def as_object(found: dict[str, list[Label]]) -> list[dict[str, Any]]:
-    """Return labels as JSON objects."""
-    return [{"hash": f"sha256:{digest}", "labels": [str(one) for one in kept]} for digest, kept in found.items()]

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from physlab.errors import ValidationError
 from physlab.keys import lineage_id
 from physlab.model.version import CodeState, Content, Parent, Version
@@ -17,7 +19,11 @@ from physlab.store import Store, schema
 from physlab.versioning.code import code_state, told
 from physlab.versioning.contents import keep_all
 from physlab.versioning.external import is_address, measure
+from physlab.versioning.history import SHORTEST
 from physlab.versioning.origins import maker_of
+
+LONGEST = 64
+"""Digits of a whole SHA-256."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ class _Found:
 def _parent(store: Store, name: str, base_dir: Path) -> _Found:
     """Return a parent; one that is a file nobody registered is registered as raw, so that it can be given back."""
     if _is_digest(name):
-        digest = name.removeprefix("sha256:")
+        digest = _whole(store, name)
         version = _latest(store, digest)
         if version is None and store.blobs.lacking([digest]):
             raise ValidationError(
@@ -168,7 +174,24 @@ def _parent(store: Store, name: str, base_dir: Path) -> _Found:
 
 def _is_digest(name: str) -> bool:
     bare = name.removeprefix("sha256:")
-    return name.startswith("sha256:") or (len(bare) == 64 and set(bare) <= set("0123456789abcdef"))
+    return name.startswith("sha256:") or (len(bare) == LONGEST and set(bare) <= set("0123456789abcdef"))
+
+
+def _whole(store: Store, name: str) -> str:
+    """Return the whole digest of a parent that is named by its beginning, as `find` takes it."""
+    bare = name.removeprefix("sha256:").lower()
+    if not SHORTEST <= len(bare) < LONGEST:
+        return bare
+    table = schema.versions
+    query = sa.select(table.c.sha256).distinct().where(table.c.sha256.startswith(bare)).limit(2)
+    found = [row["sha256"] for row in store.index.rows(query)]
+    if len(found) == 1:
+        return str(found[0])
+    said = "several files are" if found else "no version is"
+    raise ValidationError(
+        f"The parent '{name}': {said} called so in this lab.",
+        hint="Give more digits, or its path; nothing was registered: physlab version log",
+    )
 
 
 def _latest(store: Store, sha256: str) -> str | None:

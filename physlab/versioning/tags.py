@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+import sqlalchemy as sa
+
 from physlab.errors import ValidationError
-from physlab.store import Store
+from physlab.store import Store, schema
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 
@@ -30,6 +32,22 @@ def check_tag(name: str) -> None:
         )
 
 
+def check_free(store: Store, name: str) -> None:
+    """Make sure that no file that has versions is called like a tag: the name would mean two things.
+
+    Raises:
+        ValidationError: One is.
+    """
+    artifact = schema.versions.c.artifact
+    query = schema.versions.select().where(sa.or_(artifact == name, artifact.endswith(f"/{name}", autoescape=True)))
+    rows = store.index.rows(query.limit(1))
+    if rows:
+        raise ValidationError(
+            f"'{name}' cannot be a tag: {rows[0]['artifact']} has versions, and is called so.",
+            hint="Choose another name; see: physlab version log",
+        )
+
+
 def tag(store: Store, name: str, record: str | None, by: str, *, move: bool = False) -> None:
     """Give a version a name, or take a name away.
 
@@ -45,6 +63,8 @@ def tag(store: Store, name: str, record: str | None, by: str, *, move: bool = Fa
     """
     check_tag(name)
     store.refresh()
+    if record is not None:
+        check_free(store, name)
     before = tags(store).get(name)
     if before == record:
         return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+from rich.console import Console
 
 from physlab.cli import boundary
 from physlab.cli.boundary import StopSignals, hoist, speaks_json
@@ -108,3 +110,26 @@ def test_markup_in_an_error_is_printed_as_it_is(capsys: pytest.CaptureFixture[st
     assert "physlab run '[bold]'" in capsys.readouterr().out
     Voice().reply({"ψ": float("1")})
     assert json.loads(capsys.readouterr().out) == {"ψ": 1.0}
+
+
+def lines_of(width: int, **how: object) -> list[str]:
+    columns = ("version", "sha256", "lineage", "registered", "parameters")
+    rows = [[f"slope.csv@{n}", "a1b2c3d4e5f6", "0123456789abcdef", "2026-11-17 14:30", '{"model": "line", "n": 12345}']
+            for n in (1, 12)]  # fmt: skip
+    rows.append(["slope.csv@13", "a1b2c3d4e5f6", "0123456789abcdef", "2026-11-17 14:30", ""])
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    console.print(table(columns, rows, free="parameters", spare=("lineage", "registered"), width=width))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return [line.rstrip() for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_names_stay_whole_in_a_narrow_table(width: int) -> None:
+    lines = lines_of(width)
+    assert len(lines) == 5 and max(map(len, lines)) <= width, lines
+    assert "parameters" in lines[0]
+    for line, name in zip(lines[2:], ("slope.csv@1 ", "slope.csv@12 ", "slope.csv@13 "), strict=True):
+        assert line.startswith(name) and "a1b2c3d4e5f6" in line
+    assert ("0123456789abcdef" in lines[2]) == ("lineage" in lines[0])
+    assert all(("…" in line) != line.endswith("12345}") for line in lines[2:4])
+    assert width < 200 or "lineage" in lines[0]

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from physlab.report.overview.sketch import Arrow, Sketch
 
-HEIGHT, GAP, ROW_GAP = 40.0, 22.0, 50.0  # of boxes, between columns, between rows [pt]
+GAP, ROW_GAP = 22.0, 50.0  # between columns, between rows [pt]
 COLUMNS = 8  # a wider row is folded
 LANE = 18.0  # width of an arrow that passes a row [pt]
 SIDE = 16.0  # beyond the boxes, for arrows that run around them [pt]
@@ -41,12 +41,13 @@ def place(sketch: Sketch, box_width: float) -> Places:
     if folded:
         layers, x = _fold(layers, box_width)
     left = min(x.values(), default=0.0) - box_width / 2
-    y = {key: row * (HEIGHT + ROW_GAP) + HEIGHT / 2 for row, layer in enumerate(layers) for key in layer}
+    high = sketch.height
+    y = {key: row * (high + ROW_GAP) + high / 2 for row, layer in enumerate(layers) for key in layer}
     at = {key: (x[key] - left, y[key]) for key in x}
     centres = {box.key: at[box.key] for box in sketch.boxes}
-    routes = _routes(sketch.arrows, at, lanes, box_width)
+    routes = _routes(sketch.arrows, at, lanes, box_width, high)
     width = max([x + box_width / 2 for x, _ in at.values()] + [x for _, route in routes for x, _ in route], default=0.0)
-    return Places(centres, routes, box_width, width, len(layers) * (HEIGHT + ROW_GAP) - ROW_GAP)
+    return Places(centres, routes, box_width, width, len(layers) * (high + ROW_GAP) - ROW_GAP)
 
 
 def _lanes(layers: list[list[str]], arrows: Sequence[Arrow], row: Mapping[str, int]) -> dict[Arrow, list[str]]:
@@ -111,7 +112,11 @@ def _fold(layers: list[list[str]], box_width: float) -> tuple[list[list[str]], d
 
 
 def _routes(
-    arrows: Sequence[Arrow], at: Mapping[str, Point], lanes: Mapping[Arrow, list[str]], box_width: float
+    arrows: Sequence[Arrow],
+    at: Mapping[str, Point],
+    lanes: Mapping[Arrow, list[str]],
+    box_width: float,
+    high: float,
 ) -> list[tuple[Arrow, list[Point]]]:
     """Return the points of each arrow; those that share a side of a box are spread along it."""
     ways = {arrow: [arrow.source, *lanes.get(arrow, ()), arrow.target] for arrow in arrows}
@@ -126,10 +131,10 @@ def _routes(
             side = max(x for x, y in at.values() if top <= y <= bottom) + box_width / 2 + SIDE
             routes.append((arrow, [(x0 + box_width / 2, y0 + 6), (side, (y0 + y1) / 2), (x1 + box_width / 2, y1 - 6)]))
             continue
-        points = [(x0 + leave[arrow], y0 + HEIGHT / 2)]
+        points = [(x0 + leave[arrow], y0 + high / 2)]
         for lane in ways[arrow][1:-1]:
-            points += [(at[lane][0], at[lane][1] - HEIGHT / 2), (at[lane][0], at[lane][1] + HEIGHT / 2)]
-        routes.append((arrow, [*points, (x1 + enter[arrow], y1 - HEIGHT / 2)]))
+            points += [(at[lane][0], at[lane][1] - high / 2), (at[lane][0], at[lane][1] + high / 2)]
+        routes.append((arrow, [*points, (x1 + enter[arrow], y1 - high / 2)]))
     return routes
 
 

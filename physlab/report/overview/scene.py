@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 
-from physlab.report.overview.places import HEIGHT, Point, place
-from physlab.report.overview.sketch import Arrow, Box, Sketch
+from physlab.report.overview.places import Point, place
+from physlab.report.overview.sketch import NOTE, Arrow, Box, Sketch
 
 # Pale fills and deep edges of the Okabe-Ito palette: told apart with every kind of colour vision.
 KINDS: dict[str, tuple[str, str]] = {
@@ -100,16 +100,20 @@ def shorten(text: str, width: float, size: float) -> str:
 
 def compose(sketch: Sketch) -> Scene:
     """Return the whole picture of a sketch: arrows, boxes, labels, legend."""
-    longest = max((max(text_width(b.title, FONT), text_width(b.subtitle, FONT - 2)) for b in sketch.boxes), default=0)
+    small = FONT - 2
+    longest = max(
+        (max(text_width(b.title, FONT), *(text_width(t, small) for t in (b.subtitle, *b.notes))) for b in sketch.boxes),
+        default=0,
+    )
     places = place(sketch, min(max(longest + 18, 84.0), 190.0))
     scene = Scene(places.width + 2 * MARGIN, places.height + 2 * MARGIN)
     crowded = len(sketch.arrows) > LABELS
     for arrow, route in places.routes:
         scene.shapes.append(_curve(arrow, _moved(route), crowded))
-    taken = [_around(x + MARGIN, y + MARGIN, places.box_width, HEIGHT) for x, y in places.centres.values()]
+    taken = [_around(x + MARGIN, y + MARGIN, places.box_width, sketch.height) for x, y in places.centres.values()]
     for box in sketch.boxes:
         x, y = _moved([places.centres[box.key]])[0]
-        scene.shapes += _box(box, x, y, places.box_width)
+        scene.shapes += _box(box, x, y, places.box_width, sketch.height)
     if not crowded:
         for arrow, route in places.routes:
             scene.shapes += _fields(arrow, _moved(route), taken)
@@ -149,19 +153,22 @@ def _goes_around(route: Sequence[Point]) -> bool:
     return len(route) == 3 and route[1][0] > max(route[0][0], route[2][0])
 
 
-def _box(box: Box, x: float, y: float, width: float) -> list[Shape]:
+def _box(box: Box, x: float, y: float, width: float, height: float) -> list[Shape]:
     fill, stroke = KINDS.get(box.kind, KINDS["unknown"])
     if box.troubled:
         stroke = RED
-    left, top, room = x - width / 2, y - HEIGHT / 2, width - 12
+    left, top, room = x - width / 2, y - height / 2, width - 12
+    line = y - NOTE * len(box.notes) / 2  # the middle of title and subtitle
     shapes: list[Shape] = [
-        Rect(left, top, width, HEIGHT, fill, stroke, 2.4 if box.troubled else 1.1, dashed=box.ghost),
-        Label(x, y - 7, shorten(box.title, room, FONT), bold=True),
-        Label(x, y + 8, shorten(box.subtitle, room, FONT - 2), FONT - 2, QUIET, mono=False),
+        Rect(left, top, width, height, fill, stroke, 2.4 if box.troubled else 1.1, dashed=box.ghost),
+        Label(x, line - 7, shorten(box.title, room, FONT), bold=True),
+        Label(x, line + 8, shorten(box.subtitle, room, FONT - 2), FONT - 2, QUIET, mono=False),
     ]
+    for number, note in enumerate(box.notes, 1):
+        shapes.append(Label(x, line + 8 + NOTE * number, shorten(note, room, FONT - 2), FONT - 2, QUIET))
     if box.status:
         colour = next((colour for word, colour in STATUS.items() if word in box.status), QUIET)
-        wide, low = text_width(box.status, 6.2) * 1.1 + 8, top + HEIGHT
+        wide, low = text_width(box.status, 6.2) * 1.1 + 8, top + height
         shapes += [
             Rect(left + width - wide + 5, low - 5, wide, 11, colour, "#ffffff", 0.8, 5.5),
             Label(left + width - wide / 2 + 5, low + 0.3, box.status, 6.2, "#ffffff", bold=True),

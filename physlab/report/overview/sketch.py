@@ -11,12 +11,13 @@ import networkx as nx
 from physlab.graph import connect
 from physlab.model import Dag, Node, Problem, find_references
 
+HEIGHT, NOTE = 40.0, 10.5  # of a box, and of a line of notes in it [pt]
 BANDS = 10  # rows of an aggregated picture
 
 
 @dataclass(frozen=True)
 class Box:
-    """A node, or a group of alike nodes."""
+    """A node, or a group of alike nodes; `notes` are lines below its subtitle."""
 
     key: str
     title: str
@@ -25,6 +26,7 @@ class Box:
     status: str = ""
     troubled: bool = False
     ghost: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Sketch:
     arrows: tuple[Arrow, ...]
     rows: Mapping[str, int]
     words: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def height(self) -> float:
+        """Of every box [pt]: that of the one with the most notes."""
+        return HEIGHT + NOTE * max((len(box.notes) for box in self.boxes), default=0)
 
 
 def sketch(

@@ -12,7 +12,7 @@ from physlab.lab import Lab
 from physlab.service.backup import auto_backup
 from physlab.versioning.labels import label, read_label
 from physlab.versioning.register import Named, Wish, register
-from physlab.versioning.tags import check_tag, tag
+from physlab.versioning.tags import check_free, check_tag, tag
 
 TOLD = ("experiment", "tools_used")
 
@@ -54,6 +54,7 @@ def artifact_versioning(lab: Lab, params: Mapping[str, Any], base_dir: Path, wit
     name, wanted = params.get("tag"), read_label(params["label"]) if params.get("label") else None
     if name is not None:
         check_tag(name)
+        check_free(lab.store, name)
         if len(wish.artifacts) != 1:
             raise ValidationError("A tag stands for one version.", hint="Give one artifact with it.")
     lab.store.refresh()

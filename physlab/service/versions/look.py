@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from physlab.errors import ValidationError, nearest
 from physlab.lab import Lab
 from physlab.versioning import external, history
-from physlab.versioning.contents import files_of
+from physlab.versioning.code import read_patch
 from physlab.versioning.differ import differences
-from physlab.versioning.history import Known, find
-from physlab.versioning.labels import as_object, label, labels, read_label
+from physlab.versioning.history import Known
+from physlab.versioning.labels import given_labels, label, read_label
+from physlab.versioning.names import meant, meant_version, name_of
 from physlab.versioning.origin import FORMATS, Lineage, downstream, upstream, write_lineage
-from physlab.versioning.origin.upstream import bytes_of_name
 from physlab.versioning.restore import restore
 from physlab.versioning.tags import tag, tags
 
@@ -25,9 +27,17 @@ def me() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-def version_log(lab: Lab, artifact: str | None = None, limit: int | None = None) -> list[Known]:
-    """Return versions, latest first: of one artifact, or of all."""
-    return history.log(lab.store, artifact, Path.cwd(), limit)
+def version_log(
+    lab: Lab, artifact: str | None = None, limit: int | None = None, since: str | None = None, until: str | None = None
+) -> list[Known]:
+    """Return versions, latest first: of one artifact, or of all; registered from one day to the end of another, in UTC.
+
+    Raises:
+        ValidationError: There is none of that name, or it is no day.
+    """
+    first = history.read_moment(since, begin=True) if since else None
+    last = history.read_moment(until) if until else None
+    return history.log(lab.store, artifact, Path.cwd(), limit, first, last)
 
 
 def find_version(lab: Lab, name: str) -> Known:
@@ -36,7 +46,16 @@ def find_version(lab: Lab, name: str) -> Known:
     Raises:
         ValidationError: There is none of that name.
     """
-    return find(lab.store, name, Path.cwd())
+    return meant_version(lab.store, name, Path.cwd())
+
+
+def version_patch(lab: Lab, known: Known) -> str:
+    """Return what differed from the commit when a version was registered, as `git apply` takes it.
+
+    Raises:
+        StoreError: It is missing or damaged.
+    """
+    return read_patch(lab.store, known.version.code)
 
 
 def diff_versions(lab: Lab, before: str, after: str | None) -> dict[str, Any]:
@@ -45,12 +64,14 @@ def diff_versions(lab: Lab, before: str, after: str | None) -> dict[str, Any]:
     Raises:
         ValidationError: There is none of that name, or none before it.
     """
-    first = find_version(lab, before)
-    if after is not None:
-        return differences(lab.store, first, find_version(lab, after))
-    if first.number == 1:
-        raise ValidationError(f"{first.name} is the first version.", hint="Name two versions.")
-    return differences(lab.store, find_version(lab, f"{first.version.artifact}@{first.number - 1}"), first)
+    old, new = find_version(lab, before), None
+    if after is None:
+        if old.number == 1:
+            raise ValidationError(f"{old.name} is the first version.", hint="Name two versions.")
+        old, new = find_version(lab, f"{old.version.artifact}@{old.number - 1}"), old
+    new = new or find_version(lab, str(after))
+    remarks = [known.remark for known in (old, new) if known.remark]
+    return {**differences(lab.store, old, new), **({"remarks": remarks} if remarks else {})}
 
 
 def restore_version(lab: Lab, name: str, target: Path | None, *, force: bool = False) -> dict[str, Any]:
@@ -65,19 +86,23 @@ def restore_version(lab: Lab, name: str, target: Path | None, *, force: bool = F
     if target is None and (not path.is_absolute() or external.is_address(known.version.artifact)):
         hint = f"Say where to: physlab version restore {known.name} TO"
         raise ValidationError(f"{known.name} has no path of its own.", hint=hint)
-    if target is not None and target.is_dir() and known.version.content.kind != "folder":
+    if target is not None and os.path.isdir(target) and known.version.content.kind != "folder":
         path = target / Path(known.version.artifact).name
     count = restore(lab.store, known.version.content, path, force=force)
-    return {"version": known.name, "path": str(path), "files": count, "hash": f"sha256:{known.version.content.sha256}"}
+    done = {"version": known.name, "path": str(path), "files": count, "hash": f"sha256:{known.version.content.sha256}"}
+    told = history.dated(name, known)
+    return {**done, "remark": told} if told else done
 
 
-def tag_version(lab: Lab, name: str, version: str | None, *, move: bool = False) -> None:
-    """Give a version a tag, or take the tag away (no version).
+def tag_version(lab: Lab, name: str, version: str | None, *, move: bool = False) -> Known | None:
+    """Give a version a tag, or take the tag away (no version); return the version.
 
     Raises:
         ValidationError: The name cannot be one, or stands for another version.
     """
-    tag(lab.store, name, find_version(lab, version).record if version else None, me(), move=move)
+    known = find_version(lab, version) if version else None
+    tag(lab.store, name, known.record if known else None, me(), move=move)
+    return known
 
 
 def all_tags(lab: Lab) -> dict[str, Known]:
@@ -93,14 +118,25 @@ def label_version(lab: Lab, name: str, text: str, why: str = "") -> dict[str, An
         ValidationError: There is none of that name, or no such label.
     """
     wanted = read_label(text)
-    sha256 = bytes_of_name(lab.store, name, Path.cwd())
-    label(lab.store, [sha256], wanted, me(), why)
-    return {"hash": f"sha256:{sha256}", "label": str(wanted)}
+    found = meant(lab.store, name, Path.cwd())
+    label(lab.store, [found.sha256], wanted, me(), why)
+    named = found.known.name if found.known else found.name or name_of(lab.store, found.sha256)
+    remark = {"remark": found.remark} if found.remark else {}
+    return {"hash": f"sha256:{found.sha256}", "label": str(wanted), "version": named, **remark}
 
 
 def all_labels(lab: Lab) -> list[dict[str, Any]]:
-    """Return everything that is labelled."""
-    return as_object(labels(lab.store))
+    """Return everything that is labelled: name, hash, labels and reasons; of a folder how many files it has."""
+    found = []
+    for digest, kept in given_labels(lab.store).items():
+        versions = history.of_bytes(lab.store, digest)
+        content = versions[-1].version.content if versions else None
+        found.append({
+            "hash": f"sha256:{digest}", "name": name_of(lab.store, digest), "labels": [str(one.label) for one in kept],
+            "why": [one.why for one in kept if one.why],
+            "files": content.files if content is not None and content.kind == "folder" else None,
+        })  # fmt: skip
+    return found
 
 
 def lineage_of(lab: Lab, name: str) -> Lineage:
@@ -110,18 +146,19 @@ def lineage_of(lab: Lab, name: str) -> Lineage:
         ValidationError: It is not known.
     """
     lab.store.refresh()
-    return upstream(lab.store, bytes_of_name(lab.store, name, Path.cwd()))
+    found = meant(lab.store, name, Path.cwd())
+    return replace(upstream(lab.store, found.sha256, found.known, found.name), remark=found.remark)
 
 
-def lineage_text(lab: Lab, name: str, form: str) -> str:
+def lineage_text(lineage: Lineage, form: str) -> str:
     """Return a lineage in one of the formats that others read.
 
     Raises:
-        ValidationError: It is not known, or there is no such format.
+        ValidationError: There is no such format.
     """
     if form not in FORMATS:
         raise ValidationError(f"There is no format '{form}'.", hint=nearest(form, FORMATS))
-    return write_lineage(lineage_of(lab, name), form)
+    return write_lineage(lineage, form)
 
 
 def impact_of(lab: Lab, name: str) -> tuple[Lineage, list[str]]:
@@ -131,25 +168,6 @@ def impact_of(lab: Lab, name: str) -> tuple[Lineage, list[str]]:
         ValidationError: It is not known.
     """
     lab.store.refresh()
-    return downstream(lab.store, bytes_of_name(lab.store, name, Path.cwd()))
-
-
-def verify_versions(lab: Lab, name: str | None) -> tuple[int, list[str]]:
-    """Read the bytes of one version, or of all; return how many files there are and what is wrong."""
-    lab.store.refresh()
-    chosen = [find_version(lab, name)] if name else version_log(lab)
-    wrong: list[str] = []
-    wanted: dict[str, str] = {}
-    for known in chosen:
-        content = known.version.content
-        try:
-            if content.kind == "external":
-                external.verify(lab.store, content)
-            else:
-                wanted |= {digest: known.name for digest, _, _ in files_of(lab.store, content).values()}
-                wanted[content.sha256] = known.name
-        except (ValidationError, OSError) as error:  # a StoreError is an OSError
-            wrong.append(f"{known.name}: {error}")
-    good = {digest for digest in wanted if lab.store.blobs.intact(digest)}
-    wrong += [f"{name}: sha256:{digest} is missing or damaged" for digest, name in wanted.items() if digest not in good]
-    return len(wanted), wrong
+    found = meant(lab.store, name, Path.cwd())
+    lineage, runs = downstream(lab.store, found.sha256)
+    return replace(lineage, remark=found.remark), runs

@@ -6,10 +6,13 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import physlab
-from physlab.versioning.origin.graph import Lineage
+from physlab.versioning.origin.graph import Activity, Entity, Lineage
+
+if TYPE_CHECKING:
+    from physlab.report.overview.sketch import Box
 
 PRODUCER = f"urn:physlab:{physlab.__version__}"
 OPENLINEAGE = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -103,20 +106,43 @@ def _svg(lineage: Lineage) -> str:
     """The picture: what was done as boxes, things as boxes of another colour, arrows from cause to effect."""
     from physlab.report.overview.draw import write_svg
     from physlab.report.overview.scene import compose
-    from physlab.report.overview.sketch import Arrow, Box, layered
+    from physlab.report.overview.sketch import Arrow, layered
 
-    boxes = [
-        Box(item.id, item.name, f"{item.id[:19]}…" if item.kind != "value" else "value", _KIND[item.kind])
-        for item in lineage.entities.values()
-    ]
-    boxes += [
-        Box(item.id, item.name, str(item.facts.get("tool") or item.facts.get("by") or ""), _KIND[item.kind])
-        for item in lineage.activities.values()
-    ]
+    boxes = [_thing(item) for item in lineage.entities.values()] + [_deed(item) for item in lineage.activities.values()]
     there = {box.key for box in boxes}
     arrows = [Arrow(entity, activity, (role,)) for activity, entity, role in lineage.used if entity in there]
     arrows += [Arrow(activity, entity, ("made",)) for activity, entity in lineage.made if entity in there]
     return write_svg(compose(replace(layered(tuple(boxes), list(dict.fromkeys(arrows))), words=_WORDS)))
+
+
+def _thing(item: Entity) -> Box:
+    """Return the box of a thing: its name, and what it is."""
+    from physlab.report.overview.sketch import Box
+
+    if item.kind == "value":
+        return Box(item.id, item.name, "value", _KIND[item.kind])
+    bare = item.name.startswith("sha256:")
+    return Box(item.id, item.kind if bare else item.name, f"{item.id[:19]}…", _KIND[item.kind])
+
+
+def _deed(item: Activity) -> Box:
+    """Return the box of what was done: by what, when, with which parameters and code."""
+    from physlab.report.overview.sketch import Box
+
+    facts = item.facts
+    code = facts.get("code") or {}
+    said = (
+        code.get("version")
+        or code.get("commit")
+        or (f"code {code['fingerprint'][:8]}" if "fingerprint" in code else "")
+    )
+    when = f"{item.at[:16].replace('T', ' ')} UTC"
+    params = ", ".join(
+        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in (facts.get("params") or {}).items() if value not in (None, "", {}, [])
+    )  # fmt: skip
+    notes = tuple(note for note in (f"{when} · {said}" if said else when, params) if note)
+    return Box(item.id, item.name, str(facts.get("tool") or facts.get("by") or ""), _KIND[item.kind], notes=notes)
 
 
 _KIND = {"file": "data", "folder": "data", "external": "lookup", "value": "text", "node": "compute",

@@ -12,7 +12,7 @@ class Entity:
     """Something with a content: bytes, or a value that went from node to node.
 
     Attributes:
-        id: `sha256:…` of its bytes, or `value:…` of a value's content.
+        id: `sha256:…` of its bytes, or `value:…` of a value's content and where it came out of.
         name: What people call it.
         kind: file, folder, external or value.
         size: Of its bytes [bytes], where that is known.
@@ -53,6 +53,7 @@ class Lineage:
         of: Id of the entity that was asked for.
         used: Activity, entity and role: it went in.
         made: Activity and entity: it came out.
+        remark: What has to be said of the name that it was asked by.
     """
 
     of: str
@@ -60,6 +61,7 @@ class Lineage:
     activities: dict[str, Activity] = field(default_factory=dict)
     used: list[tuple[str, str, str]] = field(default_factory=list)
     made: list[tuple[str, str]] = field(default_factory=list)
+    remark: str = ""
 
     def put(self, entity: Entity) -> None:
         """Add an entity; of one that is there, more is known afterwards."""
@@ -92,4 +94,5 @@ class Lineage:
             "activities": [dict(vars(item)) for item in self.activities.values()],
             "used": [{"activity": a, "entity": e, "role": role} for a, e, role in self.used],
             "made": [{"activity": a, "entity": e} for a, e in self.made],
+            **({"remark": self.remark} if self.remark else {}),
         }

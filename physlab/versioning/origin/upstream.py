@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,21 @@ from physlab.errors import ValidationError
 from physlab.model import NodeRecord
 from physlab.model.stored import files_in
 from physlab.model.version import Version
-from physlab.store import Store, schema
+from physlab.store import Store
 from physlab.versioning.history import Known, of_bytes
 from physlab.versioning.origin.graph import Activity, Entity, Lineage
 from physlab.versioning.origin.records import gave
 from physlab.versioning.origins import maker_of
 
 
-def upstream(store: Store, sha256: str) -> Lineage:
+def upstream(store: Store, sha256: str, known: Known | None = None, name: str = "") -> Lineage:
     """Return the whole chain that led to some bytes.
+
+    Args:
+        store: Where.
+        sha256: The bytes.
+        known: The version of them that is meant; None: whatever is registered of these bytes.
+        name: What they are called where no version says it.
 
     Raises:
         ValidationError: The lab knows no such bytes.
@@ -26,7 +33,7 @@ def upstream(store: Store, sha256: str) -> Lineage:
     """
     store.refresh()
     tracing = _Tracing(store, Lineage(f"sha256:{sha256}"))
-    tracing.bytes(sha256)
+    tracing.bytes(sha256, name, only=known)
     if not tracing.lineage.activities:
         raise ValidationError(
             f"Nothing is known of sha256:{sha256[:16]}….", hint="Register it with its parents: physlab version add."
@@ -39,10 +46,13 @@ class _Tracing:
         self.store, self.lineage = store, lineage
         self.seen: set[str] = set()
 
-    def bytes(self, sha256: str, name: str = "", **facts: Any) -> str:
-        """Add bytes with everything that led to them; return their id."""
+    def bytes(self, sha256: str, name: str = "", only: Known | None = None) -> str:
+        """Add bytes with everything that led to them, or to one version of them; return their id."""
         found = f"sha256:{sha256}"
-        versions = of_bytes(self.store, sha256)
+        everywhere = of_bytes(self.store, sha256)
+        versions = everywhere if only is None else [only]
+        others = [known.name for known in everywhere if only is not None and known.record != only.record]
+        facts = {"same_bytes": others} if others else {}
         self.lineage.put(entity_of(sha256, versions, name, facts))
         if found in self.seen:
             return found
@@ -51,7 +61,7 @@ class _Tracing:
             self.registration(known)
         maker = maker_of(self.store, [sha256]).get(sha256)
         if maker is not None:
-            self.node(maker)
+            self.node(maker, sha256)
             self.lineage.make(f"record:{maker}", found)
         return found
 
@@ -64,11 +74,15 @@ class _Tracing:
             above = self.bytes(parent.sha256, Path(parent.path).name if parent.path else "")
             self.lineage.use(activity.id, above, "parent")
 
-    def node(self, record: str) -> None:
-        """Add a node that ran, with its files and the nodes before it."""
+    def node(self, record: str, sha256: str = "") -> None:
+        """Add a node that ran, with its files and the nodes before it; some bytes that it made get the name it gave."""
+        made = NodeRecord.model_validate(self.store.record(record))
+        given = next((artifact.name for artifact in made.artifacts if artifact.sha256 == sha256), None)
+        bare = self.lineage.entities.get(f"sha256:{sha256}")
+        if given and bare is not None and bare.name.startswith("sha256:"):
+            self.lineage.entities[bare.id] = replace(bare, name=given)
         if f"record:{record}" in self.lineage.activities:
             return
-        made = NodeRecord.model_validate(self.store.record(record))
         activity = node_of(record, made)
         self.lineage.activities[activity.id] = activity
         for place, sha256 in files_in(made.params):
@@ -76,7 +90,7 @@ class _Tracing:
         parents = {name: NodeRecord.model_validate(self.store.record(name)) for name in made.parents}
         for parameter, source in made.sources.items():
             content = made.inputs[parameter]
-            value = f"value:{content}"
+            value = f"value:{content}:{source.removeprefix('from:')}"  # equal outputs stay two
             self.lineage.put(Entity(value, source.removeprefix("from:"), "value"))
             self.lineage.use(activity.id, value, parameter)
             giver = next((name for name, parent in parents.items() if gave(parent, source, content)), None)
@@ -113,24 +127,3 @@ def node_of(record: str, made: NodeRecord) -> Activity:
         "machine": made.meta.get("machine"), "run": made.run_id, "duration_ms": made.duration_ms, "key": made.key,
     }  # fmt: skip
     return Activity(f"record:{record}", made.node_id, "node", made.started_at, facts)
-
-
-def bytes_of_name(store: Store, name: str, base_dir: Path) -> str:
-    """Return the SHA-256 that a name means: `sha256:…`, a version, or a file as it is now.
-
-    Raises:
-        ValidationError: It means nothing.
-    """
-    from physlab.versioning.history import find
-
-    bare = name.removeprefix("sha256:")
-    if len(bare) == 64 and set(bare) <= set("0123456789abcdef"):
-        return bare
-    path = (base_dir / Path(name).expanduser()).absolute()
-    if path.is_file():
-        sha256 = store.digest_files([path])[path]
-        store.refresh()
-        table = schema.versions
-        if maker_of(store, [sha256]) or store.index.rows(table.select().where(table.c.sha256 == sha256).limit(1)):
-            return sha256
-    return find(store, name, base_dir).version.content.sha256

@@ -12,8 +12,9 @@ from PIL import Image
 
 from physlab.model import Dag, Edge, Node, Problem
 from physlab.report.overview import draw_overview, draw_overview_svg
-from physlab.report.overview.places import GAP, HEIGHT, place
-from physlab.report.overview.sketch import aggregate, sketch
+from physlab.report.overview.places import GAP, place
+from physlab.report.overview.scene import Label, Rect, compose, text_width
+from physlab.report.overview.sketch import HEIGHT, Arrow, Box, aggregate, layered, sketch
 
 
 def node(name: str, *sources: str, after: tuple[str, ...] = (), tool: str = "cas") -> Node:
@@ -128,3 +129,17 @@ def test_boxes_never_overlap(graph: Dag) -> None:
     for arrow in drawn.arrows:
         if not arrow.backward:
             assert places.centres[arrow.source][1] < places.centres[arrow.target][1]
+
+
+def test_notes_stand_inside_their_box() -> None:
+    boxes = (Box("a", "a", "tool", "data", notes=("2026-11-22 · code", "n=3, " * 40)), Box("b", "b", "tool", "data"))
+    whole = layered(boxes, [Arrow("a", "b")])
+    plain = layered((Box("a", "a", "tool", "data"), Box("b", "b", "tool", "data")), [Arrow("a", "b")])
+    assert plain.height == HEIGHT < whole.height
+    scene = compose(whole)
+    [outer, _] = [shape for shape in scene.shapes if isinstance(shape, Rect)][:2]
+    inside = [shape for shape in scene.shapes if isinstance(shape, Label) and shape.y < outer.y + outer.height]
+    assert len(inside) == 4
+    for text in inside:
+        assert outer.y < text.y - text.size / 2 and text.y + text.size / 2 < outer.y + outer.height
+        assert text_width(text.text, text.size) <= outer.width - 4

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from physlab.errors import StoreError, ValidationError
+from physlab.versioning.code import read_patch
 from physlab.versioning.differ import differences
 from physlab.versioning.differences import compare
 from physlab.versioning.history import log
@@ -21,6 +22,7 @@ from physlab.versioning.labels import Label, held, label, labels, may_leave, rea
 from physlab.versioning.restore import restore
 from physlab.versioning.tags import tag, tags
 from tests.unit.versioning.conftest import Room
+from tests.unit.versioning.test_register import git
 
 
 def three_versions(room: Room) -> None:
@@ -80,6 +82,27 @@ def test_origin_and_content_are_compared(room: Room) -> None:
     assert found["origin"] == {"params.n": [1, 3]} and not found["equal"]
     assert found["files"]["data.csv"]["lines"] == ["y: 1 of 1 values differ, by at most 2 (relative 0.667) at [0]"]
     assert differences(room.store, room.version("data.csv"), room.version("data.csv"))["equal"]
+
+
+def test_an_edit_of_the_code_is_a_difference(room: Room) -> None:
+    """Two versions on either side of an edit, both without a commit of it: `…+changes` twice."""
+    room.write("fit.py", "slope = 1\n")
+    room.write("slope.csv", "slope\n1\n")
+    for words in (("init", "-q"), ("add", "fit.py"), ("commit", "-q", "-m", "first")):
+        git(room.folder, *words)
+    for number in (2, 3):
+        room.write("fit.py", f"slope = {number}\n")
+        room.add("slope.csv")
+    one, two = room.version("slope.csv@1"), room.version("slope.csv@2")
+    assert one.version.code.version == two.version.code.version
+    found = differences(room.store, one, two)
+    assert found["equal"] and found["origin"].keys() == {"code"}
+    before, after = found["origin"]["code"]
+    assert before != after and one.version.code.diff is not None and one.version.code.diff[:12] in before
+    assert {"-+slope = 2", "++slope = 3"} <= set(found["code"])
+    assert "+slope = 2" in read_patch(room.store, one.version.code).splitlines()
+    same = differences(room.store, one, one)
+    assert same["code"] == [] and same["origin"] == {}
 
 
 def test_folders_are_compared_file_by_file(room: Room) -> None:
@@ -244,8 +267,8 @@ def test_labels_say_what_may_leave_and_what_must_stay(room: Room) -> None:
         room.write(name, name)
     a, folder, free = (item.version.content.sha256 for item in room.add("a", "set", "free"))
     label(room.store, [a], read_label("private"), "me")
-    label(room.store, [folder], read_label("embargo:2027-01-31"), "me")
-    label(room.store, [folder], read_label("hold:2030-01-01"), "me", why="court")
+    label(room.store, [folder], read_label("embargo:2027-01-31", date(2026, 11, 1)), "me")
+    label(room.store, [folder], read_label("hold:2030-01-01", date(2026, 11, 1)), "me", why="court")
     [file] = [digest for digest in labels(room.store) if digest not in (a, folder)]
     before, after = may_leave(room.store, date(2027, 1, 30)), may_leave(room.store, date(2027, 1, 31))
     assert before(a) == after(f"sha256:{a}") == "it is private" and before(free) is None
@@ -256,3 +279,20 @@ def test_labels_say_what_may_leave_and_what_must_stay(room: Room) -> None:
     for wrong in ("embargo", "private:2027-01-31", "embargo:soon", "secret"):
         with pytest.raises(ValidationError):
             read_label(wrong)
+
+
+def test_a_label_of_a_day_that_is_over_ends_nothing(room: Room) -> None:
+    """An embargo until 2099 is not ended by a slip of the pen; `open` ends it."""
+    room.write("a", "a")
+    [made] = room.add("a")
+    sha256, today = made.version.content.sha256, date(2026, 11, 22)
+    label(room.store, [sha256], read_label("embargo:2099-01-31", today), "me")
+    for wrong in ("embargo:2020-01-01", "embargo:2026-11-22", "hold:2020-01-01"):
+        with pytest.raises(ValidationError, match=r"ended before it began.*physlab version label FILE open"):
+            label(room.store, [sha256], read_label(wrong, today), "me")
+    with pytest.raises(ValidationError, match="ended before it began"):
+        read_label("embargo:2020-01-01")
+    assert may_leave(room.store, today)(sha256) == "it is under embargo until 2099-01-31"
+    assert read_label("embargo:2026-11-23", today).binds(today)
+    label(room.store, [sha256], read_label("open", today), "me")
+    assert may_leave(room.store, today)(sha256) is None

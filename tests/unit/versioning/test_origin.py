@@ -14,8 +14,8 @@ import pytest
 from physlab.errors import ValidationError
 from physlab.keys import digest_bytes
 from physlab.versioning.history import find
+from physlab.versioning.names import meant
 from physlab.versioning.origin import FORMATS, Lineage, downstream, upstream, write_lineage
-from physlab.versioning.origin.upstream import bytes_of_name
 from physlab.versioning.register import Wish, register
 from tests.unit.conftest import Bench, Outcome, node
 
@@ -68,13 +68,14 @@ def test_names_of_everything(story: tuple[Bench, Outcome]) -> None:
     figure = bench.folder / "figure"
     figure.write_bytes(b"static of a toy")
     for name in ("figure", f"sha256:{digest_bytes(b'static of a toy')}"):
-        assert bytes_of_name(bench.lab.store, name, bench.folder) == digest_bytes(b"static of a toy")
+        assert meant(bench.lab.store, name, bench.folder).sha256 == digest_bytes(b"static of a toy")
     (bench.folder / "paper.txt").write_text("changed since")
-    assert bytes_of_name(bench.lab.store, "paper.txt", bench.folder) == digest_bytes(b"see the figure")
+    paper = meant(bench.lab.store, "paper.txt", bench.folder)
+    assert paper.sha256 == digest_bytes(b"see the figure") and "paper.txt here is in no version" in paper.remark
     with pytest.raises(ValidationError, match="Nothing is known"):
         upstream(bench.lab.store, "0" * 64)
     with pytest.raises(ValidationError, match="no version"):
-        bytes_of_name(bench.lab.store, "nothing", bench.folder)
+        meant(bench.lab.store, "nothing", bench.folder)
 
 
 def test_a_circle_of_registrations_ends(bench: Bench) -> None:
@@ -101,6 +102,8 @@ def test_others_read_it(story: tuple[Bench, Outcome], tmp_path: Path) -> None:
     picture = ET.fromstring(write_lineage(found, "svg"))  # noqa: S314 - our own
     text = " ".join(picture.itertext())
     assert picture.tag.endswith("svg") and "paper.txt" in text and "registration" in text
+    paper = next(item for item in found.activities.values() if item.name == "paper.txt@1")
+    assert "page=3" in text and f"{paper.at[:16].replace('T', ' ')} UTC · 1" in text
     events = json.loads(write_lineage(found, "openlineage"))
     assert [event["eventType"] for event in events] == ["COMPLETE"] * len(found.activities)
     for event in events:  # the required fields of https://openlineage.io/spec/2-0-2/OpenLineage.json
@@ -108,3 +111,12 @@ def test_others_read_it(story: tuple[Bench, Outcome], tmp_path: Path) -> None:
         assert datetime.fromisoformat(event["eventTime"]).tzinfo and event["schemaURL"].endswith("RunEvent")
         assert all(item.keys() >= {"namespace", "name"} for item in event["inputs"] + event["outputs"])
     assert json.loads(write_lineage(found, "json")) == json.loads(json.dumps(found.as_object()))
+
+
+def test_bytes_without_a_version_have_the_name_that_their_node_gave(story: tuple[Bench, Outcome]) -> None:
+    bench, _ = story
+    figure = digest_bytes(b"static of a toy")
+    found = upstream(bench.lab.store, figure)
+    assert "sha256" not in found.entities[found.of].name
+    texts = list(ET.fromstring(write_lineage(found, "svg")).itertext())  # noqa: S314 - our own
+    assert sum(figure[:8] in text for text in texts) == 1, "its digest stands once"
