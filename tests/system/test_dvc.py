@@ -319,6 +319,7 @@ def test_the_command_line_asks_for_secrets_and_says_what_it_would_do(tmp_path: P
     assert line.json("dvc", "push", "--dry-run", "--json") == {
         "remote": "storage",
         "sent": False,
+        "held": {},
         "files": 0,
         "bytes": 0,
     }
