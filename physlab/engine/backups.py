@@ -11,6 +11,7 @@ from uuid import UUID
 from prefect import get_client, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
 from prefect.exceptions import ObjectNotFound
 
 from physlab.engine.blocks import settings_from_block
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 DAILY, MONTHLY = "daily_backup", "backup_drill"
 POOL = "lab"
+SENT_S = 10.0
+"""So long an event may take to reach the server before the flow goes on without it [s]."""
 SECRETS = ("PASSWORD", "TOKEN", "API_KEY", "WEBHOOK", "URL")
 WORKER = f"prefect worker start --pool {POOL}"
 
@@ -87,6 +90,7 @@ def reporter(settings: Settings) -> Any:
 
     def report(event: str, message: str, details: dict[str, Any]) -> None:
         emit_event(event=event, resource=resource, payload={"message": message, "details": details})
+        EventsWorker.drain_all(timeout=SENT_S)  # the process may end right after a failure, and nobody would hear of it
 
     return report
 
