@@ -38,7 +38,7 @@ from physlab.testing.sshd import SshServer
 from physlab.testing.sshd import missing_parts as ssh_lacks
 from tests.system.commandline import CommandLine
 from tests.unit.conftest import node, open_lab
-from tests.unit.test_dvcrepo import git, run
+from tests.unit.dvcrepo.conftest import git, run
 
 HBAR = "metadata: {title: H bar}\nnodes: [{id: h, tool: constants_get, params: {name: hbar}}]\n"
 KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}

@@ -15,7 +15,7 @@ import pytest
 from physlab.dvcrepo.programs import dvc
 from physlab.service.dvc import commit_records, commit_runs, queued_runs, repository_of, verify_data
 from tests.unit.conftest import open_lab
-from tests.unit.test_dvcrepo import git, run
+from tests.unit.dvcrepo.conftest import git, run
 
 ROOT = Path(__file__).parents[2]
 STEPS = 50  # a commit of three runs has more

@@ -7,9 +7,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -38,32 +36,9 @@ from physlab.service.dvc import (
     verify_data,
     would_commit,
 )  # fmt: skip
-from physlab.service.stages import export_pipeline
 from physlab.specfile import parse_spec
-from physlab.versioning.labels import label, read_label
 from tests.unit.conftest import node, open_lab
-
-
-@pytest.fixture
-def lab(tmp_path: Path, toy_tools: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A lab of somebody whom Git does not know."""
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
-    with open_lab(tmp_path) as opened:
-        yield opened
-
-
-def run(lab: Lab, n: int = 4000, title: str = "Rows of numbers", **more: Any) -> str:
-    nodes = [node("rows", "array", n=n, **more), node("twice", "add", a="from:rows.total", b=1)]
-    spec = {"metadata": {"title": title}, "nodes": nodes}
-    reply = service.run_dag(lab, spec, RunRequest())
-    assert reply.error is None, reply.error
-    return str(reply.body["run_id"])
-
-
-def git(lab: Lab, *words: str) -> str:
-    folder = repository_of(lab).folder
-    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+from tests.unit.dvcrepo.conftest import git, read_map_of, run
 
 
 def test_a_commit_has_the_run_its_parameters_lineage_and_both_digests(lab: Lab) -> None:
@@ -160,67 +135,6 @@ def test_hooks_count(lab: Lab) -> None:
     hook.unlink()
     [made] = commit_runs(lab)
     assert made["run_id"] == first and queued_runs(lab) == []
-
-
-def test_what_may_not_leave_is_named_and_nothing_is_written(lab: Lab) -> None:
-    first = run(lab)
-    [made] = commit_runs(lab, [first])
-    add_remote(lab, "near", str(lab.settings.home / "near"), None, {})
-    secret = run(lab, n=4077)
-    path = next(iter(read_map_of(lab, secret)))
-
-    sha256 = read_map_of(lab, secret)[path].removeprefix("sha256:")
-    label(lab.store, [sha256], read_label("embargo:2099-01-31"), "me")
-    with pytest.raises(ValidationError, match=f"{path}: it is under embargo until 2099-01-31"):
-        commit_runs(lab, [secret])
-    assert git(lab, "log", "-1", "--format=%s", "--", "runs") == made["subject"] and queued_runs(lab) == []
-    label(lab.store, [sha256], read_label("open"), "me")
-    commit_runs(lab, [secret])
-    label(lab.store, [sha256], read_label("private"), "me")
-    with pytest.raises(ValidationError, match="it is private"):
-        push_data(lab)
-    assert not (lab.settings.home / "near").exists()
-
-
-def test_what_was_made_from_private_data_stays_too(lab: Lab, tmp_path: Path) -> None:
-    (tmp_path / "private.txt").write_text("3.14159")
-    (tmp_path / "open.txt").write_text("2.71828")
-
-    def read_in(name: str) -> str:
-        nodes = [node("text", "read", file=f"{name}.txt"), node("twice", "give", value="from:text.text")]
-        spec = {"metadata": {"title": name}, "nodes": nodes}
-        reply = service.run_dag(lab, spec, RunRequest(), base_dir=tmp_path)
-        assert reply.error is None, reply.error
-        return str(reply.body["run_id"])
-
-    [sha256] = lab.store.digest_files([tmp_path / "private.txt"]).values()
-    label(lab.store, [sha256], read_label("private"), "me")
-    secret, shown = read_in("private"), read_in("open")
-    with pytest.raises(ValidationError, match=r"what text.file takes: it is private"):
-        commit_runs(lab, [secret])
-    with pytest.raises(ValidationError, match=r"private.txt: it is private"):
-        export_pipeline(lab, read_spec("private"), tmp_path / "pipe", tmp_path)
-    assert not (tmp_path / "pipe").exists()
-    label(lab.store, [sha256], read_label("open"), "me")
-    commit_runs(lab, [secret, shown])
-    add_remote(lab, "near", str(tmp_path / "near"), None, {})
-    label(lab.store, [sha256], read_label("private"), "me")
-    with pytest.raises(ValidationError, match="1 of the committed runs may not leave") as raised:
-        push_data(lab)
-    assert raised.value.hint.endswith("physlab dvc push --without-held") and not (tmp_path / "near").exists()
-    done = push_data(lab, without_held=True)
-    assert done["held"] == {"runs/private": "what text.file takes: it is private"} and done["files"] == 0
-
-
-def read_spec(name: str) -> dict[str, Any]:
-    return {"nodes": [node("text", "read", file=f"{name}.txt")]}
-
-
-def read_map_of(lab: Lab, run_id: str) -> dict[str, str]:
-    from physlab.dvcrepo import show_run
-
-    record = lab.find_run(run_id)
-    return show_run(record, lab.find_dag(record.dag_id).dag, lab.store).files
 
 
 def test_a_failed_run_is_not_committed(lab: Lab) -> None:
