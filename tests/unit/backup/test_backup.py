@@ -6,11 +6,8 @@ import json
 import os
 import random
 import shutil
-import sqlite3
-import stat
 import subprocess
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from physlab.errors import ConfigurationError, ResourceError, StoreError, Valida
 from physlab.settings import child_environment
 from physlab.store import open_store, schema
 from tests.unit import postgres
+from tests.unit.backup.conftest import bring_back
 from tests.unit.backuplab import (
     BackupLab,
     Days,
@@ -31,53 +29,11 @@ from tests.unit.backuplab import (
     missing_parts,
     node_record,
     plant,
-    restic,
     state_of,
     take_away,
-    use_template,
 )
 
 needs_restic = pytest.mark.skipif(bool(missing_parts()), reason=missing_parts() or "all there")
-
-
-@pytest.fixture
-def base(template: Path, tmp_path: Path) -> Path:
-    """A folder with a repository that is empty, of each engine."""
-    return use_template(template, tmp_path)
-
-
-@pytest.fixture
-def restic_base(restic_template: Path, tmp_path: Path) -> Path:
-    """A folder with an empty repository of restic."""
-    return use_template(restic_template, tmp_path)
-
-
-@pytest.fixture
-def restic_lab(restic_base: Path) -> Iterator[BackupLab]:
-    with backup_lab(restic_base) as lab:
-        yield lab
-
-
-@pytest.fixture
-def lab(base: Path) -> Iterator[BackupLab]:
-    with backup_lab(base) as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def saved(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupLab]:
-    """A lab that was backed up once; tests leave it as it is."""
-    with backup_lab(use_template(template, tmp_path_factory.mktemp("saved"))) as lab:
-        lab.fill(12)
-        lab.save()
-        yield lab
-
-
-def bring_back(lab: BackupLab, name: str = "back", snapshot: str = "latest") -> Path:
-    target = lab.folder / name
-    found = restore_lab(lab.store, lab.engine, snapshot, target, tell=lambda words: None, salvage=False)
-    assert found.problems == []
-    return target
 
 
 def test_what_is_restored_is_what_was_there(saved: BackupLab) -> None:
@@ -103,91 +59,6 @@ def test_a_restore_over_something_is_refused(saved: BackupLab) -> None:
     with pytest.raises(ValidationError, match="no snapshot 'abcdef'"):
         bring_back(saved, "elsewhere", "abcdef")
     assert not (saved.folder / "elsewhere").exists()
-
-
-@needs_restic
-def test_s36_the_password_that_is_made_is_private(tmp_path: Path) -> None:
-    """S36: it is given by a file of mode 600, and neither the backup nor any record or text holds it."""
-    with backup_lab(tmp_path) as lab:
-        lab.fill(1)
-        made = lab.save()
-        path = place_of(lab.settings).password
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        secret = path.read_text().strip()
-        assert len(secret) > 40 and made.new_password == str(path)
-        for file, content in state_of(lab.folder).items():
-            assert secret.encode() not in content or file == "home/keys/backup.password", file
-        home = bring_back(lab)
-        assert not any(secret.encode() in content for content in state_of(home).values())
-        os.chmod(path, 0o644)
-        with pytest.raises(ConfigurationError, match="may be read by others"):
-            lab.save()
-
-
-@needs_restic
-def test_s36_a_password_in_an_address_is_shown_nowhere(tmp_path: Path) -> None:
-    address = "rest:http://lab:hunter2secret@127.0.0.1:9/lab"
-    with backup_lab(tmp_path, **{"backup.repository": address, "backup.password": "other-secret"}) as lab:
-        engine = lab.engine
-        assert "hunter2secret" not in engine.shown
-        with pytest.raises((ConfigurationError, ResourceError)) as caught:
-            lab.save()
-        assert "hunter2secret" not in str(caught.value) and "other-secret" not in str(caught.value)
-        assert not any(b"hunter2secret" in content for content in state_of(lab.folder).values())
-
-
-def test_s34_a_repository_holds_no_plain_text(base: Path) -> None:
-    """20 markers: in blobs, records, keys, configuration, databases, a folder and a git repository."""
-    markers = [f"MARKER-{number:02d}-{random.Random(number).randbytes(6).hex()}" for number in range(20)]
-    notes = base / "notes"
-    notes.mkdir()
-    (notes / f"{markers[0]}.txt").write_text(markers[1])
-    git = base / "paper"
-    quiet = {"env": child_environment({"GIT_CONFIG_GLOBAL": "/dev/null"}), "check": True, "capture_output": True}
-    subprocess.run(["git", "init", "-q", git], **quiet)
-    (git / "paper.tex").write_text(markers[2])
-    subprocess.run(["git", "-C", git, "add", "."], **quiet)
-    author = ["-c", f"user.name={markers[3]}", "-c", "user.email=a@b"]
-    subprocess.run(["git", "-C", git, *author, "commit", "-qm", markers[4]], **quiet)
-    (base / "physlab.toml").write_text(f'[report]\nlab = "{markers[5]}"\n')
-    with backup_lab(base, **{"backup.also": [notes, git]}) as lab:
-        (lab.settings.home / "server").mkdir()
-        database = sqlite3.connect(lab.settings.home / "server" / "prefect.db")
-        database.execute("CREATE TABLE run (name TEXT)")
-        database.execute("INSERT INTO run VALUES (?)", (markers[6],))
-        database.commit()
-        database.close()
-        for marker in markers[7:14]:
-            lab.store.blobs.put(marker.encode() * 40)
-        for marker in markers[14:]:
-            lab.store.append("note", {"text": marker})
-        made = lab.save()
-        assert made.record["complete"] and not made.warnings
-        stored = b"\n".join(state_of(lab.repository).values()) + "\n".join(state_of(lab.repository)).encode()
-        assert [marker for marker in markers if marker.encode() in stored] == []
-        back = bring_back(lab)
-        restored = b"\n".join(state_of(back).values()) + "\n".join(state_of(back)).encode()
-        bundled = {markers[2], markers[3], markers[4]}  # compressed by git
-        assert [marker for marker in markers if marker.encode() not in restored and marker not in bundled] == []
-        subprocess.run(["git", "clone", "-q", back / "also" / "paper.bundle", base / "again"], **quiet)
-        assert (base / "again" / "paper.tex").read_text() == markers[2]
-
-
-def test_only_wrapped_keys_are_saved(restic_lab: BackupLab) -> None:
-    lab = restic_lab
-    keys = lab.settings.home / "keys"
-    project = keys / "projects" / "lab"
-    project.mkdir(parents=True)
-    (keys / "server.key").write_text("AGE-SECRET-KEY-1BARE")
-    (project / "0123.age").write_bytes(b"age-encryption.org/v1\n-> X25519 abc\n")
-    (project / "key.json").write_text('{"recipient": "age1public"}')
-    (project / "loose.txt").write_text("AGE-SECRET-KEY-1LOOSE")
-    lab.fill(1)
-    made = lab.save()
-    assert any("server.key" in words and "loose.txt" in words for words in made.warnings)
-    home = bring_back(lab)
-    assert sorted(state_of(home / "keys")) == ["projects/lab/0123.age", "projects/lab/key.json"]
-    assert not any(b"AGE-SECRET-KEY-" in content for content in state_of(home).values())
 
 
 def test_every_record_in_a_backup_has_its_blobs_while_others_write(lab: BackupLab) -> None:
@@ -458,69 +329,6 @@ def test_a_full_disk_leaves_all_as_it_was(restic_lab: BackupLab) -> None:
 def test_a_latest_without_a_list_says_so(saved: BackupLab) -> None:
     found = restore_lab(None, saved.engine, "latest", saved.folder / "new", tell=lambda words: None, salvage=False)
     assert found.problems == [] and "no list of backups" in found.notes[0]
-
-
-def test_a_damaged_snapshot_is_refused_or_salvaged(base: Path) -> None:
-    with backup_lab(base) as lab:
-        digests = lab.fill(3, size=9_000_000)
-        lab.save()
-        packs = sorted(lab.repository.rglob("*"), key=lambda path: path.stat().st_size)
-        biggest = [path for path in packs if path.is_file()][-1]
-        data = bytearray(biggest.read_bytes())
-        data[len(data) // 2] ^= 1
-        biggest.chmod(0o600)
-        biggest.write_bytes(data)
-        with pytest.raises(StoreError, match="damaged"):
-            bring_back(lab)
-        assert not (base / "back").exists()
-        told: list[str] = []
-        found = restore_lab(lab.store, lab.engine, "latest", base / "part", tell=told.append, salvage=True)
-        assert any("not brought" in words for words in found.problems)
-        assert any(digest in " ".join(found.problems) for digest in digests)
-
-
-def damage_blob(lab: BackupLab, snapshot: str, path: str) -> None:
-    """Change one byte of where the repository keeps the beginning of a file of a snapshot."""
-    blob = json.loads(restic(lab, "cat", "snapshot", snapshot))["tree"]
-    for part in Path(path).parts:
-        nodes = json.loads(restic(lab, "cat", "blob", blob))["nodes"]
-        node = next(item for item in nodes if item["name"] == part)
-        blob = node.get("subtree") or node["content"][0]
-    for index in restic(lab, "list", "index").split():
-        for pack in json.loads(restic(lab, "cat", "index", index))["packs"]:
-            for entry in (item for item in pack["blobs"] if item["id"] == blob):
-                file = lab.repository / "data" / pack["id"][:2] / pack["id"]
-                data = bytearray(file.read_bytes())
-                data[entry["offset"] + entry["length"] // 2] ^= 1
-                file.chmod(0o600)
-                file.write_bytes(data)
-                return
-    raise AssertionError(f"{path} is in no pack")
-
-
-@pytest.mark.parametrize("listed", [True, False])
-def test_a_snapshot_without_its_manifest_is_salvaged(restic_base: Path, listed: bool) -> None:
-    with backup_lab(restic_base) as lab:
-        digests = lab.fill(3)
-        damage_blob(lab, lab.save().record["snapshot"], "backup/view/manifest.json")
-        with pytest.raises(StoreError, match=r"restore [0-9a-f]{8} \S+/back --salvage"):
-            bring_back(lab)
-        store, target = lab.store if listed else None, restic_base / "part"
-        found = restore_lab(store, lab.engine, "latest", target, tell=lambda words: None, salvage=True)
-        lost = [words for words in found.problems if not words.startswith("not brought: ")]
-        assert (len(lost), "cannot be compared" in lost[0]) == (1, not listed) and "manifest.json is lost" in lost[0]
-        assert found.blobs == 3 and found.records == len(digests) + 1  # and that the backup was begun
-        with open_store(target / "store") as store:
-            assert list(store.verify()) == [] and set(store.blobs.all()) == set(digests)
-
-
-def test_a_snapshot_with_a_damaged_journal_is_salvaged(restic_base: Path) -> None:
-    with backup_lab(restic_base) as lab:
-        digests = lab.fill(3)
-        damage_blob(lab, lab.save().record["snapshot"], "backup/view/store/journal/000001.jsonl")
-        target = restic_base / "part"
-        found = restore_lab(lab.store, lab.engine, "latest", target, tell=lambda words: None, salvage=True)
-        assert found.blobs == len(digests) and any("journal" in words for words in found.problems)
 
 
 def test_a_folder_that_is_not_there_stops_it(base: Path) -> None:
