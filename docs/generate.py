@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from physlab.caps import CAPS
 from physlab.cli.app import app
+from physlab.collab.roles import MATRIX, ROLES
 from physlab.engine.slurm.worker import SlurmWorker
 from physlab.settings.model import Settings
 from physlab.settings.sources import PREFIX, named_sections
@@ -23,6 +24,7 @@ from physlab.tools.types import array_to_json
 
 HERE = Path(__file__).parent / "reference"
 TEMPLATE = Path(__file__).parents[1] / "deployments" / "slurm_pool.json"
+SHARING = Path(__file__).parent / "howto" / "sharing.md"
 COMMON = ("allow_large", "emit_plots", "emit_csv", "emit_animation")
 
 
@@ -32,6 +34,7 @@ def main() -> None:
     found = {HERE / f"{name}.md": make() for name, make in makers.items()}
     found |= {HERE / "tools" / f"{tool.name}.md": page(tool) for tool in load_tools().tools.values()}
     pages = {path: "\n".join(lines) + "\n" for path, lines in found.items()} | {TEMPLATE: pool_template()}
+    pages |= {SHARING: sharing()}
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     stale += [path for path in (HERE / "tools").glob("*.md") if path not in pages]
     if "--check" in sys.argv:
@@ -41,6 +44,16 @@ def main() -> None:
             path.write_text(pages[path], encoding="utf-8")
         else:
             path.unlink()
+
+
+def sharing() -> str:
+    """Return the page on sharing with the table of roles as the code has it."""
+    head, mark, rest = SHARING.read_text(encoding="utf-8").partition("<!-- roles: written by `make docs` -->\n")
+    _, end, tail = rest.partition("<!-- /roles -->")
+    rows = [f"| {' | '.join(('what', *ROLES))} |", f"|---{'|:-:' * len(ROLES)}|"]
+    for action, roles in MATRIX.items():
+        rows.append(f"| `{action}` | {' | '.join('✓' if role in roles else '' for role in ROLES)} |")
+    return f"{head}{mark}\n" + "\n".join(rows) + f"\n\n{end}{tail}"
 
 
 def pool_template() -> str:

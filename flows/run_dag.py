@@ -16,6 +16,7 @@ def run_dag(
     site: str | None = None,
     refresh: bool | list[str] = False,
     fail_fast: bool | None = None,
+    session: str | None = None,
     lab: str | None = None,
     run_id: str | None = None,
 ) -> dict[str, Any]:
@@ -28,11 +29,12 @@ def run_dag(
         site: The cluster to use, or local for none; all that the lab describes when empty.
         refresh: Run again although results are there: true for all nodes, or a list of node ids.
         fail_fast: Stop at the first failed node instead of finishing independent branches.
+        session: The session that the run belongs to; the lab's current one when empty.
         lab: Name of a saved `Local Lab` block; the worker's own settings when empty.
         run_id: Name of the run; made from the time when empty.
 
     Returns:
         run_id, status, artifacts, reportable, meta, nodes, files.
     """
-    wishes = {"parallelism": parallelism, "offload_policy": offload_policy, "site": site, "fail_fast": fail_fast}
-    return conduct.run(dag, lab, run_id, refresh=refresh, **wishes)
+    wishes = {"offload_policy": offload_policy, "site": site, "fail_fast": fail_fast, "session": session}
+    return conduct.run(dag, lab, run_id, parallelism=parallelism, refresh=refresh, **wishes)

@@ -12,6 +12,10 @@
     │   └── StoreError                            (OSError)       bytes missing, damaged or not writable
     ├── ConfigurationError   CONFIGURATION_ERROR  (ValueError)    the set-up is wrong
     │   └── MissingExtraError                     (ImportError)   an optional package is not installed
+    ├── AccessError          ACCESS_ERROR         (PermissionError) who asks may not do that
+    │   ├── SignInError                                           nobody is signed in, or the proof is wrong
+    │   ├── StepUpError                                           a second factor has to be shown first
+    │   └── UnseenError                                           for who asks it is as if it were not there
     └── CancelledError       RESOURCE_ERROR       (RuntimeError)  somebody stopped the work
 
 Every error says what went wrong with which value (`message`), what would be accepted and what to do next
@@ -121,6 +125,25 @@ class MissingExtraError(ConfigurationError, ImportError):
     __str__ = PhyslabError.__str__
 
 
+class AccessError(PhyslabError, PermissionError):
+    """Who asks may not do that."""
+
+    code = "ACCESS_ERROR"
+    __str__ = PhyslabError.__str__
+
+
+class SignInError(AccessError):
+    """Nobody is signed in, or what was shown to sign in is wrong."""
+
+
+class StepUpError(AccessError):
+    """A second factor has to be shown, or shown again, first."""
+
+
+class UnseenError(AccessError):
+    """It is not there, or who asks may not know that it is: the message is the same."""
+
+
 class CancelledError(ResourceError):
     """Somebody stopped the work."""
 
@@ -129,7 +152,8 @@ ERRORS: dict[str, type[PhyslabError]] = {
     kind.__name__: kind
     for kind in (
         PhyslabError, ValidationError, UnitsError, ComputationError, PhysicsError, ResourceError, TimeLimitError,
-        CrowdedError, WorkerLostError, StoreError, ConfigurationError, MissingExtraError, CancelledError,
+        CrowdedError, WorkerLostError, StoreError, ConfigurationError, MissingExtraError, AccessError, SignInError,
+        StepUpError, UnseenError, CancelledError,
     )
 }  # fmt: skip
 

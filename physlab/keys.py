@@ -138,6 +138,16 @@ def keyed_digest(key: bytes, data: bytes) -> str:
     return hmac.new(key, data, hashlib.sha256).hexdigest()
 
 
+def blake2b(data: bytes, size: int) -> bytes:
+    """Return the BLAKE2b digest of bytes in so many bytes (RFC 7693), for signatures that others verify."""
+    return hashlib.blake2b(data, digest_size=size).digest()
+
+
+def stretch(passphrase: bytes, salt: bytes, *, n: int, r: int, p: int, size: int) -> bytes:
+    """Return so many bytes that cost time and memory to guess (scrypt, RFC 7914); 128·n·r bytes of memory."""
+    return hashlib.scrypt(passphrase, salt=salt, n=n, r=r, p=p, dklen=size, maxmem=129 * n * r + 256 * r * p)
+
+
 def same(one: str, other: str) -> bool:
     """Compare two secrets in a time that does not tell where they differ."""
     return hmac.compare_digest(one.encode(), other.encode())
@@ -159,6 +169,17 @@ def sha256_and_md5(stream: BinaryIO) -> tuple[str, str, int]:
         theirs.update(chunk)
         size += len(chunk)
     return ours.hexdigest(), theirs.hexdigest(), size
+
+
+def digest_named(name: str, data: bytes) -> bytes:
+    """Return the digest of bytes by a function that somebody else chose: `sha256`, `sha384`, `sha512`, or `sha1`.
+
+    Raises:
+        ValidationError: It is another one.
+    """
+    if name not in ("sha1", "sha256", "sha384", "sha512"):
+        raise ValidationError(f"'{name[:40]}' is no digest that is taken.", hint="Taken: sha256, sha384, sha512.")
+    return hashlib.new(name, data, usedforsecurity=name != "sha1").digest()
 
 
 def hasher() -> Any:

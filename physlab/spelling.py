@@ -16,8 +16,10 @@ from physlab.model.reference import PREVIOUS
 
 LAB_METHODS: dict[str, tuple[str, ...]] = {
     "experiment_orchestrator": ("define_dag", "validate_dag", "run_dag", "publish_report", "collaborate_share"),
-    "distributed_collaboration": ("job_submit", "session_share", "lab_notebook", "artifact_versioning"),
-}
+    "distributed_collaboration": (
+        "job_submit", "session_share", "lab_notebook", "notebook_add", "notebook_export", "artifact_versioning",
+    ),
+}  # fmt: skip
 _FAMILY_OF = {method: family for family, methods in LAB_METHODS.items() for method in methods}
 _PREFIXES = {"orchestrator_": "experiment_orchestrator", "distributed_": "distributed_collaboration"}
 _METADATA = ("title", "description", "author", "version")

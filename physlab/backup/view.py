@@ -21,6 +21,7 @@ from physlab.backup.folders import Also, lay_folders
 from physlab.backup.place import Place, unwritable
 from physlab.keys import digest_bytes
 from physlab.settings import Settings, origins
+from physlab.signing import is_locked
 from physlab.store import Store
 from physlab.store.journal import GENESIS
 
@@ -60,6 +61,7 @@ def lay_view(store: Store, settings: Settings, place: Place, token: str) -> View
     try:
         (folder / "store").mkdir(mode=0o700, parents=True)
         _lay_databases(view, store, settings, folder)
+        _lay_people(view, settings, folder / "collab")
         _lay_journal(view, store, folder / "store")
         _lay_keys(view, settings.home / "keys", folder / "keys")
         _lay_configuration(view, settings, folder / "config")
@@ -140,6 +142,23 @@ def _lay_databases(view: View, store: Store, settings: Settings, folder: Path) -
         view.covered.append(f"the database of the Prefect server ({words})")
 
 
+def _lay_people(view: View, settings: Settings, folder: Path) -> None:
+    """Copy people, sessions and the audit log, with what they cannot be read without and its signed checkpoints.
+
+    The key that names people is of no use but for this database, and the repository is sealed; without it nobody could
+    be named again on a new machine.
+    """
+    own, url = settings.home / "collab", settings.collaboration.database_url
+    if url is None and not (own / "collab.sqlite").exists():
+        return
+    words = copy_database(url or f"sqlite:///{own / 'collab.sqlite'}", folder / "collab")
+    for path in (own / "collab.key", own / "lab.key", *sorted((own / "checkpoints").glob("*.txt"))):
+        if path.is_file():
+            (folder / path.relative_to(own)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copy(path, folder / path.relative_to(own))
+    view.covered.append(f"people, sessions and the audit log ({words}), with the key that names people")
+
+
 def _lay_keys(view: View, source: Path, target: Path) -> None:
     """Copy keys that are wrapped by another; one in the clear never lies beside what it opens."""
     kept, bare = 0, []
@@ -147,9 +166,13 @@ def _lay_keys(view: View, source: Path, target: Path) -> None:
         if not path.is_file() or path.is_symlink() or path.name in ("backup.password", ".lock"):
             continue  # of the password `run` speaks by itself
         text = path.read_bytes()
-        if text.startswith(_WRAPPED) or (path.name == "key.json" and _BARE not in text):
+        if (
+            text.startswith(_WRAPPED)
+            or _is_of_people(source, path, text)
+            or (path.name == "key.json" and _BARE not in text)
+        ):
             (target / path.relative_to(source)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            shutil.copyfile(path, target / path.relative_to(source))
+            shutil.copy(path, target / path.relative_to(source))  # with its rights: others may not read it there
             kept += 1
         else:
             bare.append(str(path.relative_to(source)))
@@ -157,6 +180,13 @@ def _lay_keys(view: View, source: Path, target: Path) -> None:
         view.covered.append(f"{kept} files of wrapped keys")
     if bare:
         view.left_out.append(f"keys in the clear ({', '.join(bare)}): keep copies of them elsewhere")
+
+
+def _is_of_people(source: Path, path: Path, text: bytes) -> bool:
+    """Say whether a file is a public key of somebody, or a secret one behind a passphrase."""
+    if not path.is_relative_to(source / "people"):
+        return False
+    return (path.suffix == ".json" and _BARE not in text) or is_locked(text.decode(errors="replace"))
 
 
 def _lay_configuration(view: View, settings: Settings, target: Path) -> None:

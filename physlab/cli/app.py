@@ -8,7 +8,9 @@ import typer
 
 from physlab.cli import (
     again,
+    audit,
     backup,
+    bundle,
     cache,
     call,
     config,
@@ -20,17 +22,22 @@ from physlab.cli import (
     jobs,
     keys,
     origin,
+    people,
     plan,
+    portal,
     report,
     run,
     runs,
     server,
+    session,
+    sign,
     sites,
     store,
     tools,
     version,
     why,
 )
+from physlab.cli.notebook import app as notebook
 from physlab.cli.output import voice
 
 EXPERIMENT, BACK, LAB = "Experiment", "Looking back", "The lab"
@@ -81,6 +88,7 @@ for name, command, panel in (
     ("call", call.call, LAB),
     ("doctor", doctor.doctor, LAB),
     ("sites", sites.sites, LAB),
+    ("portal", portal.portal, LAB),
 ):
     app.command(name, rich_help_panel=panel)(command)
 version.app.command("why")(origin.why)
@@ -88,16 +96,22 @@ version.app.command("lineage")(origin.lineage)
 version.app.command("impact")(origin.impact)
 for group, panel in (
     (export.app, EXPERIMENT),
+    (bundle.app, EXPERIMENT),
     (cache.app, BACK),
     (version.app, BACK),
+    (notebook.app, BACK),
     (jobs.app, BACK),
     (tools.app, LAB),
     (sites.app, LAB),
     (config.app, LAB),
+    (session.app, LAB),
+    (audit.app, LAB),
     (server.app, LAB),
     (store.app, LAB),
     (dvc.app, LAB),
     (backup.app, LAB),
     (keys.app, LAB),
+    (people.app, LAB),
+    (sign.app, LAB),
 ):
     app.add_typer(group, rich_help_panel=panel)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def call(
     source: Annotated[
-        str, typer.Argument(metavar="FILE|-|TOOL.METHOD", help="The call as JSON, - from stdin; or a method's name.")
+        str,
+        typer.Argument(metavar="FILE|JSON|-|TOOL.METHOD", help="The call as JSON, - from stdin; or a method's name."),
     ] = "-",
     values: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="With a name: its parameters, text or JSON.")
@@ -37,7 +38,7 @@ def call(
     """
     typed = bool(values) or _is_name(source)
     payload = _typed(source, values or []) if typed else _payload(source)
-    base = Path.cwd() if typed or source == "-" else Path(source).absolute().parent
+    base = Path.cwd() if typed or source == "-" or _is_json(source) else Path(source).absolute().parent
     forerunner = _start_ahead(payload)
     from physlab import service
     from physlab.lab import Lab
@@ -63,6 +64,8 @@ def _payload(source: str) -> Any:
     from physlab.errors import ValidationError
     from physlab.specfile import parse_spec, read_spec
 
+    if _is_json(source):
+        return parse_spec(source, "the call", json_only=True)
     if source != "-":
         return read_spec(Path(source))
     text = sys.stdin.read()
@@ -94,8 +97,14 @@ def _start_ahead(payload: Any) -> Forerunner | None:
     return Forerunner(["physlab.tools.execute", "physlab.plugins", *sorted(shared)])
 
 
+def _is_json(source: str) -> bool:
+    return source.lstrip().startswith("{")
+
+
 def _is_name(source: str) -> bool:
     """Say whether a word is the name of a method, `cas.diff`, and not that of a file."""
+    if _is_json(source):
+        return False
     known_file = source.endswith((".json", ".yaml", ".yml")) or Path(source).exists()
     return re.fullmatch(r"[A-Za-z_]\w*(\.\w+)?", source) is not None and not known_file
 

@@ -132,6 +132,7 @@ def _spelled(wishes: dict[str, Any]) -> list[str]:
         ("--parallelism", "parallelism"),
         ("--offload-policy", "offload_policy"),
         ("--site", "site"),
+        ("--session", "session"),
     ):
         if wishes[name] is not None:
             words += [option, str(wishes[name])]

@@ -25,6 +25,7 @@ def run(
     site: Site = None,
     refresh: Refresh = False,
     refresh_node: RefreshNode = None,
+    session: Annotated[str | None, typer.Option(help="The session that it belongs to.")] = None,
     fail_fast: Annotated[
         bool | None,
         typer.Option("--fail-fast/--keep-going", help="Stop at the first failed node, or finish what can be."),
@@ -52,6 +53,7 @@ def run(
         "site": site,
         "refresh": chosen(refresh, refresh_node),
         "fail_fast": fail_fast,
+        "session": session,
     }
     if dry_run:
         return _dry_run(dag, wishes)

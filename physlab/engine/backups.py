@@ -30,7 +30,7 @@ DAILY, MONTHLY = "daily_backup", "backup_drill"
 POOL = "lab"
 SENT_S = 10.0
 """So long an event may take to reach the server before the flow goes on without it [s]."""
-SECRETS = ("PASSWORD", "TOKEN", "API_KEY", "WEBHOOK", "URL")
+SECRETS = ("PASSWORD", "PASSPHRASE", "TOKEN", "API_KEY", "WEBHOOK", "URL")
 WORKER = f"prefect worker start --pool {POOL}"
 
 

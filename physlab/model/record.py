@@ -10,6 +10,7 @@ from pydantic import Field
 
 from physlab.model.base import Model
 from physlab.model.dag import Visuals
+from physlab.model.notebook import Name
 from physlab.model.stored import Artifact, is_input
 
 Status = Literal["pending", "running", "completed", "cached", "failed", "skipped", "cancelled"]
@@ -25,6 +26,7 @@ class RunRequest(Model):
     refresh: bool | tuple[str, ...] = False
     fail_fast: bool = False
     split_s: Annotated[float, Field(gt=0)] = 8.0
+    session: Name | None = None
 
 
 class NodeRecord(Model):
@@ -116,6 +118,11 @@ class RunRecord(Model):
     request: RunRequest
     nodes: tuple[NodeRun, ...]
     meta: dict[str, Any] = {}
+
+    @property
+    def session(self) -> str:
+        """The session that it belongs to."""
+        return str(self.meta.get("session", "lab"))
 
     def brief(self) -> dict[str, Any]:
         """Return the record as JSON; of each node what differs from a `NodeRun`'s defaults."""

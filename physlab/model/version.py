@@ -74,6 +74,7 @@ class Version(Model):
         made_by: The record of the node that made these bytes, where a run did.
         registered_at: When, in UTC.
         by: Who, on which machine.
+        session: The session that it belongs to.
     """
 
     kind: Literal["version"] = "version"
@@ -87,6 +88,7 @@ class Version(Model):
     made_by: str | None = None
     registered_at: str
     by: str = ""
+    session: str = "lab"
 
     def brief(self) -> dict[str, Any]:
         """Return the record as JSON, without what says nothing."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from weasyprint import CSS, HTML
 from weasyprint.logger import LOGGER
@@ -59,28 +60,44 @@ def _fonts() -> dict[str, bytes]:
 
 
 @cache
-def _style() -> str:
-    sheet = files("physlab.report").joinpath("style.css").read_text(encoding="utf-8")
-    return "".join(_FACE.format(*face) for face in FACES) + sheet
+def own_style() -> str:
+    """Return the style sheet of reports."""
+    return files("physlab.report").joinpath("style.css").read_text(encoding="utf-8")
 
 
-def print_page(page: str, names: Mapping[str, str]) -> bytes:
+def print_page(
+    page: str,
+    names: Mapping[str, str],
+    *,
+    sheet: str | None = None,
+    fetcher: Sealed | None = None,
+    variant: str | None = None,
+    attachments: Sequence[Any] = (),
+    finish: Callable[[Any, Any], None] | None = None,
+) -> bytes:
     """Return HTML as PDF; the same page gives the same bytes.
 
     Args:
         page: HTML that holds everything it shows.
         names: For each `data:` address of a picture the name of its file, for messages.
+        sheet: Style sheet; that of reports by default.
+        fetcher: Knows what else the page may refer to; by default nothing.
+        variant: The standard that it follows, such as `pdf/a-3b`.
+        attachments: Files that the PDF holds, as WeasyPrint takes them.
+        finish: Gets the document and the objects of its PDF, before they are written.
 
     Raises:
         StoreError: A picture is broken, or refers to something outside itself.
     """
-    fetcher = Sealed()
+    fetcher = fetcher or Sealed()
+    whole = "".join(_FACE.format(*face) for face in FACES) + (own_style() if sheet is None else sheet)
     identifier = bytes.fromhex(keys.digest_bytes(page.encode())[:32])
     try:
         with _font_folder() as fonts, _listening() as holes:
-            style = CSS(string=_style(), font_config=fonts, url_fetcher=fetcher)
+            style = CSS(string=whole, font_config=fonts, url_fetcher=fetcher)
             document = HTML(string=page, url_fetcher=fetcher).render(stylesheets=[style], font_config=fonts)
-            pdf = bytes(document.write_pdf(pdf_identifier=identifier))
+            more = {"pdf_variant": variant, "attachments": list(attachments) or None}
+            pdf = bytes(document.write_pdf(pdf_identifier=identifier, finisher=finish, **more))
     except FatalURLFetchingError as error:
         raise _hole(str(error), names) from error
     if holes:

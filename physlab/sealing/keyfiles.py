@@ -20,7 +20,7 @@ def read_secret(path: Path) -> str:
         if stat.S_IMODE(mode) & 0o077:
             raise ConfigurationError(
                 f"The key file {path} may be read by others (mode {stat.S_IMODE(mode):o}).",
-                hint=f"If nobody did: chmod 600 {path}; else make a new key: physlab keys rotate",
+                hint=f"If nobody did: chmod 600 {path}; else make a new key: physlab keys rotate (or sign rotate)",
             )
         return path.read_text(encoding="ascii")
     except UnicodeDecodeError as error:

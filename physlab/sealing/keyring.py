@@ -151,7 +151,9 @@ class Keyring:
 
     def in_clear(self) -> list[str]:
         """Return the files of the folder that hold a secret which no other key wraps."""
+        people = self.folder / "people"  # public keys, and secret ones behind passphrases
         paths = [path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        paths = [path for path in paths if not path.is_relative_to(people)]
         bare = [path for path in paths if path.name != "key.json" and not path.read_bytes().startswith(age.MAGIC)]
         return sorted(path.relative_to(self.folder).as_posix() for path in bare)
 

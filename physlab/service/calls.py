@@ -12,6 +12,8 @@ from physlab.lab import CALL, Lab, NamedDag
 from physlab.model import Call, Dag, Node, NodeRecord, RunRequest
 from physlab.service.graphs import Conductor, Reply, carry_out, define_dag, publish_report, run_dag, validate_dag
 from physlab.service.jobs import job_submit
+from physlab.service.notebook.answer import lab_notebook, notebook_export
+from physlab.service.sharing.answer import collaborate_share, session_share
 from physlab.service.versions.answer import artifact_versioning
 from physlab.service.wishes import needed, read_run_call, run_request, take
 from physlab.tools.call import check_params
@@ -107,6 +109,26 @@ def _call_versioning(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
     return Reply(artifact_versioning(lab, {**given, "artifacts": listed}, base_dir))
 
 
+def _call_share(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
+    checked = check_params(lab.registry.find("distributed_collaboration", "session_share"), params)
+    return Reply(session_share(lab, checked.model_dump(exclude_none=True)))
+
+
+def _call_notebook(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
+    checked = check_params(lab.registry.find("distributed_collaboration", "lab_notebook"), params)
+    return Reply(lab_notebook(lab, checked.model_dump(exclude_none=True), base_dir))
+
+
+def _call_notebook_export(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
+    checked = check_params(lab.registry.find("distributed_collaboration", "notebook_export"), params)
+    return Reply(notebook_export(lab, checked.model_dump(exclude_none=True), base_dir))
+
+
+def _call_collaborate(lab: Lab, params: dict[str, Any], base_dir: Path) -> Reply:
+    checked = check_params(lab.registry.find("experiment_orchestrator", "collaborate_share"), params)
+    return Reply(collaborate_share(lab, checked.model_dump(exclude_none=True), base_dir))
+
+
 METHODS: dict[str, Callable[[Lab, dict[str, Any], Path], Reply]] = {
     "define_dag": _call_define,
     "validate_dag": _call_validate,
@@ -114,6 +136,11 @@ METHODS: dict[str, Callable[[Lab, dict[str, Any], Path], Reply]] = {
     "publish_report": _call_publish,
     "job_submit": _call_job,
     "artifact_versioning": _call_versioning,
+    "session_share": _call_share,
+    "lab_notebook": _call_notebook,
+    "notebook_add": _call_notebook,
+    "notebook_export": _call_notebook_export,
+    "collaborate_share": _call_collaborate,
 }
 
 
@@ -124,9 +151,5 @@ def answer(lab: Lab, call: Call, base_dir: Path) -> Reply:
         PhyslabError: The call is wrong or failed.
     """
     if call.tool in ("experiment_orchestrator", "distributed_collaboration"):
-        if call.method not in METHODS:
-            raise ValidationError(
-                f"'{call.method}' is not available in this version.", hint=f"Available: {', '.join(METHODS)}."
-            )
-        return METHODS[call.method](lab, call.params, base_dir)
+        return METHODS[str(call.method)](lab, call.params, base_dir)
     return call_tool(lab, call, base_dir)

@@ -16,7 +16,10 @@ from physlab.model import Dag, RunRecord, RunRequest
 from physlab.planning import Plan
 from physlab.run import Event, Run, walk
 from physlab.service.jobs import job_submit
+from physlab.service.notebook.answer import lab_notebook, notebook_export
+from physlab.service.papers import write_paper
 from physlab.service.sessions import report_session
+from physlab.service.sharing.answer import collaborate_share, session_share
 from physlab.service.versions.answer import artifact_versioning
 from physlab.service.wishes import read_run_call, run_request
 from physlab.sites.office import OfficeSite
@@ -171,7 +174,7 @@ def carry_out(lab: Lab, named: NamedDag, request: RunRequest, conductor: Conduct
         web=lab.settings.web,
         means=lab.mean_durations() if clusters else {},
         may_leave=may_leave(lab.store) if any(item.method.leaves for item in checked.nodes.values()) else _free,
-        about={} if named.dag.title.startswith(CALL) else _origin(lab, named),
+        about={} if named.dag.title.startswith(CALL) else _origin(lab, named, request.session),
     )
     with few_collections():
         return walk(run)
@@ -181,11 +184,12 @@ def _free(digest: str) -> str | None:
     """Say that bytes may leave the lab."""
 
 
-def _origin(lab: Lab, named: NamedDag) -> dict[str, Any]:
-    """Return what a run must say of its code and its packages, so that its state can be put back."""
+def _origin(lab: Lab, named: NamedDag, session: str | None) -> dict[str, Any]:
+    """Return what a run must say of its session, its code and its packages, so that its state can be put back."""
     code = code_state(lab.store, named.base_dir)
     known = {"code": code.model_dump(mode="json", exclude_defaults=True)} if code.commit else {}
-    return {"environment": environment_lock(lab.store), **known}
+    belongs = session or lab.settings.collaboration.session
+    return {"session": belongs, "environment": environment_lock(lab.store), **known}
 
 
 def _answer_node(
@@ -229,9 +233,13 @@ _FOR_NODES: dict[str, Callable[[Lab, dict[str, Any], NamedDag, tuple[str, ...]],
     "publish_report": _publish_inside,
     "report_generate": lambda lab, given, named, _: report_session(lab, **given),
     "job_submit": lambda lab, given, named, _: job_submit(lab, given, named.base_dir),
+    "session_share": lambda lab, given, named, _: session_share(lab, given),
+    "collaborate_share": lambda lab, given, named, _: collaborate_share(lab, given, named.base_dir),
     "artifact_versioning": lambda lab, given, named, _: artifact_versioning(
         lab, given, named.base_dir, slug(named.dag.title) or named.dag_id
     ),
+    "lab_notebook": lambda lab, given, named, _: lab_notebook(lab, given, named.base_dir),
+    "notebook_export": lambda lab, given, named, _: notebook_export(lab, given, named.base_dir),
 }
 
 
@@ -303,22 +311,10 @@ def publish_report(
         bib: BibTeX entries or files, beside those of the graph.
     """
     from physlab.report.folder import write_results
-    from physlab.report.given import bibliography, logo
-    from physlab.report.paper import write_report
 
     record = lab.find_run(run)
     named = lab.find_dag(record.dag_id)
-    pdf = write_report(
-        record,
-        named.dag,
-        lab.store,
-        title=title or record.title or "Experiment Report",
-        authors=authors or list(lab.settings.report.authors) or [named.dag.author or "physlab"],
-        abstract=abstract or named.dag.description,
-        bib=[*(bibliography(item, named.base_dir) for item in named.dag.bib), *map(bibliography, bib or ())],
-        lab=lab.settings.report.lab,
-        logo=logo(lab.settings.report.logo),
-    )
+    pdf = write_paper(lab, record, named, title=title, authors=authors, abstract=abstract, bib=bib)
     results = write_results(record, named.dag, lab.store, lab.settings.results, pdf)
     body = {"pdf_path": str(results.path / "report.pdf"), "run_id": record.run_id}
     said = _commit_later(lab, record.run_id) if record.status == "completed" else {}

@@ -21,8 +21,11 @@ from physlab.caps import CAPS
 from physlab.errors import nearest
 from physlab.model import RunRequest, Web
 from physlab.model.base import Model
+from physlab.model.notebook import Name
 from physlab.model.record import OffloadPolicy
 from physlab.settings.backup import BackupSettings, NotifySettings
+from physlab.settings.institute import InstituteName, InstituteSettings
+from physlab.settings.portal import PortalSettings
 from physlab.settings.remote import KeySettings, RemoteStoreSettings, ReplicaSettings, StoreName
 
 
@@ -243,6 +246,17 @@ class CollaborationSettings(Model):
     """`[collaboration]`: who you are to others, and how long what you share stays open."""
 
     person: str | None = Field(None, description="Your name in notebooks, shares and signatures; unset: the login.")
+    passphrase: SecretStr | None = Field(
+        None, description="Of your signing key, where nobody can be asked for it; better as a variable than in a file."
+    )
+    passphrase_file: Path | None = Field(None, description="File with it that only you may read.")
+    session: Name = Field("lab", description="The session that runs, notebook entries and shares belong to.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of people, sessions and audit; unset: SQLite in the lab's home."
+    )
+    timestamp_url: str | None = Field(
+        None, description="Address of an authority of time stamps (RFC 3161) for printed notebooks; unset: none."
+    )
     share_expires_h: float = Field(72, gt=0, le=8760, description="A share link works so long, at most a year [h].")
 
 
@@ -366,6 +380,8 @@ class Settings(Model):
     visuals: VisualsSettings = VisualsSettings()
     web: Web = Web()
     collaboration: CollaborationSettings = CollaborationSettings()
+    portal: PortalSettings = PortalSettings()
+    institutes: dict[InstituteName, InstituteSettings] = Field({}, description="Who signs people in, by name.")
     report: ReportSettings = ReportSettings()
     export: ExportSettings = ExportSettings()
     endpoint: EndpointSettings = EndpointSettings()

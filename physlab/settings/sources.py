@@ -18,7 +18,10 @@ from physlab.settings.model import Settings
 
 FILE = "physlab.toml"
 PREFIX = "PHYSLAB_"
-PATHS = ("home", "results", "report.logo", "dvc.repository", "backup.password_file", "keys.server_file")
+PATHS = (
+    "home", "results", "report.logo", "dvc.repository", "backup.password_file", "keys.server_file",
+    "collaboration.passphrase_file",
+)  # fmt: skip
 PLACES = ("stores.NAME.url",)  # folders, or addresses
 LISTS_OF_PATHS = ("tools", "backup.also")
 
@@ -253,7 +256,7 @@ def _explained(error: pydantic.ValidationError, given: Mapping[str, Given]) -> C
         reason = problem["msg"].removeprefix("Value error, ").rstrip(".")
         value = (
             "***"
-            if key.endswith(("_token", "api_key", "password", "webhook"))
+            if key.endswith(("_token", "api_key", "password", "passphrase", "webhook"))
             else _masked(repr(said.value if said else problem["input"]))
         )
         lines.append(f"{said.origin if said else 'default'}: {key} = {value}: {reason}.")

@@ -275,6 +275,32 @@ class Journal:
             raise StoreError(f"The record {line.digest[:12]} is damaged.", hint="Run 'physlab store verify'.")
         return line.record
 
+    def read_texts(self, positions: Iterable[Position]) -> Iterator[tuple[str, bytes]]:
+        """Yield digest and canonical JSON of the records at many positions, each verified.
+
+        Raises:
+            StoreError: One is not there, or damaged.
+        """
+        with contextlib.ExitStack() as held:
+            streams: dict[int, BinaryIO] = {}
+            for position in positions:
+                if position.segment not in streams:
+                    try:
+                        streams[position.segment] = held.enter_context(open(self.file(position.segment), "rb"))
+                    except OSError as error:
+                        raise StoreError(
+                            f"The journal lacks {self.file(position.segment)}.", hint="Restore a backup."
+                        ) from error
+                streams[position.segment].seek(position.offset)
+                match = _LINE.fullmatch(streams[position.segment].read(position.length))
+                if match is None:
+                    raise self._damaged(position.segment, position.offset)
+                if digest_bytes(match[4]) != match[1].decode():
+                    raise StoreError(
+                        f"The record {match[1].decode()[:12]} is damaged.", hint="Run 'physlab store verify'."
+                    )
+                yield match[1].decode(), match[4]
+
     def _parse(self, text: bytes, segment: int, offset: int) -> Line:
         match = _LINE.fullmatch(text)
         if match is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from physlab.errors import ConfigurationError, StoreError, ValidationError
@@ -145,6 +146,12 @@ class Store:
         rows = self.index.rows(table.select().where(table.c.kind.in_(kinds)).order_by(table.c.seq))
         return [self.journal.read(Position(row["segment"], row["position"], row["length"])) for row in rows]
 
+    def texts_of(self, *kinds: str) -> Iterator[tuple[str, bytes]]:
+        """Yield digest and canonical JSON of the records of some kinds, oldest first."""
+        table = schema.records
+        rows = self.index.rows(table.select().where(table.c.kind.in_(kinds)).order_by(table.c.seq))
+        return self.journal.read_texts(Position(row["segment"], row["position"], row["length"]) for row in rows)
+
     def hits_by_recipe(self, recipes: Sequence[str]) -> dict[str, Entry]:
         """Return the results of recipes, as far as they are known and their bytes are intact."""
         return self._intact(self.index.by_recipe(recipes))
@@ -234,6 +241,16 @@ class Store:
         for row in self.index.rows(kept.order_by(table.c.artifact)):
             if row["sha256"] not in present | wanted:
                 yield f"sha256:{row['sha256']} is missing, a version of {row['artifact']}: get it back from a backup"
+
+        for digest, noted in self._attached():
+            if digest not in present | wanted:
+                yield f"sha256:{digest} is missing, a file of the notebook entry {noted}: get it back from a backup"
+
+    def _attached(self) -> Iterator[tuple[str, str]]:
+        """Yield the files of notebook entries, each with the entry's name."""
+        for _, text in self.texts_of("notebook_entry"):
+            record = orjson.loads(text)
+            yield from ((item["sha256"], record["entry_id"]) for item in record["attachments"])
 
     def _verify_index(self) -> Iterator[str]:
         self.refresh()

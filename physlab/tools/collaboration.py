@@ -1,4 +1,4 @@
-"""`distributed_collaboration` as nodes: jobs on clusters. The lab answers them itself."""
+"""`distributed_collaboration` as nodes: the family, and jobs on clusters. The lab answers them itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from physlab.tools.types import File, Params
 FAMILY = "distributed_collaboration"
 BACKENDS = {"slurm": "slurm", "k8s": "k8s", "kubernetes": "k8s"}
 
-registry.tool(FAMILY, summary="Batch jobs on clusters.", discriminator="method")
+registry.tool(
+    FAMILY,
+    summary="Batch jobs on clusters, versions of artifacts, and the lab notebook.",
+    discriminator="method",
+    aliases={"notebook_add": "lab_notebook"},
+)
 
 
 class JobSpec(BaseModel):

@@ -82,13 +82,13 @@ class VersioningParams(Params):
 )
 def artifact_versioning(params: VersioningParams, context: Context) -> dict[str, Any]:
     """Register files with their hash, parents, parameters and code, and keep their bytes."""
-    given = params.model_copy(update={"artifacts": _named(params.artifacts, context)})
+    given = params.model_copy(update={"artifacts": named_files(params.artifacts, context)})
     body = context.ask_lab("artifact_versioning", given)
     context.meta.update(body.pop("meta", {}))
     return body
 
 
-def _named(artifacts: Any, context: Context) -> Any:
+def named_files(artifacts: Any, context: Context) -> Any:
     """Return what another node made as files with names: its files, and its values as one JSON document."""
     if artifacts is None or isinstance(artifacts, str):
         return artifacts if artifacts is None else [artifacts]
@@ -111,10 +111,11 @@ def _without_files(value: Any, place: str, files: dict[str, str]) -> Any:
         files[name] = str(Path(value.path))
         return None
     if isinstance(value, dict):
-        found = {key: _without_files(item, f"{place}/{key}", files) for key, item in value.items()}
-        return {key: item for key, item in found.items() if item is not None}
+        kept = {key: _without_files(item, f"{place}/{key}", files) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None}
     if isinstance(value, list):
-        return [_without_files(item, f"{place}/{index}", files) for index, item in enumerate(value)]
+        found = [_without_files(item, f"{place}/{index}", files) for index, item in enumerate(value)]
+        return None if value and all(isinstance(item, File) for item in value) else found
     return _finite(array_to_json(value))
 
 

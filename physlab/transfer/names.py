@@ -7,8 +7,14 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from physlab.model import NodeRecord, RunRecord
+from physlab.model.notebook import Entry, EntrySignature, NotebookRecord, Remark
 from physlab.model.version import Version
+from physlab.signing import read_public, read_signature
+
+_NOTEBOOK: TypeAdapter[Entry | Remark | EntrySignature] = TypeAdapter(NotebookRecord)
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -71,6 +77,28 @@ def check_label(record: dict[str, Any]) -> None:
         raise ValueError("a label without what it stands on")
     if record["until"] is not None:
         date.fromisoformat(record["until"])
+
+
+def check_notebook(record: dict[str, Any]) -> None:
+    """Check a record of a notebook: its shape alone; whether its signatures hold is said by who verifies the notebook.
+
+    Raises:
+        ValueError: It is none, or a name in it would lead out of a folder.
+    """
+    item: Entry | Remark | EntrySignature = _NOTEBOOK.validate_python(record)
+    if list(item.previous) != sorted(set(item.previous)):
+        raise ValueError("a record of a notebook that does not name those before it in order")
+    if isinstance(item, EntrySignature):
+        read_public(item.key)
+        read_signature(item.minisig)
+    for attached in item.attachments if isinstance(item, Entry) else ():
+        if (
+            "/" in attached.name
+            or "\\" in attached.name
+            or _CONTROL.search(attached.name)
+            or attached.name in (".", "..")
+        ):
+            raise ValueError(f"a file cannot be called {attached.name[:80]!r}")
 
 
 def _is_digest(text: Any) -> bool:

@@ -6,25 +6,20 @@ records are written in one piece. A pull that was killed goes on with what waits
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import sqlalchemy as sa
-
-from physlab.errors import ConfigurationError, StoreError
-from physlab.store import Store, schema
+from physlab.errors import ConfigurationError
+from physlab.store import Store
 from physlab.transfer.fetching import Fetcher
 from physlab.transfer.push import no_such
 from physlab.transfer.records import Travelling, closure, roots, their_records
 from physlab.transfer.remote import RemoteStore
+from physlab.transfer.taking import alone, take, unknown
 
 WAITING_S = 7 * 86_400
 
@@ -77,12 +72,12 @@ def pull(store: Store, remote: RemoteStore, name: str | None = None, *, dry_run:
     if dry_run:
         return _preview(store, remote, records)
     room = remote.folder / "incoming"
-    with _alone(remote.folder):
+    with alone(remote.folder):
         records = with_lists(store, remote, records, room)
         found = _compare(store, remote, records, store.check_blobs)
         _sweep(room)
         fetched = Fetcher(store.blobs, remote, room).fetch(found.lacking)
-        count = _take(store, remote, fetched, records)
+        count = take(store, remote.name, remote.place.url, fetched, records)
         shutil.rmtree(room, ignore_errors=True)
     files = len(found.lacking)
     return Pulled(remote.name, files, remote.tally.received, count, found.here, found.missing)
@@ -121,44 +116,8 @@ def _compare(
 
 def _preview(store: Store, remote: RemoteStore, records: Mapping[str, Travelling]) -> Pulled:
     found = _compare(store, remote, records, lambda named: {one for one in named if store.blobs.path(one).exists()})
-    size, new = _sizes(remote, found.lacking), len(_new(store, records))
+    size, new = _sizes(remote, found.lacking), len(unknown(store, records))
     return Pulled(remote.name, len(found.lacking), size, new, found.here, found.missing)
-
-
-def _new(store: Store, records: Mapping[str, Travelling]) -> list[Travelling]:
-    """Return the records that the lab lacks; of a graph that it knows under the same title it keeps its own."""
-    store.refresh()
-    known = {row["digest"] for row in store.index.rows(sa.select(schema.records.c.digest))}
-    graphs = {(row["dag_id"], row["title"]) for row in store.index.rows(schema.dags.select())}
-    return [
-        one
-        for one in records.values()
-        if one.digest not in known
-        and not (one.kind == "dag" and (one.record["dag_id"], one.record["dag"].get("title", "")) in graphs)
-    ]
-
-
-def _take(store: Store, remote: RemoteStore, found: Mapping[str, Path], records: Mapping[str, Travelling]) -> int:
-    """Move files and records into the lab; what was moved is moved back when it fails. Return how many records."""
-    taken: list[str] = []
-    try:
-        for digest, path in found.items():
-            if store.blobs.adopt(path, digest):
-                taken.append(digest)
-        new = _new(store, records)
-        if new:
-            said = {
-                "kind": "received", "store": remote.name, "url": remote.place.url, "records": len(new),
-                "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            }  # fmt: skip
-            store.append_all([*((one.kind, one.record) for one in new), ("received", said)])
-            store.flush()
-    except StoreError:
-        for digest in taken:
-            with contextlib.suppress(OSError):
-                os.replace(store.blobs.path(digest), found[digest])
-        raise
-    return len(new)
 
 
 def _sizes(remote: RemoteStore, digests: list[str]) -> int:
@@ -179,12 +138,3 @@ def _sweep(room: Path) -> None:
     for path in room.iterdir() if room.is_dir() else ():
         if time.time() - path.stat().st_mtime > WAITING_S:
             path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one pull from a store at a time use its waiting room."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".pulling", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

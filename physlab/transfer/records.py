@@ -23,16 +23,18 @@ from physlab.keys import canonical, digest_bytes
 from physlab.model import Dag
 from physlab.store import Store, schema
 from physlab.store.index import stored_digests
-from physlab.transfer.names import check_label, check_node, check_run, check_tag, check_version
+from physlab.transfer.names import check_label, check_node, check_notebook, check_run, check_tag, check_version
 from physlab.transfer.remote import RemoteStore
 
 STAY = frozenset((
     "run_begin", "retract", "job", "received", "backup_begin", "backup", "backup_forget", "backup_check",
-    "backup_policy", "drill", "dvc", "scrub", "gc", "cluster",
+    "backup_policy", "drill", "dvc", "scrub", "gc", "cluster", "trusted_lab",
 ))  # fmt: skip
 """Kinds of records that speak of this lab's own machine, and stay there."""
 PAST = "past_node"
 """A computed node whose result was forgotten where it was made: others know of it, and do not use it."""
+ENTRY, SAID = "notebook_entry", ("notebook_remark", "notebook_signature")
+"""A revision of an entry of a notebook, and what is said of one."""
 PART_BYTES = 16 << 20
 _HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _KIND = re.compile(r"[a-z_]{1,32}")
@@ -65,6 +67,8 @@ class Travelling:
         if self.kind == "version":
             content = self.record["content"]
             return set() if content.get("kind") == "external" else {content["sha256"], *self.members}
+        if self.kind == ENTRY:
+            return {item["sha256"] for item in self.record["attachments"]}
         if self.kind != "node":
             return set()
         record = self.record
@@ -177,6 +181,8 @@ def read_line(line: bytes, where: str) -> Travelling:
             raise ValueError("the record was changed")
         if kind in _VALID:
             _VALID[kind](record)
+        if (kind == ENTRY or kind in SAID) and record["kind"] != kind:
+            raise ValueError(f"the record of a {record['kind']} is sent as a {kind}")
     except (ValueError, KeyError, TypeError, RecursionError) as error:  # pydantic's errors are ValueErrors
         said = error.errors()[0]["msg"] if isinstance(error, pydantic.ValidationError) else error
         raise StoreError(f"{where} cannot be taken: {said}.", hint="Nothing was taken. Who wrote it?") from error
@@ -197,6 +203,8 @@ _VALID: dict[str, Callable[[dict[str, Any]], object]] = {
     "version": check_version,
     "tag": check_tag,
     "label": check_label,
+    ENTRY: check_notebook,
+    **dict.fromkeys(SAID, check_notebook),
 }
 
 
@@ -205,7 +213,8 @@ def roots(records: Mapping[str, Travelling], name: str) -> set[str]:
 
     Args:
         records: All that there are, in their order.
-        name: A run (id, its beginning, title, `latest`), a version or tag by its name, or `sha256:…`.
+        name: A run (id, its beginning, title, `latest`), a version or tag by its name, a notebook, an entry of one by
+            its id, or `sha256:…`.
     """
     bare = name.removeprefix("sha256:")
     if len(bare) == 64:
@@ -221,7 +230,15 @@ def roots(records: Mapping[str, Travelling], name: str) -> set[str]:
     for found in (exact, begun, alike):
         if found:
             return {found[0].digest}
-    return {one.digest for one in records.values() if _is_called(one, name)}
+    return {one.digest for one in records.values() if _is_called(one, name)} or _noted(records, name)
+
+
+def _noted(records: Mapping[str, Travelling], name: str) -> set[str]:
+    """Return what belongs to a notebook, or to one entry, with what is said of it."""
+    entries = {one.digest for one in records.values() if one.kind == ENTRY and one.record["entry_id"] == name}
+    said = [one for one in records.values() if one.kind in SAID and one.record["entry"] in entries]
+    notebook = [one for one in records.values() if one.kind in (ENTRY, *SAID) and one.record["notebook"] == name]
+    return entries | {one.digest for one in (*said, *notebook)}
 
 
 def _is_called(one: Travelling, name: str) -> bool:

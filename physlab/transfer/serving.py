@@ -56,12 +56,23 @@ def blob_app(store: Store, links: Links, *, public: bool = False, may_serve: May
             return absent()
         if not store.check_blobs([digest]):  # every byte before the first time; then by its time of change
             return absent()
-        return _file(request, store.blobs.path(digest), digest, public)
+        return file_answer(request, store.blobs.path(digest), digest, public=public)
 
     return Starlette(routes=[Route("/blobs/{digest}", answer, methods=["GET"])])  # HEAD comes with GET
 
 
-def _file(request: Request, path: Path, digest: str, public: bool) -> Response:
+def file_answer(
+    request: Request, path: Path, digest: str, *, public: bool = False, name: str | None = None
+) -> Response:
+    """Return the answer that sends a file, or the parts of it that are asked for.
+
+    Args:
+        request: What was asked.
+        path: The file.
+        digest: SHA-256 of its bytes.
+        public: Whether caches on the way may keep it.
+        name: What it is saved as; its digest when unset. Of letters, digits and a few signs alone.
+    """
     from starlette.responses import Response, StreamingResponse
 
     size, tag = path.stat().st_size, f'"{digest}"'
@@ -70,7 +81,7 @@ def _file(request: Request, path: Path, digest: str, public: bool) -> Response:
         "Cache-Control": FOR_EVER if public else "private, no-cache",
         "Accept-Ranges": "bytes",
         "X-Content-Type-Options": "nosniff",
-        "Content-Disposition": f'attachment; filename="{digest[:16]}"',
+        "Content-Disposition": f'attachment; filename="{name or digest[:16]}"',
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Referrer-Policy": "no-referrer",
     }

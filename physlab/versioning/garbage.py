@@ -103,6 +103,7 @@ class _Reading:
         self.before = before
         self.nodes: dict[str, set[str]] = {}  # record of a node → what it mentions
         self.roots: set[str] = set()  # what everything else mentions
+        self.runs: dict[str, set[str]] = {}  # record of a run → what it mentions
         self.old_runs: list[str] = []
         self.old: set[str] = set()  # records of nodes in old runs
         self.upto = BEGIN
@@ -114,6 +115,7 @@ class _Reading:
         elif kind == "run" and self.before and self._began(body) < self.before:
             self.old_runs.append(str(orjson.loads(body)["run_id"]))
             self.old |= mentioned
+            self.runs[digest] = mentioned
         elif kind not in _PER_NODE:
             self.roots |= mentioned
 
@@ -123,6 +125,8 @@ class _Reading:
 
     def needed(self, hits: dict[str, str]) -> tuple[set[str], set[str]]:
         """Return every digest that is needed, and the keys of results that are let go."""
+        for run in self.runs.keys() & self.roots:  # an entry of a notebook speaks of it: its results stay
+            self.roots |= self.runs[run]
         dropped = {record for record in hits if record in self.old and record not in self.roots}
         live = {record for record in self.nodes if record in self.roots or (record in hits and record not in dropped)}
         open_ones, needed, seen = list(live), set(self.roots), set(live)

@@ -53,6 +53,7 @@ class Wish:
         code_version: By which code; None asks git.
         metadata: What else is told of them.
         external: Leave all bytes where they are, and note their digests.
+        session: The session that they belong to.
     """
 
     artifacts: Sequence[str | Named]
@@ -61,6 +62,7 @@ class Wish:
     code_version: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     external: bool = False
+    session: str = "lab"
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def register(store: Store, wish: Wish, base_dir: Path) -> list[Registered]:
             artifact=place, content=content, parents=links, params=dict(wish.params), code=code,
             metadata=dict(wish.metadata), lineage_id=_identity(content, links, wish.params, code),
             made_by=made_by.get(content.sha256), registered_at=now, by=by,
+            session=wish.session,
         )
         for place, content in zip(places, contents, strict=True)
     ]  # fmt: skip

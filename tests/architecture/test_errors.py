@@ -17,6 +17,7 @@ CODES = {
     "RESOURCE_ERROR",
     "CONFIGURATION_ERROR",
     "PHYSICS_ERROR",
+    "ACCESS_ERROR",
 }
 BUILTINS = (ValueError, RuntimeError, OSError, TimeoutError, ImportError)
 

@@ -14,6 +14,9 @@ ALL = [*LIBRARY, *DATA]
 BOUNDARIES = {  # where foreign code may throw anything
     "physlab.plugins",  # other packages' modules
     "physlab.tools.call",  # a tool's function
+    "physlab.notebook.formulas",  # the reader of TeX
+    "physlab.notebook.paper.seal",  # the reader of signed PDF
+    "physlab.notebook.thumbnails.look",  # the readers of foreign formats
     "physlab.tools.programs.usermodule",  # the user's function
     "physlab.sites.local",  # whatever ended a worker
     "physlab.sites.slurm.dispatch",  # whatever Dask makes of a lost worker

@@ -135,10 +135,12 @@ def test_a_worker_runs_what_is_deployed(deployed: ServerInfo, tmp_path: Path) ->
     prefect(deployed, *run, cwd=tmp_path)
     given = json.dumps({"artifacts": [str(tmp_path / "four.yaml")], "params_json": {"n": 4}, "tag": "deployed"})
     prefect(deployed, "deployment", "run", "artifact-versioning/lab", "--params", given, cwd=tmp_path)
+    noted = {"title": "Deployed", "session_id": "worker", "attach_artifacts": [str(tmp_path / "four.yaml")]}
+    prefect(deployed, "deployment", "run", "lab-notebook/lab", "--params", json.dumps(noted), cwd=tmp_path)
     prefect(deployed, "worker", "start", "--pool", "lab", "--run-once", cwd=tmp_path, **home)
     with connected(deployed), get_client(sync_client=True) as client:
         runs = client.read_flow_runs()
-        assert len(runs) == 2 and all(run.state is not None and run.state.is_completed() for run in runs), runs
+        assert len(runs) == 3 and all(run.state is not None and run.state.is_completed() for run in runs), runs
         [flow_run] = [run for run in runs if "parallelism" in run.parameters]
         assert is_gone(flow_run.labels)  # it was claimed by its process, which has ended
         assert sorted(run.state_name or "" for run in client.read_task_runs()) == ["Completed", "Completed"]
@@ -146,6 +148,10 @@ def test_a_worker_runs_what_is_deployed(deployed: ServerInfo, tmp_path: Path) ->
     with Lab(load_settings(tmp_path, {"home": home["PHYSLAB_HOME"]}, environ={"HOME": str(tmp_path)})) as lab:
         known = service.find_version(lab, "deployed")
         assert known.version.params == {"n": 4} and known.version.artifact == str(tmp_path / "four.yaml")
+        [entry] = service.list_entries(lab, "worker")
+        assert (entry["title"], entry["attachments"]) == ("Deployed", 1) and service.verify_notebook(lab)["ok"]
+    [page] = (tmp_path / "results" / "notebooks" / "worker").iterdir()
+    assert page.name == f"{entry['entry_id']}-r1.pdf" and page.read_bytes().startswith(b"%PDF-")
 
 
 def test_s38_the_daily_backup_runs_as_deployed_and_its_server_comes_back(deployed: ServerInfo, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from tests.unit.tools import service_answers as answers
 from tests.unit.tools.services import standing
 
 PAGES = Path(__file__).parents[2] / "docs" / "reference" / "tools"
+OF_A_RUN = ("experiment_orchestrator.publish_report", "experiment_orchestrator.collaborate_share", "report_generate")
+"""Whose examples are about the latest run."""
 METHODS = [method for tool in load_tools().tools.values() for method in tool.methods.values()]
 
 
@@ -54,7 +56,7 @@ def test_the_example_on_the_page_works(method: Method, lab: Lab) -> None:
     params = {key: read(value) for key, _, value in (word.partition("=") for word in shlex.split(line)[3:])}
     assert params == examples()[method.full_name]
     call: dict[str, Any] = {"tool": method.tool, "params": params} | ({"method": method.name} if method.name else {})
-    if method.full_name in ("experiment_orchestrator.publish_report", "report_generate"):  # of the latest run
+    if method.full_name in OF_A_RUN:
         service.run_dag(lab, "plot x^2 from 0 to 1", RunRequest())
     reply = service.answer(lab, read_call(call, lab.vocabulary), PAGES)
     assert reply.error is None, reply.error

@@ -13,7 +13,6 @@ import pytest
 from pypdf import PdfReader
 
 from physlab import service
-from physlab.errors import ValidationError
 from physlab.lab import Lab
 from physlab.model import NodeRecord
 from physlab.settings import load_settings
@@ -41,7 +40,7 @@ def made(lab: Lab, run_id: str) -> dict[str, NodeRecord]:
 
 
 def test_a_distributed_physics_simulation(lab: Lab, tmp_path: Path) -> None:
-    """Define, validate, run with `remote_first`, collect with provenance, publish; sharing comes with its method."""
+    """Define, validate, run with `remote_first`, collect with provenance, publish, share."""
     spec = {
         "metadata": {"title": "A double well", "author": "A. Physicist", "description": "Tunnelling splits a level."},
         "nodes": [
@@ -67,8 +66,9 @@ def test_a_distributed_physics_simulation(lab: Lab, tmp_path: Path) -> None:
     paper = call(lab, tmp_path, tool="publish_report", run_id=ran["run_id"], authors=["A. Physicist"])
     text = " ".join(page.extract_text() for page in PdfReader(paper["pdf_path"]).pages)
     assert "A double well" in text and records["well"].key[:12] in text.replace("\n", "")
-    with pytest.raises(ValidationError, match="'collaborate_share' is not available"):
-        call(lab, tmp_path, tool="collaborate_share", dag_id=dag_id, access="read", participants=["b@c.org"])
+    shared = call(lab, tmp_path, tool="collaborate_share", dag_id=dag_id, access="read", participants=["b@c.org"])
+    assert "/#/join/pll_" in shared["share_url"] and shared["expires_at"].endswith("Z")
+    assert shared["bundle"]["runs"] == [ran["run_id"]] and Path(shared["bundle"]["path"]).is_file()
 
 
 def test_a_multi_method_analysis(lab: Lab, tmp_path: Path) -> None:
@@ -125,16 +125,18 @@ def test_the_publication_pipeline_takes_what_came_before(lab: Lab, tmp_path: Pat
     assert made(lab, ran["run_id"])["step2_export_tool"].fields["artifact_files"] == ["figures/01-function_2d.png"]
 
 
-def test_what_does_not_exist_yet_is_named(lab: Lab, tmp_path: Path) -> None:
+def test_a_step_that_does_not_exist_is_named(lab: Lab, tmp_path: Path) -> None:
     steps = [
         {"tool": "distributed_collaboration", "action": "job_submit", "script": "collect_data.py"},
         {"tool": "data", "action": "import_csv", "file": "collected_data.csv"},
         {"tool": "ml_ai_augmentation", "action": "symbolic_regression_train"},
         {"tool": "distributed_collaboration", "action": "artifact_versioning", "results": "from_previous_step"},
         {"tool": "distributed_collaboration", "action": "lab_notebook", "title": "What was found"},
+        {"tool": "distributed_collaboration", "action": "session_share", "session_id": "lab"},
+        {"tool": "distributed_collaboration", "action": "session_sync", "session_id": "lab"},
     ]
     reply = call(lab, tmp_path, tool="experiment_orchestrator", method="validate_dag", dag_id={"dag": steps})
     assert not reply["ok"]
     said = {problem["node_id"]: problem["message"] for problem in reply["problems"]}
-    assert "has no method 'lab_notebook'" in said["step5_distributed_collaboration"]
-    assert "step4_distributed_collaboration" not in said
+    assert "has no method 'session_sync'" in said["step7_distributed_collaboration"]
+    assert not {f"step{number}_distributed_collaboration" for number in (4, 5, 6)} & said.keys()

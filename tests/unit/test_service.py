@@ -172,10 +172,15 @@ def test_a_failed_run_says_so_and_keeps_the_reply(bench: Bench) -> None:
     assert body["error"]["details"]["run_id"] == body["run_id"]
 
 
-def test_methods_of_later_versions_are_refused_by_name(bench: Bench) -> None:
-    with pytest.raises(ValidationError, match="'session_share' is not available") as raised:
-        answer(bench, {"tool": "session_share", "session_id": "s"})
-    assert "run_dag" in raised.value.hint
+def test_methods_that_do_not_exist_are_refused_by_name(bench: Bench) -> None:
+    with pytest.raises(ValidationError, match="has no method 'session_sync'") as raised:
+        answer(bench, {"tool": "distributed_collaboration", "method": "session_sync", "session_id": "s"})
+    assert "session_share" in raised.value.hint
+
+
+def test_every_method_of_the_lab_itself_is_answered(bench: Bench) -> None:
+    tools = (bench.lab.registry.tools[name] for name in ("experiment_orchestrator", "distributed_collaboration"))
+    assert {name for tool in tools for name in tool.methods} <= set(service.METHODS)
 
 
 # --- single tools --------------------------------------------------------------------------------------------------

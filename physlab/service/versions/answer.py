@@ -50,6 +50,7 @@ def artifact_versioning(lab: Lab, params: Mapping[str, Any], base_dir: Path, wit
         metadata={name: value for name, value in metadata.items()
                   if name not in ("parameters", "commit_hash") and value not in (None, [], "")},
         external=bool(params.get("external")),
+        session=params.get("session_id") or lab.settings.collaboration.session,
     )  # fmt: skip
     name, wanted = params.get("tag"), read_label(params["label"]) if params.get("label") else None
     if name is not None:

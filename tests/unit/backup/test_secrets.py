@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from physlab.backup.place import place_of
+from physlab.collab.signers import OwnedKeys, Register
 from physlab.errors import ConfigurationError, ResourceError
 from physlab.settings import child_environment
+from physlab.signing import make_secret
 from tests.unit.backup.conftest import bring_back
 from tests.unit.backuplab import (
     BackupLab,
@@ -108,3 +110,17 @@ def test_only_wrapped_keys_are_saved(restic_lab: BackupLab) -> None:
     home = bring_back(lab)
     assert sorted(state_of(home / "keys")) == ["projects/lab/0123.age", "projects/lab/key.json"]
     assert not any(b"AGE-SECRET-KEY-" in content for content in state_of(home).values())
+
+
+@needs_restic
+def test_keys_of_people_come_back_as_far_as_a_passphrase_guards_them(restic_lab: BackupLab) -> None:
+    lab = restic_lab
+    keys = OwnedKeys(Register(lab.settings.home / "keys" / "people"))
+    key = keys.init("ada", "correct horse")
+    keys.register.trust("bob", make_secret().public)
+    (keys.folder / "eve-0.key").write_text("untrusted comment: minisign secret key\nRWQAAEIy\n")
+    lab.fill(1)
+    lab.save()
+    back = OwnedKeys(Register(bring_back(lab) / "keys" / "people"))
+    assert back.register.known() == keys.register.known() and back.unlock("ada", "correct horse").public == key.public
+    assert not (back.folder / "eve-0.key").exists(), "a key in the clear lies in no backup"

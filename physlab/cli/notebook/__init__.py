@@ -1,0 +1,1 @@
+"""Commands on the lab notebook, one file for each kind of thing that is done with it."""

@@ -1,0 +1,103 @@
+"""What every request passes first: its size, how many there are, and the headers that every answer carries."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from physlab.settings.portal import PortalSettings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "geolocation=(), payment=(), usb=()",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "cache-control": "no-store",
+}
+HSTS = "max-age=31536000; includeSubDomains"
+ADDRESSES = 10_000
+"""Of so many addresses the requests are counted; the one that was quiet longest is forgotten first."""
+
+
+class Guard:
+    """Middleware: refuses bodies that are too large and addresses that ask too often; adds the headers.
+
+    Args:
+        app: What it guards.
+        settings: `[portal]`.
+        secure: Whether it is served over TLS.
+    """
+
+    def __init__(self, app: ASGIApp, settings: PortalSettings, *, secure: bool) -> None:
+        self.app = app
+        self.largest = int(settings.body_mb * 1e6)
+        self.rate = settings.requests_per_minute
+        self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        added = HEADERS | ({"strict-transport-security": HSTS} if secure else {})
+        self._headers = {name.encode(): value.encode() for name, value in added.items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Guard one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                more = [(name, value) for name, value in self._headers.items() if name not in given]
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        if not self._may_ask(scope["client"][0] if scope.get("client") else "-"):
+            await _refuse(answer, 429, "Too many requests.", b"60")
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self.largest:
+            await _refuse(answer, 413, f"The body is larger than {self.largest} bytes.")
+            return
+        await self.app(scope, self._counted(receive), answer)
+
+    def _may_ask(self, address: str) -> bool:
+        now = time.monotonic()
+        left, last = self._tokens.pop(address, (float(self.rate), now))
+        left = min(float(self.rate), left + (now - last) * self.rate / 60)
+        self._tokens[address] = (max(0.0, left - 1), now)
+        if len(self._tokens) > ADDRESSES:
+            self._tokens.popitem(last=False)
+        return left >= 1
+
+    def _counted(self, receive: Receive) -> Receive:
+        """Stop reading a body that goes on longer than it may, whatever its length was said to be."""
+        seen = 0
+
+        async def take() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.largest:
+                return {"type": "http.disconnect"}
+            return message
+
+        return take
+
+
+async def _refuse(send: Send, status: int, why: str, retry: bytes | None = None) -> None:
+    import orjson
+
+    body = orjson.dumps({"error": {"code": "RESOURCE_ERROR", "message": why, "hint": "Wait, or ask for less.",
+                                   "details": {}, "kind": "ResourceError"}})  # fmt: skip
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(b"retry-after", retry)] if retry else []
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,1 @@
+"""The lab notebook for every face of the lab: writing, looking, signing, verifying, exporting."""

@@ -1,0 +1,96 @@
+"""Fetching a bundle from the lab that shared it, by the address of its link."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from physlab.collab.links import PREFIX
+from physlab.durable import force_file, force_folder
+from physlab.errors import ResourceError, ValidationError
+from physlab.keys import hasher
+
+LIMIT_S = 60.0
+Told = Callable[[int, int], None]
+
+
+def fetch_link(address: str, target: Path, told: Told = lambda done, whole: None) -> dict[str, Any]:
+    """Fetch the bundle that a link shows into a new file, complete and as it was announced, or not at all.
+
+    Args:
+        address: As it was sent: `https://lab.example.org/#/join/pll_…`.
+        target: The file.
+        told: Hears how many bytes of how many came.
+
+    Raises:
+        ValidationError: It is no such address, the link opens nothing or no bundle, or the file is there already.
+        ResourceError: The lab cannot be reached, or sent something else.
+    """
+    parts = urlsplit(address)
+    token = parts.fragment.rpartition("/")[2]
+    if parts.scheme not in ("http", "https") or not parts.netloc or not token.startswith(PREFIX):
+        raise ValidationError("This is not the address of a link.", hint="It ends in …/#/join/pll_…; quote it: '…'")
+    if target.exists():
+        raise ValidationError(f"'{target}' is there already.", hint="Name a new file: --output FILE")
+    base = f"{parts.scheme}://{parts.netloc}"
+    try:
+        with httpx.Client(base_url=base, timeout=LIMIT_S, follow_redirects=False, headers={"origin": base}) as http:
+            answer = http.post("/api/v1/links/open", json={"token": token})
+            if answer.status_code != 200:
+                raise ValidationError(_said(answer), hint="Ask whoever sent the link for a new one.")
+            opened = answer.json()
+            only = opened.get("only") or {}
+            if "sha256" not in only:
+                raise ValidationError(
+                    f"The link opens the session {opened.get('session_id')}, not a bundle.", hint=f"Look at it: {base}"
+                )
+            place = f"/api/v1/sessions/{quote(opened['session_id'], safe='')}/artifacts/{only['sha256']}"
+            _take(http, place, target, str(only["sha256"]), int(only["size"]), told)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ResourceError(
+            f"The lab at {base} cannot be reached: {error}.", hint="Try again; ask who keeps it."
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ValidationError):
+            raise
+        raise ResourceError(f"What {base} answers is not from a lab.", hint="Check the address.") from error
+    return {"path": str(target), "sha256": only["sha256"], "size": only["size"], "title": only.get("title", ""),
+            "runs": only.get("runs", [])}  # fmt: skip
+
+
+def _take(http: httpx.Client, place: str, target: Path, sha256: str, size: int, told: Told) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    scratch, state, done = Path(name), hasher(), 0
+    try:
+        with os.fdopen(handle, "wb") as stream, http.stream("GET", place) as answer:
+            if answer.status_code != 200:
+                answer.read()
+                raise ValidationError(_said(answer), hint="Ask whoever sent the link for a new one.")
+            for piece in answer.iter_bytes():
+                done += len(piece)
+                if done > size:
+                    break
+                state.update(piece)
+                stream.write(piece)
+                told(done, size)
+        if done != size or state.hexdigest() != sha256:
+            raise ResourceError("What came is not the bundle that was announced.", hint="Try again; nothing was kept.")
+        force_file(scratch)
+        os.replace(scratch, target)
+        force_folder(target.parent)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _said(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"The lab answers {answer.status_code}."
