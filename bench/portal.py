@@ -161,7 +161,7 @@ async def ask(address: str, known: dict[str, Any], rate: float, seconds: float) 
     head = f"host: {host}:{port}\r\nauthorization: Bearer {known['token']}\r\n\r\n"
     times: list[float] = []
     statuses: list[int] = []
-    free: asyncio.LifoQueue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.LifoQueue()
+    free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     for _ in range(32):
         free.put_nowait(await asyncio.open_connection(host, int(port)))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from anyio import to_thread
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -18,11 +17,10 @@ from physlab.portal.guard import Guard
 from physlab.portal.metrics import Metrics
 from physlab.portal.notes import Notes
 from physlab.portal.routes import door, institutes, notebook, page, people, runs, sessions, state
+from physlab.portal.turns import Turns
 from physlab.settings import Settings
 
 API = "/api/v1"
-THREADS = 4
-"""Requests that are worked on at once; the others wait, which costs less than more threads that wait for each other."""
 
 
 def make_app(settings: Settings, commons: Commons, known: People) -> FastAPI:
@@ -37,8 +35,8 @@ def make_app(settings: Settings, commons: Commons, known: People) -> FastAPI:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
+        app.state.turns.close()
         notes.close()
 
     app = FastAPI(
@@ -47,6 +45,7 @@ def make_app(settings: Settings, commons: Commons, known: People) -> FastAPI:
         description="Sessions, runs, files, notebook, people and audit of a lab.", responses=problems.DESCRIBED,
     )  # fmt: skip
     app.state.desk = Desk(settings, commons, known, notes)
+    app.state.turns = Turns()
     app.state.registry = CollectorRegistry()
     problems.install(app)
     for each in (door, institutes, sessions, runs, notebook, people, state):

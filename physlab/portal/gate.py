@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from physlab.collab.access import STRANGER, Who, authorize, scope_of
 from physlab.collab.audit import Event
 from physlab.collab.commons import Commons
 from physlab.collab.people import People, Visit
+from physlab.collab.roles import READS
 from physlab.errors import AccessError, SignInError, StepUpError
 from physlab.keys import keyed_digest, same
 from physlab.portal.notes import Notes
@@ -57,11 +59,17 @@ class Asker:
         desk: What the routes work with.
         who: As access is decided.
         visit: What their cookie stands for; None for a token or a stranger.
+        unwritten: Gets the entries of what only reads, to be waited for before the answer; None: waited for at once.
     """
 
     desk: Desk
     who: Who
     visit: Visit | None
+    unwritten: list[Future[None]] | None = None
+
+    def noting(self, unwritten: list[Future[None]]) -> Asker:
+        """Return who asks, with a place for entries that are waited for later."""
+        return replace(self, unwritten=unwritten)
 
     @property
     def person(self) -> str:
@@ -94,7 +102,11 @@ class Asker:
         with commons.database.reading() as connection:
             authorize(connection, self.who, action, session, commons.now)
             scope = scope_of(connection, self.who, session)
-        self.desk.notes.note(Event(self.who.name, action, session, thing, told))
+        event = Event(self.who.name, action, session, thing, told)
+        if self.unwritten is not None and action in READS:
+            self.unwritten.append(self.desk.notes.begin(event))
+        else:
+            self.desk.notes.note(event)
         return scope
 
     def administer(self, action: str, thing: str | None = None) -> str:

@@ -16,6 +16,11 @@ from physlab.keys import canonical, hasher
 
 BEGIN = "0" * 64
 """What the first entry follows."""
+_END = sa.select(schema.audit_state).where(schema.audit_state.c.id == 1).with_for_update()
+_APPEND = schema.audit.insert()
+_MOVE_END = schema.audit_state.update().values(
+    size=sa.bindparam("size"), head=sa.bindparam("head"), peaks=sa.bindparam("peaks")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +54,15 @@ class Trail:
         Raises:
             ValidationError: An event holds something that JSON cannot.
         """
-        table, state = schema.audit, schema.audit_state
-        row = connection.execute(sa.select(state).where(state.c.id == 1).with_for_update()).one_or_none()
+        row = connection.execute(_END).one_or_none()
         if row is None:
-            connection.execute(state.insert().values(id=1, size=0, head=BEGIN, peaks=b""))
-            row = connection.execute(sa.select(state).where(state.c.id == 1).with_for_update()).one()
+            connection.execute(schema.audit_state.insert().values(id=1, size=0, head=BEGIN, peaks=b""))
+            row = connection.execute(_END).one()
         peaks = Peaks(row.size, [row.peaks[start : start + 32] for start in range(0, len(row.peaks), 32)])
         rows, head = _chained(events, self.database.clock.now(), row.head, peaks)
         if rows:
-            connection.execute(table.insert(), rows)
-            connection.execute(state.update().values(size=peaks.size, head=head, peaks=b"".join(peaks.peaks)))
+            connection.execute(_APPEND, rows)
+            connection.execute(_MOVE_END, {"size": peaks.size, "head": head, "peaks": b"".join(peaks.peaks)})
         return peaks.size
 
     def note(self, *events: Event) -> int:

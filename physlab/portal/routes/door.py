@@ -22,8 +22,9 @@ from physlab.portal.bodies import (
     SignIn,
 )  # fmt: skip
 from physlab.portal.gate import Asker, Desk, csrf_of, find_asker, give_cookie, half_visit, same_site, take_cookie
+from physlab.portal.turns import Turn
 
-router = APIRouter(tags=["who"])
+router = APIRouter(tags=["who"], route_class=Turn)
 Ask = Annotated[Asker, Depends(find_asker)]
 Half = Annotated[Visit, Depends(half_visit)]
 BINDING = "physlab-passkey"

@@ -11,8 +11,9 @@ from physlab.collab.people.oidc import InstituteDoor
 from physlab.errors import PhyslabError, SignInError
 from physlab.portal.gate import Desk, give_cookie, same_site
 from physlab.portal.problems import UNSEEN
+from physlab.portal.turns import Turn
 
-router = APIRouter(tags=["who"])
+router = APIRouter(tags=["who"], route_class=Turn)
 Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 BINDING = "physlab-institute"
 PLACE = "/api/v1/institutes"

@@ -19,11 +19,12 @@ from physlab.notebook.writing import Draft, remark, revise, write
 from physlab.portal.bodies import NewEntry, NewKey, Revision, Said, Signature
 from physlab.portal.gate import Asker, find_guest
 from physlab.portal.problems import UNSEEN
+from physlab.portal.turns import Turn, takes_long
 from physlab.service.notebook.pages import entry_html, make_pdf
 from physlab.service.notebook.people import owned_by, register_of
 from physlab.versioning.labels import may_leave
 
-router = APIRouter(tags=["notebook"])
+router = APIRouter(tags=["notebook"], route_class=Turn)
 Ask = Annotated[Asker, Depends(find_guest)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -75,6 +76,7 @@ def add_remark(session: Name, entry: str, body: Said, ask: Ask) -> dict[str, Any
     "/sessions/{session}/notebook/{entry}/pdf",
     responses={200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}}},
 )
+@takes_long
 def printed(session: Name, entry: str, ask: Ask) -> Response:
     """Return an entry as PDF/A-3 with the seal of the lab."""
     page = _page(ask, "notebook.read", session, entry)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from fastapi import APIRouter, Response
 
-router = APIRouter(include_in_schema=False)
+from physlab.portal.turns import Turn
+
+router = APIRouter(include_in_schema=False, route_class=Turn)
 FOLDER = Path(__file__).parent.parent / "page"
 
 

@@ -10,8 +10,9 @@ from physlab.collab.people.course import admit, read_course
 from physlab.collab.people.erasure import erase
 from physlab.portal.bodies import Course, NewPerson
 from physlab.portal.gate import Asker, find_guest
+from physlab.portal.turns import Turn
 
-router = APIRouter(tags=["people"])
+router = APIRouter(tags=["people"], route_class=Turn)
 Ask = Annotated[Asker, Depends(find_guest)]
 
 

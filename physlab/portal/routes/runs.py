@@ -16,12 +16,13 @@ from physlab.model import NodeRecord, RunRecord
 from physlab.model.notebook import Name
 from physlab.portal.gate import Asker, find_guest
 from physlab.portal.problems import UNSEEN
+from physlab.portal.turns import Turn, takes_long
 from physlab.service.sharing.bundles import SUFFIX, fetch_bundle
 from physlab.transfer.serving import file_answer
 from physlab.versioning.labels import may_leave
 from physlab.versioning.register import Named, Wish, register
 
-router = APIRouter(tags=["runs and files"])
+router = APIRouter(tags=["runs and files"], route_class=Turn)
 Ask = Annotated[Asker, Depends(find_guest)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Digest = Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")]
@@ -106,6 +107,7 @@ BYTES: dict[str, Any] = {"content": {"application/octet-stream": {"schema": {"ty
         304: {"description": "They are those that the asker has."}, 416: {"description": "There is no such part."},
     },
 )  # fmt: skip
+@takes_long
 def artifact(session: Name, digest: str, request: Request, ask: Ask) -> Response:
     """Return the bytes of a file, whole or a part of them; HEAD tells about it."""
     scope = ask.may("artifact.read", session, digest[:64])

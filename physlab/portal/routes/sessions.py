@@ -12,11 +12,12 @@ from physlab.model.notebook import Name
 from physlab.notebook import notebooks
 from physlab.portal.bodies import Link, NewSession, Role, Short, Whom
 from physlab.portal.gate import Asker, Desk, csrf_of, find_guest, give_cookie, same_site
+from physlab.portal.turns import Turn
 from physlab.service.sharing.review import accesses
 from physlab.service.sharing.share import share_session
 from physlab.tools.sharing import ShareParams
 
-router = APIRouter(tags=["sessions"])
+router = APIRouter(tags=["sessions"], route_class=Turn)
 Ask = Annotated[Asker, Depends(find_guest)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 

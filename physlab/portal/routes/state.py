@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from physlab.portal.gate import Asker, Desk, find_guest
+from physlab.portal.turns import Turn
 
-router = APIRouter(tags=["state"])
+router = APIRouter(tags=["state"], route_class=Turn)
 Ask = Annotated[Asker, Depends(find_guest)]
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
 
 from physlab.portal.app import API
+from physlab.portal.turns import Turn
 from tests.unit.portal.stage import PASSWORD, SESSION, Asking, Stage
 
 _LINES = [line for line in (Path(__file__).parent / "routes.txt").read_text().splitlines() if line]
@@ -81,7 +81,7 @@ def persona_of(stage: Stage, name: str) -> Asking:
 def test_s8_every_route_is_in_the_table(stage: Stage) -> None:
     routers = [route.original_router for route in stage.app.routes if hasattr(route, "original_router")]
     routes = [route for router in routers for route in router.routes]
-    assert all(type(route) is APIRoute for route in routes), "a route of another kind"
+    assert all(type(route) is Turn for route in routes), "a route of another kind"
     shown = {(method, route.path) for route in routes if not route.include_in_schema for method in route.methods}
     api = {(method, f"{API}{route.path}") for route in routes if route.include_in_schema for method in route.methods}
     known = shown | api
