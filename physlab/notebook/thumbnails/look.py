@@ -12,7 +12,7 @@ import orjson
 from physlab.errors import PhyslabError
 from physlab.notebook.thumbnails.thumbnail import Thumbnail, short
 
-KINDS = ("image", "pdf", "csvfile", "hdf5", "fits", "npy", "text")
+KINDS = ("image", "svg", "pdf", "csvfile", "hdf5", "fits", "npy", "text")
 """Modules of this package, each with `SUFFIXES` and `look`."""
 SEEN = "seen.jsonl"
 

@@ -23,6 +23,21 @@ def look(path: Path, width_px: int, scratch: Path) -> Thumbnail:
             raise ComputationError("It does not begin as a PDF file.", hint="Attach the file as it was printed.")
     if program is None:
         return Thumbnail("page", "PDF file (its first page is shown where pdftoppm of poppler-utils is installed)")
+    return Thumbnail("page", "PDF file, its first page", first_page(program, path, width_px, scratch))
+
+
+def first_page(program: str, path: Path, width_px: int, scratch: Path) -> bytes:
+    """Return the first page of a PDF file as PNG.
+
+    Args:
+        program: Where `pdftoppm` is.
+        path: The file.
+        width_px: Width of the picture [px].
+        scratch: Folder for what is written meanwhile.
+
+    Raises:
+        ComputationError: It cannot be drawn.
+    """
     from PIL import Image
 
     drawn = scratch / "page"
@@ -39,4 +54,4 @@ def look(path: Path, width_px: int, scratch: Path) -> Thumbnail:
         insist(*picture.size)
         small = encode(shrunk(picture, width_px))
     page.unlink()
-    return Thumbnail("page", "PDF file, its first page", small)
+    return small

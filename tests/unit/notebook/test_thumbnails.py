@@ -43,7 +43,7 @@ def test_each_kind_is_told_in_words_and_shown(tmp_path: Path) -> None:
     (tmp_path / "bare.csv").write_text("1 2\n3 4\n")
     (tmp_path / "fig.png").write_bytes(png(300, 150))
     (tmp_path / "notes.txt").write_text("first\n\x1b[31msecond é\n")
-    (tmp_path / "draw.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
+    (tmp_path / "draw.xyz").write_text("1\n\nH 0 0 0\n")
     (tmp_path / "data.bin").write_bytes(bytes(9))
     paths = sorted(tmp_path.iterdir())
     seen = {path.name: item for path, item in zip(paths, look_at([(p, p.name) for p in paths], 96), strict=True)}
@@ -54,7 +54,7 @@ def test_each_kind_is_told_in_words_and_shown(tmp_path: Path) -> None:
     assert seen["bare.csv"].rows == (("column 1", "column 2"), ("1", "2"), ("3", "4"))
     assert seen["fig.png"].words == "PNG picture, 300 × 150 pixels, colour"
     assert seen["notes.txt"].rows == (("first lines",), ("first",), ("[31msecond é",))
-    assert seen["draw.svg"] == Thumbnail("file", "SVG file") and seen["data.bin"] == Thumbnail("file", "BIN file")
+    assert seen["draw.xyz"] == Thumbnail("file", "XYZ file") and seen["data.bin"] == Thumbnail("file", "BIN file")
     for name in ("wave.npy", "map.npy", "fig.png"):
         with Image.open(io.BytesIO(seen[name].png or b"")) as small:
             assert small.format == "PNG" and small.width <= 96 and small.getextrema() != ((255, 255),) * 3
@@ -92,6 +92,36 @@ def test_a_pdf_shows_its_first_page(tmp_path: Path) -> None:
         assert small.size == (96, 48)
 
 
+@pytest.mark.skipif(shutil.which("pdftoppm") is None, reason="pdftoppm is not installed")
+def test_s25_a_drawing_of_lines_is_drawn_and_fetches_nothing(tmp_path: Path) -> None:
+    import http.server
+    import threading
+
+    asked: list[str] = []
+
+    class Far(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Far) as far:
+        threading.Thread(target=far.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{far.server_port}"
+        (tmp_path / "a.svg").write_text(
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 30">'
+            f'<style>rect {{ stroke: url("{place}/x") }}</style><script>alert(1)</script>'
+            f'<image href="{place}/x.png" width="9" height="9"/><image href="file:///etc/passwd" width="9" height="9"/>'
+            '<rect width="20" height="30" fill="#ff0000"/></svg>'
+        )
+        [seen] = look_at([(tmp_path / "a.svg", "a.svg")], 80)
+        far.shutdown()
+    assert seen.kind == "picture" and seen.words == "SVG drawing" and seen.png and not asked
+    with Image.open(io.BytesIO(seen.png)) as small:
+        assert small.size == (80, 60)
+        assert small.convert("RGB").getpixel((10, 30)) == (255, 0, 0)
+        assert small.convert("RGB").getpixel((70, 30)) == (255, 255, 255)
+
+
 HEADER = b"\x93NUMPY\x01\x00v\x00"
 HOSTILE = {
     "bomb.png": (claimed(9000, 8000), "9000 × 8000 pixels"),
@@ -108,6 +138,18 @@ HOSTILE = {
     "b.pdf": (b"%PDF-1.4 broken", "cannot be shown"),
     "x.h5": (b"\x89HDF\r\n\x1a\n" + bytes(50), "cannot be shown"),
     "x.fits": (b"SIMPLE" + bytes(90), "cannot be shown"),
+    "far.svg": (
+        b"<svg xmlns='http://www.w3.org/2000/svg'><style>@import 'http://127.0.0.1:9/x.css';</style></svg>",
+        "cannot be drawn",
+    ),
+    "text.svg": (b"no drawing", "no SVG drawing: syntax error"),
+    "page.svg": (b"<html/>", "XML, but no SVG"),
+    "laughs.svg": (
+        b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "aaaaaaaaaaaaaaaa">'
+        + b"".join(b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 16) for n in range(8))
+        + b"]><svg>&i;</svg>",
+        "amplification",
+    ),
     "postscript.eps": (b"%!PS (/etc/passwd) run", "EPS file"),
 }
 
