@@ -85,7 +85,7 @@ class NotebookExportParams(Params):
     entry_id: list[str] | str | None = Field(
         None, validation_alias=AliasChoices("entry_id", "entries"), description="Only these entries; unset: all."
     )
-    format: str = Field("pdf", description="`pdf`.")
+    format: str = Field("pdf", description="`pdf`, `html`, or `sheet`: one picture of small pictures of all files.")
 
 
 @registry.method(

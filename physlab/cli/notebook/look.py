@@ -180,7 +180,7 @@ def heads(notebook: Notebook = None, json: Json = False) -> int:
 
 def print_entries(
     entries: Annotated[list[str] | None, typer.Argument(metavar="[ENTRY...]", help="Unset: all.")] = None,
-    form: Annotated[str, typer.Option("--format", help="The format.")] = "pdf",
+    form: Annotated[str, typer.Option("--format", help="pdf, html, or sheet: a picture of all files.")] = "pdf",
     notebook: Notebook = None,
     json: Json = False,
 ) -> int:

@@ -154,6 +154,7 @@ async function entry(name, id) {
     make("p", { class: "soft" }, `${called(told, told.author)}, revision ${told.revision}, ${told.state}, ${when(told.at)}`), rendered(shown.html),
     make("p", {}, make("a", { href: `${API}${path}/pdf` }, "As PDF, with the seal of the lab")),
     table(["file", "size", "SHA-256"], told.attachments.map((one) => [download(name, one), size(one.size), one.sha256.slice(0, 16)])),
+    ...(told.attachments.length ? [make("img", { src: `${API}${path}/sheet`, alt: "Small pictures of the files", loading: "lazy", class: "sheet" })] : []),
     make("h2", {}, "Remarks"), table(["who", "says", ""], told.remarks.map((one) => [called(told, one.author), one.word, one.text])),
     make("h2", {}, "Signatures"), table(["who", "meaning", "key", "when"], told.signatures.map((one) => [called(told, one.signer), one.meaning, one.key, when(one.at)])));
 }

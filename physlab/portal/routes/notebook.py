@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from physlab.collab.audit import Event
 from physlab.errors import AccessError, ConfigurationError, ValidationError
@@ -20,7 +20,7 @@ from physlab.portal.bodies import NewEntry, NewKey, Revision, Said, Signature
 from physlab.portal.gate import Asker, find_guest
 from physlab.portal.problems import UNSEEN
 from physlab.portal.turns import Turn, takes_long
-from physlab.service.notebook.pages import entry_html, make_pdf
+from physlab.service.notebook.pages import entry_html, make_pdf, make_sheet
 from physlab.service.notebook.people import owned_by, register_of
 from physlab.versioning.labels import may_leave
 
@@ -86,6 +86,24 @@ def printed(session: Name, entry: str, ask: Ask) -> Response:
     return Response(
         pdf, media_type="application/pdf", headers={"content-disposition": f'attachment; filename="{name}"'}
     )
+
+
+@router.get(
+    "/sessions/{session}/notebook/{entry}/sheet",
+    responses={
+        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+        304: {"description": "It is the one that the asker has."},
+    },
+)
+@takes_long
+def sheet(session: Name, entry: str, request: Request, ask: Ask) -> Response:
+    """Return small pictures of all files of an entry, as one picture."""
+    page = _page(ask, "notebook.read", session, entry)
+    _refuse_held(ask, page)
+    headers = {"etag": f'"{page.record}"', "cache-control": "private, no-cache"}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(make_sheet(ask.desk.commons.store, page.entry.attachments), media_type="image/png", headers=headers)
 
 
 @router.get("/sessions/{session}/notebook/{entry}/html")

@@ -7,8 +7,9 @@ from html import escape
 from pathlib import Path
 
 from physlab.durable import replace_file
-from physlab.errors import StoreError
+from physlab.errors import StoreError, ValidationError
 from physlab.lab import Lab
+from physlab.model.notebook import Attachment
 from physlab.notebook.book import Book, Page, open_book
 from physlab.settings import Settings
 from physlab.store import Store
@@ -16,6 +17,7 @@ from physlab.store import Store
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 MOST_INSIDE = 5_000_000
 """A larger picture is named, not shown [bytes]."""
+SHEET_PX, SHEET_COLUMNS = 256, 5
 _STYLE = (
     "body{font:16px/1.5 Georgia,serif;max-width:46rem;margin:2rem auto;padding:0 1rem}img{max-width:100%}"
     "code{font-size:.8em;overflow-wrap:anywhere}.facts{color:#666;font-size:.9em}table{border-collapse:collapse}"
@@ -73,6 +75,38 @@ def write_html(lab: Lab, name: str, pages: Sequence[Page]) -> tuple[Path, list[s
     )
     text = f"{head}{''.join(parts)}</body></html>\n"
     return _kept(lab, pages[0], f"{name}.html", text.encode()), problems
+
+
+def write_sheet(lab: Lab, name: str, pages: Sequence[Page]) -> tuple[Path, list[str]]:
+    """Write the files of entries as one picture of small pictures.
+
+    Raises:
+        ValidationError: They have no files.
+        StoreError: A file is damaged, or the picture cannot be written.
+    """
+    from physlab.notebook.paper.chapters import files_of
+
+    return _kept(lab, pages[0], f"{name}-files.png", make_sheet(lab.store, files_of(pages))), []
+
+
+def make_sheet(store: Store, files: Sequence[Attachment]) -> bytes:
+    """Return the files of entries as one picture of small pictures, as PNG.
+
+    Raises:
+        ValidationError: There are none.
+        StoreError: One is damaged.
+    """
+    from physlab.notebook.thumbnails import Thumbnail, contact_sheets, look_at
+
+    if not files:
+        raise ValidationError("The entry has no files to show.", hint="Attach some: physlab notebook revise ENTRY")
+    here = {item.sha256: item for item in files if store.blobs.path(item.sha256).is_file()}
+    paths = [(store.blobs.verified(sha256), item.name) for sha256, item in here.items()]
+    seen = dict(zip(here, look_at(paths, SHEET_PX), strict=True))
+    shown = [(item.name, seen.get(item.sha256, Thumbnail("not in this store", ""))) for item in files]
+    columns = min(SHEET_COLUMNS, len(shown))
+    [sheet] = contact_sheets(shown, rows=-(-len(shown) // columns), columns=columns, width_px=SHEET_PX)
+    return sheet
 
 
 def entry_html(store: Store, page: Page) -> tuple[str, list[str]]:

@@ -15,7 +15,7 @@ from physlab.notebook.archive import pack
 from physlab.notebook.book import Book, Page
 from physlab.notebook.eln import export_eln
 from physlab.notebook.export import export
-from physlab.service.notebook.pages import write_html, write_pdf
+from physlab.service.notebook.pages import write_html, write_pdf, write_sheet
 from physlab.service.notebook.people import Ask, open_key, person_of
 from physlab.versioning import labels
 
@@ -74,19 +74,10 @@ def _refuse_held(lab: Lab, book: Book) -> None:
                 )
 
 
-def _as_pdf(lab: Lab, pages: Sequence[Page]) -> tuple[Path, list[str]]:
-    entry = pages[0].entry
-    return write_pdf(lab, f"{entry.entry_id}-r{entry.revision}" if len(pages) == 1 else entry.notebook, pages)
-
-
-def _as_html(lab: Lab, pages: Sequence[Page]) -> tuple[Path, list[str]]:
-    entry = pages[0].entry
-    return write_html(lab, f"{entry.entry_id}-r{entry.revision}" if len(pages) == 1 else entry.notebook, pages)
-
-
-FORMATS: dict[str, Callable[[Lab, Sequence[Page]], tuple[Path, list[str]]]] = {
-    "pdf": _as_pdf, "html": _as_html,
+FORMATS: dict[str, Callable[[Lab, str, Sequence[Page]], tuple[Path, list[str]]]] = {
+    "pdf": write_pdf, "html": write_html, "sheet": write_sheet,
 }  # fmt: skip
+"""`sheet` is one picture of small pictures of all files."""
 
 
 def export_pages(lab: Lab, notebook: str | None, entries: Sequence[str], form: str) -> dict[str, Any]:
@@ -101,6 +92,7 @@ def export_pages(lab: Lab, notebook: str | None, entries: Sequence[str], form: s
     pages = [book.find(name) for name in entries] if entries else book.latest()
     if not pages:
         raise ValidationError(f"The notebook {book.name} is empty.", hint="Write into it: physlab notebook add TITLE")
-    path, remarks = FORMATS[form](lab, pages)
+    entry = pages[0].entry
+    path, remarks = FORMATS[form](lab, f"{entry.entry_id}-r{entry.revision}" if len(pages) == 1 else book.name, pages)
     return {"path": str(path), "format": form, "notebook": book.name, "entries": len(pages),
             "meta": {"heads": [f"sha256:{head}" for head in book.heads], "warnings": remarks}}  # fmt: skip

@@ -135,6 +135,21 @@ def test_the_same_records_give_the_same_bytes(store: Store, paper: Paper) -> Non
     assert again.pdf == paper.pdf and again.sha256 == digest_bytes(paper.pdf)
 
 
+def test_many_files_stand_on_one_sheet_and_each_leads_to_its_bytes(tmp_path: Path) -> None:
+    files = [tmp_path / f"scan-{number:02}.png" for number in range(12)]
+    for number, path in enumerate(files):
+        Image.new("L", (40, 30), 20 * number).save(path)
+    with open_store(tmp_path / "store") as store:
+        page = write(store, "lab", Draft("Scans", "ada", files=files), Clock())
+        printed = print_entry(store, open_book(store, "lab"), page)
+    reader = PdfReader(io.BytesIO(printed.pdf))
+    first = reader.pages[0]
+    assert printed.pages == 2 and first.extract_text().count(".png") == 2 * 12
+    leads = [item.get_object() for item in first["/Annots"]]
+    boxes = [item["/Rect"] for item in leads if item["/Subtype"] == "/FileAttachment"]
+    assert len(boxes) == 12 and len({round(float(box[1])) for box in boxes}) == 3, "five in a row"
+
+
 def test_one_entry_is_printed_up_to_a_revision(store: Store) -> None:
     book = open_book(store, "lab")
     first = book.pages()[0]

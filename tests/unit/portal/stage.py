@@ -181,7 +181,7 @@ def _fill(stage: Stage) -> None:
     stage.commons.contents.catch_up()
     stage.file = stage.commons.contents.listed(SESSION)[0].sha256
     made = stage.signed_in("owner")(
-        "POST", f"sessions/{SESSION}/notebook", {"title": "First light", "runs": [stage.run]}
+        "POST", f"sessions/{SESSION}/notebook", {"title": "First light", "runs": [stage.run], "artifacts": [stage.file]}
     )
     assert made.status_code == 201, made.text
     stage.entry, stage.record = made.json()["entry_id"], made.json()["record"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from physlab.collab.people.erasure import erase
 from physlab.notebook import open_book
+from physlab.versioning.labels import label, read_label
 from tests.unit.portal.stage import SESSION, Stage
 
 PATH = f"sessions/{SESSION}/notebook"
@@ -97,3 +98,22 @@ def test_s40_who_is_erased_is_named_nowhere(stage: Stage) -> None:
     assert stage.ids["editor"].encode() in bytes_
     assert b"Editor Person" not in bytes_ and b"editor@example.org" not in bytes_
     assert [page.record for page in open_book(stage.lab.store, SESSION).pages()], "the chain is read and verified"
+
+
+def test_the_files_of_an_entry_are_seen_as_one_picture(stage: Stage) -> None:
+    import io
+
+    from PIL import Image
+
+    viewer, path = stage.signed_in("viewer"), f"{PATH}/{stage.entry}/sheet"
+    answer = viewer("GET", path)
+    with Image.open(io.BytesIO(answer.content)) as sheet:
+        assert (answer.headers["content-type"], sheet.format) == ("image/png", "PNG")
+        assert sheet.size == (2 * 12 + 256, 2 * 12 + 192 + 34)
+    same = viewer("GET", path, headers={"if-none-match": answer.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
+    bare = stage.signed_in("editor")("POST", PATH, {"title": "Words alone"}).json()
+    none = viewer("GET", f"{PATH}/{bare['entry_id']}/sheet")
+    assert (none.status_code, none.json()["error"]["message"]) == (422, "The entry has no files to show.")
+    label(stage.lab.store, [stage.file], read_label("private"), "me")
+    assert viewer("GET", path, headers={"if-none-match": answer.headers["etag"]}).status_code == 403
