@@ -214,19 +214,21 @@ def _done(body: dict[str, Any], words: str) -> int:
 
 
 @app.command()
-def review(json: Json = False) -> int:
+def review(
+    unused_days: Annotated[float, typer.Option(help="Only what nobody used for so many days.")] = 0, json: Json = False
+) -> int:
     """Review who has what: every member and link of every session, since when, last used; what nobody used first."""
     from physlab.lab import Lab
     from physlab.service.sharing.review import review_access
     from physlab.settings import load_settings
 
     with Lab(load_settings()) as lab:
-        found = review_access(lab)
+        found = review_access(lab, unused_days)
     if voice.as_json:
         voice.reply({"access": found})
         return 0
     if not found:
-        voice.say("Nothing is shared.")
+        voice.say("Nothing is shared that nobody used." if unused_days else "Nothing is shared.")
         return 0
     rows = [
         (one["session_id"], one["who"], one["role"], local_time(one["since"]), _when(one["expires_at"]),

@@ -1,10 +1,12 @@
-"""The flows `session-share` and `collaborate-share`, by their entrypoints."""
+"""The flows `session-share`, `review-access` and `collaborate-share`, by their entrypoints."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from prefect import get_client
 
 from physlab.bundle import check_bundle
 from physlab.engine.locator import load_flow
@@ -12,6 +14,7 @@ from physlab.errors import ValidationError
 from physlab.lab import Lab
 from physlab.model import RunRequest
 from physlab.service import Conductor, carry_out
+from physlab.service.sharing.commons import commons_of
 from tests.unit.conftest import open_lab
 
 GRAPH = {"title": "Energy", "nodes": [{"id": "e", "tool": "units_convert",
@@ -38,6 +41,24 @@ def test_a_session_is_shared_by_a_flow(folder: Path) -> None:
     assert [one["role"] for one in listed["links"]] == ["editor"]
     with pytest.raises(ValidationError, match="is over"):
         flow.fn("physics_lab", expires="2020-01-01T00:00:00Z")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_access_is_reviewed_by_a_flow(folder: Path) -> None:
+    load_flow("session_share").fn("physics_lab", label="for the group", expires_in_hours=2)
+    found = load_flow("review_access")(unused_days=1)
+    assert found["unused"] == [] and {one["role"] for one in found["access"]} == {"owner", "viewer"}
+    again = load_flow("review_access")(unused_days=0)
+    assert again["unused"] == again["access"] and len(again["access"]) == len(found["access"])
+    with get_client(sync_client=True) as client:
+        made = client.request(
+            "POST", "/artifacts/latest/filter", json={"artifacts": {"key": {"any_": ["access-review"]}}}
+        )
+        [table] = made.json()
+        assert [row["who"] for row in json.loads(table["data"])] == [one["who"] for one in found["access"]]
+    with open_lab(folder) as lab, commons_of(lab) as commons:
+        told = commons.trail.read(action="access.review")
+        assert [one["told"]["accesses"] for one in told] == [len(found["access"])] * 2
 
 
 def test_a_graph_is_shared_by_a_flow(folder: Path) -> None:
