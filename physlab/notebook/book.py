@@ -37,14 +37,13 @@ class Page:
 
     @property
     def state(self) -> str:
-        """`approved` or `changes requested` by the last review, else `signed`, `awaits NAME` to sign, or `open`."""
+        """`approved` or `changes requested` by the last review, else `signed` or `open`; `awaits NAME` to sign it."""
         reviews = [(item.at, item.word) for item in self.remarks if item.word != "comment"]
         reviews += [(item.at, "approve") for item in self.signatures if item.meaning == "approval"]
-        if reviews:
-            return "approved" if max(reviews)[1] == "approve" else "changes requested"
+        said = ("approved" if max(reviews)[1] == "approve" else "changes requested") if reviews else ""
         if self.awaits:
-            return f"awaits {self.awaits}"
-        return "signed" if self.signatures else "open"
+            return ", ".join(filter(None, (said, f"awaits {self.awaits}")))
+        return said or ("signed" if self.signatures else "open")
 
     @property
     def awaits(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,38 @@ def test_what_cannot_be_is_said_with_what_to_do(cli: CommandLine) -> None:
     ):
         error = cli.json("notebook", *words, "--json", code=1)["error"]
         assert said in f"{error['message']} {error['hint']}"
+
+
+def test_a_wrong_passphrase_writes_nothing(cli: CommandLine) -> None:
+    (cli.folder / "other").write_text("wrong horse")
+    (cli.folder / "other").chmod(0o600)
+    cli.run("sign", "init", "--passphrase-file", "pass")
+    entry = cli.json("notebook", "add", "One", "--text", "x", "--json")["entry_id"]
+    before = cli.json("notebook", "heads", "--json")
+    for words in (("add", "Two"), ("revise", entry, "--reason", "better")):
+        error = cli.json(
+            "notebook", *words, "--text", "y", "--sign", "--passphrase-file", "other", "--json", code=1
+        )["error"]  # fmt: skip
+        assert "The passphrase does not open this key." in error["message"] and "nothing was changed" in error["hint"]
+    assert cli.json("notebook", "heads", "--json") == before
+    locked = cli.json("notebook", "revise", entry, "--reason", "better", "--text", "y", "--sign", "--json")
+    assert locked["state"] == "awaits ada", "a key that nobody can open now does not lose what was written"
+    as_bob = replace(cli, variables={**cli.variables, "PHYSLAB_COLLABORATION__PERSON": "bob"})
+    as_bob.run("notebook", "review", entry, "--approve")
+    assert "approved, awaits ada" in cli.run("notebook", "list").stdout
+    for state in ("approved", "awaits"):
+        assert len(cli.json("notebook", "list", "--state", state, "--json")["entries"]) == 1
+    shown = cli.run("notebook", "show", entry).stdout
+    assert "approved, awaits ada" in shown and f"physlab notebook sign {entry}" in shown
+    cli.run("notebook", "sign", entry, "--passphrase-file", "pass")
+    assert cli.json("notebook", "show", entry, "--json")["state"] == "approved"
+
+
+def test_all_that_is_wrong_with_an_entry_is_said_at_once(cli: CommandLine) -> None:
+    (cli.folder / "sub").mkdir()
+    wish = ("--attach", "a.png", "--attach", "b.png", "--attach", "sub", "--run", "nope", "--run", "latest")
+    for words in (("add", "Two"), ("add", "Two", "--dry-run")):
+        error = cli.json("notebook", *words, *wish, "--json", code=1)["error"]
+        for said in ("a.png, ", "b.png are not there.", "sub: not a file.", "run 'nope'", "run 'latest'"):
+            assert said in error["message"]
+    assert cli.json("notebook", "list", "--json")["entries"] == []

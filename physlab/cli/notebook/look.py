@@ -112,7 +112,7 @@ def _tell_voices(told: dict[str, Any]) -> None:
     for rival in told["rivals"]:
         voice.remark(f"written at the same time elsewhere: {rival}")
     name = f"{told['entry_id']}{where(told['notebook'])}"
-    if told["state"].startswith("awaits"):
+    if "awaits" in told["state"]:
         voice.next(f"physlab notebook sign {name}")
     elif told["revision"] > 1:
         voice.next(f"physlab notebook diff {name}")

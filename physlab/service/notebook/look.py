@@ -30,12 +30,12 @@ def list_entries(
         notebook: Its name; that of the settings' session when None.
         tag: Only those with it.
         author: Only theirs.
-        state: Only those whose state begins so: `open`, `signed`, `awaits`, `approved`, `changes`.
+        state: Only those in a state that begins so: `open`, `signed`, `awaits`, `approved`, `changes`.
         limit: At most so many.
     """
     pages = reversed(open_book(lab.store, notebook or lab.settings.collaboration.session).latest())
     found = [page for page in pages if tag in (None, *page.entry.tags) and author in (None, page.entry.author)]
-    found = [page for page in found if page.state.startswith(state or "")]
+    found = [page for page in found if any(word.startswith(state or "") for word in page.state.split(", "))]
     return [told_brief(page) for page in found[:limit]]
 
 

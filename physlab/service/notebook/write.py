@@ -14,9 +14,10 @@ from physlab.model.notebook import Entry, EntrySignature, Meaning, Remark, Sourc
 from physlab.notebook import Draft, open_book, remark, revise, sign_entry, write
 from physlab.notebook.book import Page
 from physlab.notebook.templates import template
-from physlab.notebook.writing import attach
+from physlab.notebook.writing import attach, named_files
 from physlab.service.notebook.people import Ask, open_key, person_of
 from physlab.service.notebook.told import told_attachment, told_source
+from physlab.signing import SecretKey
 from physlab.store import schema
 
 ANONYMOUS = "anonymous"
@@ -67,15 +68,17 @@ class Written:
 
 
 def add_entry(lab: Lab, wish: Wish, base_dir: Path, ask: Ask | None = None) -> Written:
-    """Write an entry; a signature that cannot be made now does not lose it.
+    """Write an entry; a key that is locked or not here does not lose it, a wrong passphrase writes nothing.
 
     Raises:
-        ValidationError: A file or run is not there, or the title is empty; nothing was written.
+        ValidationError: A file or run is not there, the title is empty, or the passphrase is another one; nothing was
+            written.
         StoreError: The store cannot take it.
     """
     draft = _draft(lab, wish, base_dir)
+    key = _key(lab, draft.sign_as, ask)
     page = write(lab.store, wish.notebook or lab.settings.collaboration.session, draft)
-    return _signed(lab, page, ask)
+    return _signed(lab, page, key)
 
 
 def revise_entry(
@@ -95,10 +98,12 @@ def revise_entry(
         ask: Asks for the passphrase.
 
     Raises:
-        ValidationError: There is nothing else in it, no reason, or somebody revised it meanwhile.
+        ValidationError: There is nothing else in it, no reason, somebody revised it meanwhile, or the passphrase is
+            another one; nothing was written.
     """
     draft = revision(lab, page, changes, base_dir, drop=drop, sign=sign)
-    return _signed(lab, revise(lab.store, page, draft, reason), ask)
+    key = _key(lab, draft.sign_as, ask)
+    return _signed(lab, revise(lab.store, page, draft, reason), key)
 
 
 def revision(
@@ -134,14 +139,33 @@ def _draft(lab: Lab, wish: Wish, base_dir: Path) -> Draft:
     signer = None if wish.sign_as in (None, "", ANONYMOUS) else wish.sign_as
     files = wish.files
     begun = template(wish.template) if wish.template else ""
-    return Draft(
+    draft = Draft(
         title=wish.title, author=signer or person_of(lab.settings), content=wish.content or begun,
         template=wish.template,
         conclusions=wish.conclusions, tools_used=wish.tools_used, tags=wish.tags,
         files={name: base_dir / path for name, path in files.items()} if isinstance(files, Mapping)
-        else [base_dir / Path(path).expanduser() for path in files],
-        runs=[source_of(lab, run) for run in wish.runs], sign_as=signer,
+        else [base_dir / Path(path).expanduser() for path in files], sign_as=signer,
     )  # fmt: skip
+    runs: list[Source] = []
+    wrong: list[ValidationError] = []
+    try:
+        named_files(draft)
+    except ValidationError as error:
+        wrong.append(error)
+    for run in wish.runs:
+        try:
+            runs.append(source_of(lab, run))
+        except ValidationError as error:
+            wrong.append(error)
+    if wrong:
+        raise _together(wrong)
+    return replace(draft, runs=runs)
+
+
+def _together(wrong: Sequence[ValidationError]) -> ValidationError:
+    """Return all that is wrong as one error, each hint once."""
+    said, hints = (" ".join(dict.fromkeys(texts)) for texts in zip(*((e.message, e.hint) for e in wrong), strict=True))
+    return ValidationError(said, hint=hints, details={name: value for e in wrong for name, value in e.details.items()})
 
 
 def source_of(lab: Lab, name: str) -> Source:
@@ -171,15 +195,30 @@ def unlinked_tools(lab: Lab, entry: Entry) -> list[str]:
     return [name for name in entry.tools_used if name not in used]
 
 
-def _signed(lab: Lab, page: Page, ask: Ask | None) -> Written:
+def _key(lab: Lab, signer: str | None, ask: Ask | None) -> SecretKey | ConfigurationError | None:
+    """Return the key of who is to sign, or why it cannot be opened now; None where nobody is to.
+
+    It is opened before anything is written: who types a wrong passphrase finds all as it was.
+    """
+    if signer is None:
+        return None
+    try:
+        return open_key(lab.settings, signer, ask)
+    except ConfigurationError as error:
+        return error
+
+
+def _signed(lab: Lab, page: Page, key: SecretKey | ConfigurationError | None) -> Written:
     entry = page.entry
     claimed = unlinked_tools(lab, entry)
     warnings = [f"{', '.join(claimed)}: said by the author, not in the linked runs"] if claimed else []
-    if entry.sign_as is None:
+    if key is None or entry.sign_as is None:
         return Written(page, False, tuple(warnings))
+    if isinstance(key, ConfigurationError):
+        return Written(page, False, (*warnings, _awaits(page, key)))
     try:
-        made = sign_page(lab, page, entry.sign_as, "author", ask)
-    except (ValidationError, ConfigurationError, StoreError) as error:
+        made = sign_entry(lab.store, page, entry.sign_as, key, "author")
+    except StoreError as error:
         return Written(page, False, (*warnings, _awaits(page, error)))
     return Written(replace(page, signatures=(made,)), True, tuple(warnings))
 
