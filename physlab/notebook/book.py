@@ -16,6 +16,7 @@ from physlab.store import Store
 Item = Entry | Remark | EntrySignature
 KINDS = ("notebook_entry", "notebook_remark", "notebook_signature")
 ADAPTER: TypeAdapter[Item] = TypeAdapter(NotebookRecord)
+EMPTY = "It is empty. See: physlab notebook list"
 _REFERENCE = re.compile(r"(?P<entry>[0-9a-f]{4,16})(?:@(?P<revision>\d{1,6}))?")
 
 
@@ -134,8 +135,9 @@ def last_revisions(pages: Iterable[Page]) -> list[Page]:
 def _missing(book: Book, name: str) -> Page:
     known = [page.entry.entry_id for page in book.latest()]
     raise ValidationError(
-        f"The notebook {book.name} has no entry '{name}'.", hint=nearest(name, known) or "See: physlab notebook list"
-    )
+        f"The notebook {book.name} has no entry '{name}'.", hint=nearest(name, known) if known else EMPTY,
+        details={"missing": name},
+    )  # fmt: skip
 
 
 def open_book(store: Store, name: str) -> Book:

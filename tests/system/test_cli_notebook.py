@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -101,3 +102,24 @@ def test_all_that_is_wrong_with_an_entry_is_said_at_once(cli: CommandLine) -> No
         for said in ("a.png, ", "b.png are not there.", "sub: not a file.", "run 'nope'", "run 'latest'"):
             assert said in error["message"]
     assert cli.json("notebook", "list", "--json")["entries"] == []
+
+
+def test_an_entry_goes_where_its_run_belongs_and_is_found_there(cli: CommandLine) -> None:
+    node = {"id": "table", "tool": "data", "method": "export_csv", "params": {"columns": {"x": [1, 2]}, "name": "t"}}
+    (cli.folder / "spring.json").write_text(json.dumps({"nodes": [node]}))
+    springs = replace(cli, variables={**cli.variables, "PHYSLAB_COLLABORATION__SESSION": "springs"})
+    run = springs.json("run", "spring.json", "--json")["run_id"]
+    note = "The run is of the session springs, so the entry goes into its notebook"
+    told = cli.run("notebook", "add", "Energy", "--text", "x", "--run", run, "--dry-run")
+    assert "into the notebook springs." in told.stdout and note in told.stderr
+    added = cli.run("notebook", "add", "Energy", "--text", "x", "--run", run)
+    assert "is in the notebook springs." in added.stdout and note in added.stderr
+    entry = added.stdout.split()[2]
+    plain = cli.json("notebook", "add", "Here", "--text", "x", "--run", run, "--notebook", "lab", "--json")
+    assert (plain["notebook"], plain["note"]) == ("lab", "")
+    for words in (("show", entry), ("comment", entry, "Yes."), ("diff", entry), ("print", entry)):
+        error = cli.json("notebook", *words, "--json", code=1)["error"]
+        assert error["message"] == f"The notebook lab has no entry '{entry}': it is in the notebook springs."
+        assert error["hint"].endswith(f"physlab notebook show {entry} --notebook springs")
+    assert cli.json("notebook", "show", entry, "--session", "springs", "--json")["title"] == "Energy"
+    assert "has no entry 'ffff'." in cli.json("notebook", "show", "ffff", "--json", code=1)["error"]["message"]

@@ -14,6 +14,7 @@ from physlab.cli.notebook.options import (
     DryRun,
     Edit,
     Entry,
+    Into,
     Notebook,
     PassphraseFile,
     Run,
@@ -49,7 +50,7 @@ def add(
     ] = None,
     sign: Sign = False,
     passphrase_file: PassphraseFile = None,
-    notebook: Notebook = None,
+    notebook: Into = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
@@ -166,7 +167,7 @@ def _tell_written(written: Written) -> int:
     if voice.as_json:
         sources = [told_source(item) for item in entry.sources]
         voice.reply({**told_brief(page), "sources": sources, "signed": written.signed,
-                     "warnings": list(written.warnings)})  # fmt: skip
+                     "warnings": list(written.warnings), "note": written.note})  # fmt: skip
         return 0
     which = f"Revision {entry.revision} of entry" if entry.revision > 1 else "Entry"
     voice.say(f"[green]✓[/green] {which} [bold]{entry.entry_id}[/bold] is in the notebook {escape(entry.notebook)}.")
@@ -178,6 +179,8 @@ def _tell_written(written: Written) -> int:
     voice.fact("state", page.state)
     for warning in written.warnings:
         voice.remark(warning)
+    if written.note:
+        voice.note(written.note)
     voice.next(f"physlab notebook show {entry.entry_id}{where(entry.notebook)}")
     return 0
 
@@ -200,4 +203,6 @@ def _tell_draft(told: dict[str, Any]) -> int:
     for item in told["sources"]:
         voice.fact("from", " ".join(filter(None, (f"run {item['run_id']}", item["node_id"], item["tool"]))))
     voice.say("Nothing was written.")
+    if told.get("note"):
+        voice.note(told["note"])
     return 0

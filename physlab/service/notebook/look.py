@@ -10,6 +10,7 @@ from physlab.lab import Lab
 from physlab.notebook import notebooks, open_book
 from physlab.notebook.book import Page
 from physlab.service.notebook.people import register_of
+from physlab.service.notebook.places import find_there
 from physlab.service.notebook.told import told_brief, told_page
 from physlab.service.notebook.write import unlinked_tools
 
@@ -45,8 +46,7 @@ def show_entry(lab: Lab, name: str, notebook: str | None = None) -> dict[str, An
     Raises:
         ValidationError: There is none of that name.
     """
-    book = open_book(lab.store, notebook or lab.settings.collaboration.session)
-    page = book.find(name)
+    book, page = find_there(lab, name, notebook)
     return told_page(book, page, register_of(lab.settings).trusted(), unlinked_tools(lab, page.entry))
 
 
@@ -56,8 +56,7 @@ def diff_entry(lab: Lab, name: str, other: str | None = None, notebook: str | No
     Raises:
         ValidationError: There is none of that name, or none before it.
     """
-    book = open_book(lab.store, notebook or lab.settings.collaboration.session)
-    new = book.find(other or name)
+    book, new = find_there(lab, other or name, notebook)
     if other is None and new.entry.before is None:
         raise ValidationError(
             f"{_named(new)} is the first revision.", hint=f"Revise it: physlab notebook revise {new.entry.entry_id}"

@@ -17,6 +17,7 @@ from physlab.notebook.eln import export_eln
 from physlab.notebook.export import export
 from physlab.service.notebook.pages import write_html, write_pdf
 from physlab.service.notebook.people import Ask, open_key, person_of
+from physlab.service.notebook.places import find_there
 from physlab.versioning import labels
 
 
@@ -98,7 +99,7 @@ def export_pages(lab: Lab, notebook: str | None, entries: Sequence[str], form: s
     if form not in FORMATS:
         raise ValidationError(f"A notebook is not written as '{form}'.", hint=f"Available: {', '.join(FORMATS)}.")
     book = open_book(lab.store, notebook or lab.settings.collaboration.session)
-    pages = [book.find(name) for name in entries] if entries else book.latest()
+    pages = [find_there(lab, name, book.name)[1] for name in entries] if entries else book.latest()
     if not pages:
         raise ValidationError(f"The notebook {book.name} is empty.", hint="Write into it: physlab notebook add TITLE")
     path, remarks = FORMATS[form](lab, pages)

@@ -11,11 +11,12 @@ from physlab.errors import ConfigurationError, PhyslabError, StoreError, Validat
 from physlab.lab import Lab
 from physlab.model import RunRecord
 from physlab.model.notebook import Entry, EntrySignature, Meaning, Remark, Source, Word
-from physlab.notebook import Draft, open_book, remark, revise, sign_entry, write
+from physlab.notebook import Draft, remark, revise, sign_entry, write
 from physlab.notebook.book import Page
 from physlab.notebook.templates import template
 from physlab.notebook.writing import attach, named_files
 from physlab.service.notebook.people import Ask, open_key, person_of
+from physlab.service.notebook.places import find_there, notebook_for
 from physlab.service.notebook.told import told_attachment, told_source
 from physlab.signing import SecretKey
 from physlab.store import schema
@@ -29,7 +30,7 @@ class Wish:
 
     Attributes:
         title: Its title.
-        notebook: Name of the notebook; None for that of the settings' session.
+        notebook: Name of the notebook; None for that of the runs' session, without runs of the settings' session.
         content: Markdown with math.
         conclusions: Markdown with math.
         tools_used: Tools, as the author says.
@@ -60,11 +61,13 @@ class Written:
         page: The revision.
         signed: Whether its author signed it.
         warnings: What its author should know.
+        note: Why it is in this notebook, where nobody named it.
     """
 
     page: Page
     signed: bool
     warnings: tuple[str, ...] = ()
+    note: str = ""
 
 
 def add_entry(lab: Lab, wish: Wish, base_dir: Path, ask: Ask | None = None) -> Written:
@@ -77,8 +80,15 @@ def add_entry(lab: Lab, wish: Wish, base_dir: Path, ask: Ask | None = None) -> W
     """
     draft = _draft(lab, wish, base_dir)
     key = _key(lab, draft.sign_as, ask)
-    page = write(lab.store, wish.notebook or lab.settings.collaboration.session, draft)
-    return _signed(lab, page, key)
+    page = write(lab.store, notebook_for(lab, wish.notebook, wish.runs), draft)
+    return replace(_signed(lab, page, key), note=_moved(lab, wish, page.entry.notebook))
+
+
+def _moved(lab: Lab, wish: Wish, notebook: str) -> str:
+    """Say why an entry is in another notebook than the current one, '' where nothing is to be said."""
+    if wish.notebook is not None or notebook == lab.settings.collaboration.session:
+        return ""
+    return f"The run is of the session {notebook}, so the entry goes into its notebook; another one: --notebook NAME"
 
 
 def revise_entry(
@@ -250,15 +260,17 @@ def preview_entry(lab: Lab, wish: Wish, base_dir: Path) -> dict[str, Any]:
     Raises:
         ValidationError: A file or run is not there.
     """
-    return told_draft(lab, _draft(lab, wish, base_dir), wish.notebook)
+    draft = _draft(lab, wish, base_dir)
+    notebook = notebook_for(lab, wish.notebook, wish.runs)
+    return {**told_draft(lab, draft, notebook), "note": _moved(lab, wish, notebook)}
 
 
-def told_draft(lab: Lab, draft: Draft, notebook: str | None) -> dict[str, Any]:
+def told_draft(lab: Lab, draft: Draft, notebook: str) -> dict[str, Any]:
     """Return what a draft would become."""
     attachments, made = attach(lab.store, draft, keep=False)
     sources = {item.record: item for item in [*draft.runs, *made]}
     return {
-        "dry_run": True, "notebook": notebook or lab.settings.collaboration.session, "title": draft.title,
+        "dry_run": True, "notebook": notebook, "title": draft.title,
         "author": draft.author, "content": draft.content, "conclusions": draft.conclusions, "tags": list(draft.tags),
         "attachments": [told_attachment(item) for item in attachments],
         "sources": [told_source(item) for item in sources.values()], "sign_as": draft.sign_as,
@@ -269,6 +281,6 @@ def find_page(lab: Lab, name: str, notebook: str | None = None) -> Page:
     """Return a revision by the beginning of its entry's id, `@2` for its second revision, or its record's digest.
 
     Raises:
-        ValidationError: There is none of that name in the notebook.
+        ValidationError: There is none of that name in the notebook; the message says in which other one it is.
     """
-    return open_book(lab.store, notebook or lab.settings.collaboration.session).find(name)
+    return find_there(lab, name, notebook)[1]
