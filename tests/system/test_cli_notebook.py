@@ -123,3 +123,25 @@ def test_an_entry_goes_where_its_run_belongs_and_is_found_there(cli: CommandLine
         assert error["hint"].endswith(f"physlab notebook show {entry} --notebook springs")
     assert cli.json("notebook", "show", entry, "--session", "springs", "--json")["title"] == "Energy"
     assert "has no entry 'ffff'." in cli.json("notebook", "show", "ffff", "--json", code=1)["error"]["message"]
+
+
+def test_what_is_signed_or_taken_in_already_is_said_and_not_done_again(cli: CommandLine) -> None:
+    cli.run("sign", "init", "--passphrase-file", "pass")
+    (cli.folder / "a.csv").write_text("x\n")
+    made = cli.json("notebook", "add", "One", "--attach", "a.csv", "--sign", "--passphrase-file", "pass", "--json")
+    before = cli.json("notebook", "heads", "--json")
+    again = cli.run("notebook", "sign", made["entry_id"], "--passphrase-file", "pass").stdout
+    assert f"ada signed {made['entry_id']}@1 as author already, " in again and "nothing was changed" in again
+    assert cli.json("notebook", "sign", made["entry_id"], "--passphrase-file", "pass", "--json")["already"]
+    assert cli.json("notebook", "heads", "--json") == before
+    cli.run("notebook", "export", "out.eln", "--passphrase-file", "pass")
+    take = ("notebook", "import", "out.eln", "--notebook", "theirs")
+    assert "1 entry would be taken in." in cli.run(*take, "--dry-run").stdout
+    assert cli.json("notebook", "list", "--notebook", "theirs", "--json")["entries"] == []
+    assert "1 entry taken in." in cli.run(*take).stdout
+    [entry] = cli.json("notebook", "list", "--notebook", "theirs", "--json")["entries"]
+    assert entry["attachments"] == 1
+    twice = cli.run(*take)
+    assert "All of it was taken in before" in twice.stdout
+    assert f"One was taken in before: {entry['entry_id']}" in twice.stderr
+    assert len(cli.json("notebook", "list", "--notebook", "theirs", "--json")["entries"]) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+from physlab.collab.people.naming import account_of
 from physlab.errors import ValidationError
 from physlab.lab import Lab
 from physlab.notebook import notebooks, open_book
@@ -30,12 +31,14 @@ def list_entries(
         lab: The lab.
         notebook: Its name; that of the settings' session when None.
         tag: Only those with it.
-        author: Only theirs.
+        author: Only theirs: a login, or what the records call them.
         state: Only those in a state that begins so: `open`, `signed`, `awaits`, `approved`, `changes`.
         limit: At most so many.
     """
     pages = reversed(open_book(lab.store, notebook or lab.settings.collaboration.session).latest())
-    found = [page for page in pages if tag in (None, *page.entry.tags) and author in (None, page.entry.author)]
+    account = None if author is None else account_of(lab.settings, author)
+    authors = {author, account.id if account else author}
+    found = [page for page in pages if tag in (None, *page.entry.tags) and ({page.entry.author, None} & authors)]
     found = [page for page in found if any(word.startswith(state or "") for word in page.state.split(", "))]
     return [told_brief(page) for page in found[:limit]]
 

@@ -16,7 +16,7 @@ from physlab.notebook.book import Book, Page
 from physlab.notebook.eln import export_eln
 from physlab.notebook.export import export
 from physlab.service.notebook.pages import write_html, write_pdf
-from physlab.service.notebook.people import Ask, open_key, person_of
+from physlab.service.notebook.people import Ask, open_key, speaker_of
 from physlab.service.notebook.places import find_there
 from physlab.versioning import labels
 
@@ -35,7 +35,7 @@ def export_notebook(lab: Lab, target: Path, notebook: str | None = None, ask: As
     """
     book = open_book(lab.store, notebook or lab.settings.collaboration.session)
     _refuse_held(lab, book)
-    person, warnings = person_of(lab.settings), []
+    person, warnings = speaker_of(lab.settings).id, []
     try:
         secret = open_key(lab.settings, person, ask)
     except ConfigurationError as error:

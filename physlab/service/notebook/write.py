@@ -15,7 +15,7 @@ from physlab.notebook import Draft, remark, revise, sign_entry, write
 from physlab.notebook.book import Page
 from physlab.notebook.templates import template
 from physlab.notebook.writing import attach, named_files
-from physlab.service.notebook.people import Ask, open_key, person_of
+from physlab.service.notebook.people import Ask, open_key, register_of, speaker_of
 from physlab.service.notebook.places import find_there, notebook_for
 from physlab.service.notebook.told import told_attachment, told_source
 from physlab.signing import SecretKey
@@ -124,7 +124,7 @@ def revision(
     Raises:
         ValidationError: It would say the same, or it has no file of a name.
     """
-    entry, author = page.entry, person_of(lab.settings)
+    entry, author = page.entry, speaker_of(lab.settings).id
     unknown = sorted(set(drop) - {item.name for item in entry.attachments})
     if unknown:
         names = ", ".join(item.name for item in entry.attachments) or "none"
@@ -146,11 +146,11 @@ def revision(
 
 def _draft(lab: Lab, wish: Wish, base_dir: Path) -> Draft:
     lab.store.refresh()
-    signer = None if wish.sign_as in (None, "", ANONYMOUS) else wish.sign_as
+    signer = None if wish.sign_as in (None, "", ANONYMOUS) else speaker_of(lab.settings, wish.sign_as).id
     files = wish.files
     begun = template(wish.template) if wish.template else ""
     draft = Draft(
-        title=wish.title, author=signer or person_of(lab.settings), content=wish.content or begun,
+        title=wish.title, author=signer or speaker_of(lab.settings).id, content=wish.content or begun,
         template=wish.template,
         conclusions=wish.conclusions, tools_used=wish.tools_used, tags=wish.tags,
         files={name: base_dir / path for name, path in files.items()} if isinstance(files, Mapping)
@@ -239,19 +239,37 @@ def _awaits(page: Page, error: PhyslabError) -> str:
     return f"The entry is kept and awaits the signature of {entry.sign_as}: {error} Then: {command}"
 
 
-def sign_page(lab: Lab, page: Page, person: str, meaning: Meaning, ask: Ask | None = None) -> EntrySignature:
+def sign_page(
+    lab: Lab, page: Page, person: str | None = None, meaning: Meaning | None = None, ask: Ask | None = None
+) -> EntrySignature:
     """Sign a revision with the key of a person.
+
+    Args:
+        lab: The lab.
+        page: The revision.
+        person: Who signs; by default who speaks in this lab.
+        meaning: As what; by default as the author of what is their own, else as a witness.
+        ask: Asks for the passphrase.
 
     Raises:
         ConfigurationError: There is no key, or it is locked.
         ValidationError: The passphrase is another one, or the person cannot sign with this meaning.
     """
-    return sign_entry(lab.store, page, person, open_key(lab.settings, person, ask), meaning)
+    speaker = speaker_of(lab.settings, person)
+    wrote = speaker.is_author(page.entry.author)
+    earlier = wrote and bool(register_of(lab.settings).of(page.entry.author))
+    signer = page.entry.author if earlier else speaker.id
+    said = meaning or ("author" if wrote else "witness")
+    return sign_entry(lab.store, page, signer, open_key(lab.settings, signer, ask), said, wrote=wrote)
 
 
 def remark_on(lab: Lab, page: Page, text: str, word: Word = "comment") -> Remark:
     """Say something of a revision, as the person of this lab."""
-    return remark(lab.store, page, person_of(lab.settings), text, word)
+    speaker, author = speaker_of(lab.settings), page.entry.author
+    reviews = word != "comment" and speaker.is_author(
+        author
+    )  # of themselves, which is refused whatever they are called
+    return remark(lab.store, page, author if reviews else speaker.id, text, word)
 
 
 def preview_entry(lab: Lab, wish: Wish, base_dir: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from physlab.collab.people.erasure import erase
-from physlab.notebook import open_book
+from physlab.notebook import Draft, open_book, write
 from tests.unit.portal.stage import SESSION, Stage
 
 PATH = f"sessions/{SESSION}/notebook"
@@ -97,3 +97,19 @@ def test_s40_who_is_erased_is_named_nowhere(stage: Stage) -> None:
     assert stage.ids["editor"].encode() in bytes_
     assert b"Editor Person" not in bytes_ and b"editor@example.org" not in bytes_
     assert [page.record for page in open_book(stage.lab.store, SESSION).pages()], "the chain is read and verified"
+
+
+def test_who_wrote_and_signed_is_named_in_what_people_read(stage: Stage) -> None:
+    editor = stage.signed_in("editor")
+    made = editor("POST", PATH, {"title": "Named"}).json()
+    editor("POST", "keys", {"passphrase": PASSPHRASE})
+    signed = {"meaning": "author", "passphrase": PASSPHRASE}
+    first = editor("POST", f"{PATH}/{made['entry_id']}/signatures", signed).json()
+    assert editor("POST", f"{PATH}/{made['entry_id']}/signatures", signed).json() == first, "signed once"
+    html = stage.signed_in("viewer")("GET", f"{PATH}/{made['entry_id']}/html").json()["html"]
+    assert "<li>Editor Person as author" in html and stage.ids["editor"] not in html
+    draft = Draft("Waits", stage.ids["editor"], sign_as=stage.ids["editor"])
+    waits = write(stage.lab.store, SESSION, draft)
+    told = editor("GET", f"{PATH}/{waits.entry.entry_id}").json()
+    assert told["state"] == "awaits Editor Person" and told["sign_as"] == stage.ids["editor"]
+    assert "awaits Editor Person" in {one["state"] for one in editor("GET", PATH).json()["entries"]}
