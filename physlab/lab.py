@@ -208,8 +208,13 @@ class Lab:
             self.store.append("dag", record)
             self.store.flush()
 
-    def find_dag(self, name: Any, base_dir: Path | None = None) -> NamedDag:
+    def find_dag(self, name: Any, base_dir: Path | None = None, *, what: str = "DAG") -> NamedDag:
         """Return a graph by file, by `dag_id`, by title, from a sentence, or from the specification itself.
+
+        Args:
+            name: Which one.
+            base_dir: Folder that relative file names start from.
+            what: What an error calls it: the word of whoever asks.
 
         Raises:
             ValidationError: There is none of that name, or the file is not a DAG.
@@ -230,24 +235,24 @@ class Lab:
         )
         rows = rows or [row for row in self.dags() if slug(row["title"]) == slug(name)]
         if not rows and len(name.split()) > 1:
-            return self._from_sentence(name, base_dir or Path.cwd())
+            return self._from_sentence(name, base_dir or Path.cwd(), what)
         if not rows:
             titles = {row["title"] for row in self.dags() if row["title"] and not row["title"].startswith(CALL)}
             raise ValidationError(
-                f"There is no DAG '{name}'.",
+                f"There is no {what} '{name}'.",
                 hint=f"Give a file, an id or a title. {nearest(name, titles) if titles else 'None is defined yet.'}",
             )
         record = self.store.record(rows[0]["digest"])
         return NamedDag(Dag.model_validate(record["dag"]), record["dag_id"], Path(record["base_dir"]))
 
-    def _from_sentence(self, text: str, base_dir: Path) -> NamedDag:
+    def _from_sentence(self, text: str, base_dir: Path, what: str) -> NamedDag:
         from physlab.language import read_sentence
 
         try:
             return self.read(read_sentence(text), base_dir)
         except ValidationError as error:
             raise ValidationError(
-                f"There is no DAG '{text}'. {error.message}",
+                f"There is no {what} '{text}'. {error.message}",
                 hint=f"Give a file, an id, a title or a sentence. {error.hint}",
             ) from error
 

@@ -34,12 +34,14 @@ def log(
     json: Json = False,
 ) -> int:
     """Show who did what and when; of a file: who read it."""
+    from physlab.collab.people.naming import named, people_in
     from physlab.lab import Lab
     from physlab.service.sharing.audit import search_log
     from physlab.service.sharing.commons import commons_of
     from physlab.settings import load_settings
 
-    with Lab(load_settings()) as lab, commons_of(lab) as commons:
+    settings = load_settings()
+    with Lab(settings) as lab, commons_of(lab) as commons:
         found = search_log(commons, session=session, person=person, action=action, what=what, since=since, limit=limit)
     if voice.as_json:
         voice.reply({"entries": found})
@@ -47,6 +49,7 @@ def log(
     if not found:
         voice.say("The log has no such entry.")
         return 0
+    found = named(found, people_in(settings, found))
     rows = [
         [str(one["seq"]), local_time(one["at"]), one["name"], one["action"], one["session_id"] or "",
          _short(one["object"]), " ".join(f"{name}={_plain(name, value)}" for name, value in one["told"].items())]

@@ -42,13 +42,29 @@ def run_command(argv: Sequence[str]) -> int:
     except usage_error as error:
         return _not_understood(error)
     except PhyslabError as error:
-        show_error(error)
+        show_error(error if voice.as_json else _for_people(error))
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except Exception as error:  # noqa: BLE001 - the last border: a fault of ours is told, not thrown at people
         return _fault(error, argv)
+
+
+def _for_people(error: PhyslabError) -> PhyslabError:
+    """Return an error with the logins of people in the place of their ids, where the lab can tell them."""
+    import re
+
+    if re.search(r"[0-9a-f]{32}", str(error)) is None:
+        return error
+    from physlab.collab.people.naming import people_in, with_logins
+    from physlab.settings import load_settings
+
+    try:
+        people = people_in(load_settings(), str(error))
+    except PhyslabError:  # it may be what this error tells of
+        return error
+    return PhyslabError(with_logins(error.message, people), hint=with_logins(error.hint, people))
 
 
 def hoist(argv: Sequence[str]) -> list[str]:

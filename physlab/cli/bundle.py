@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,7 @@ from physlab.cli.output import counted, escape, local_time, quoted, size, table,
 
 if TYPE_CHECKING:
     from physlab.bundle import Manifest
+    from physlab.collab.people import Person
 
 app = typer.Typer(name="bundle", help="A graph with its runs and files as one signed file.", no_args_is_help=True)
 Name = Annotated[
@@ -163,20 +164,25 @@ def verify(
 def show(file: File, json: Json = False) -> int:
     """Show what is inside a bundle: runs, files, notebook. Its signature is verified, its files are not read."""
     from physlab.bundle import read_bundle
+    from physlab.collab.people.naming import people_in
+    from physlab.settings import load_settings
 
     found = read_bundle(file)
     if voice.as_json:
         voice.reply({**found.manifest.model_dump(mode="json"), "key": found.signer.line})
         return 0
-    _tell(found.manifest)
+    _tell(found.manifest, people_in(load_settings(), found.manifest.model_dump(mode="json")))
     voice.fact("signed by", found.signer.line)
     voice.next(f"physlab bundle open {quoted(str(file))}")
     return 0
 
 
-def _tell(manifest: Manifest) -> None:
+def _tell(manifest: Manifest, people: Mapping[str, Person]) -> None:
+    from physlab.collab.people.naming import with_names
+
+    made_by = with_names(manifest.made_by, people)
     voice.say(f"[bold]{escape(manifest.title or manifest.dag_id)}[/bold]  graph {manifest.dag_id}")
-    voice.fact("made", f"{local_time(manifest.made_at)} by {manifest.made_by} in {manifest.session}")
+    voice.fact("made", f"{local_time(manifest.made_at)} by {made_by} in {manifest.session}")
     inside = [counted(len(manifest.files), "file"), size(manifest.size), counted(manifest.versions, "version")]
     voice.fact("inside", ", ".join(inside))
     if manifest.left_out:
@@ -192,7 +198,10 @@ def _tell(manifest: Manifest) -> None:
     ]  # fmt: skip
     if files:
         voice.say("", table(["run", "file", "size", "sha256"], files, right=["size"]))
-    notes = [[one.entry_id, str(one.revision), one.title, one.author, str(one.signatures)] for one in manifest.entries]
+    notes = [
+        [one.entry_id, str(one.revision), one.title, with_names(one.author, people), str(one.signatures)]
+        for one in manifest.entries
+    ]
     if notes:
         voice.say("", table(["entry", "revision", "title", "author", "signatures"], notes))
     voice.say("")
@@ -249,14 +258,14 @@ def share(
     people: Annotated[list[str], typer.Argument(metavar="PERSON[=ROLE]...", help="Mail addresses or logins.")],
     access: Annotated[str, typer.Option("--access", "-a", help="read or write, for whom no role is given.")],
     hours: Annotated[
-        float | None, typer.Option("--hours", help="It ends so long from now, 1 to 8760 [h].", show_default=False)
+        float | None, typer.Option("--hours", help="It ends so long from now, 1 to 8760 hours.", show_default=False)
     ] = None,
     until: Annotated[
         str | None,
         typer.Option(
             "--until",
             metavar="TIME",
-            help="When it ends: YYYY-MM-DDTHH:MM:SSZ.",
+            help="When it ends: YYYY-MM-DD (with that day, in UTC), or YYYY-MM-DDTHH:MM:SSZ.",
             show_default=False,
         ),
     ] = None,

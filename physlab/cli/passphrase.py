@@ -17,12 +17,14 @@ def asking(settings: Settings, file: Path | None) -> Callable[[str], str | None]
     """Return how to learn a passphrase: from a file, the settings, by asking at a terminal, else not at all."""
 
     def ask(person: str) -> str | None:
+        from physlab.collab.people.naming import people_in, with_logins
         from physlab.collab.signers.passphrase import given_passphrase, read_passphrase
 
         given = read_passphrase(file) if file is not None else given_passphrase(settings)
         if given is not None or not sys.stdin.isatty():
             return given
-        return str(typer.prompt(f"Passphrase of {person}", hide_input=True, err=True))
+        called = with_logins(person, people_in(settings, person))
+        return str(typer.prompt(f"Passphrase of {called}", hide_input=True, err=True))
 
     return ask
 

@@ -173,7 +173,7 @@ def remove_factor(
 def add_token(
     login: Login,
     label: Label,
-    days: Annotated[float, typer.Option("--days", metavar="DAYS", help="It works so long, at most 365 [d].")] = 90,
+    days: Annotated[float, typer.Option("--days", metavar="DAYS", help="It works so many days, at most 365.")] = 90,
     reads_only: Annotated[bool, typer.Option("--reads-only", help="It may change nothing.")] = False,
     json: Json = False,
 ) -> int:

@@ -19,12 +19,12 @@ Until = Annotated[
     typer.Option(
         "--until",
         metavar="TIME",
-        help="When it ends: YYYY-MM-DDTHH:MM:SSZ.",
+        help="When it ends: YYYY-MM-DD (with that day, in UTC), or YYYY-MM-DDTHH:MM:SSZ.",
         show_default=False,
     ),
 ]
 Hours = Annotated[
-    float | None, typer.Option("--hours", help="It ends so long from now, 1 to 8760 [h].", show_default=False)
+    float | None, typer.Option("--hours", help="It ends so long from now, 1 to 8760 hours.", show_default=False)
 ]
 
 
@@ -174,6 +174,7 @@ def role(
 def transfer(person: Somebody, session: Session = None, yes: Yes = False, json: Json = False) -> int:
     """Hand the session over to another member."""
     if not yes and not voice.as_json:
+        _answer("transfer", session, person=person, dry_run=True)  # nobody is asked about what cannot be
         typer.confirm(f"{person} will own the session. Go on?", abort=True)
     return _done(_answer("transfer", session, person=person), f"[green]✓[/green] {escape(person)} owns the session.")
 

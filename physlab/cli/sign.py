@@ -32,31 +32,36 @@ def init(
     """Make a key to sign with, behind a passphrase."""
     from physlab.collab.signers.passphrase import given_passphrase
     from physlab.sealing.keyfiles import read_secret
-    from physlab.service.notebook.people import owned_by, person_of
+    from physlab.service.notebook.people import owned_by, speaker_of
     from physlab.settings import load_settings
     from physlab.signing import unlock
 
     settings = load_settings()
-    who = person or person_of(settings)
-    passphrase = fresh(who, passphrase_file, given_passphrase(settings))
+    who = speaker_of(settings, person)
+    passphrase = fresh(who.login, passphrase_file, given_passphrase(settings))
     given = unlock(read_secret(secret), passphrase) if secret is not None else None
-    key = owned_by(settings).init(who, passphrase, given)
-    return _tell_one(settings, key.public.id, f"{who} has a key to sign with.", "physlab notebook add TITLE --sign")
+    key = owned_by(settings).init(who.id, passphrase, given)
+    return _tell_one(
+        settings, key.public.id, f"{who.login} has a key to sign with.", "physlab notebook add TITLE --sign"
+    )
 
 
 @app.command()
 def show(person: Person = None, json: Json = False) -> int:
     """Show the keys that are known: whose they are, from when to when they hold, and which sign here."""
-    from physlab.service.notebook.people import owned_by, told_key
+    from physlab.collab.people.naming import named, people_in
+    from physlab.service.notebook.people import owned_by, speaker_of, told_key
     from physlab.settings import load_settings
 
-    keys = owned_by(load_settings())
-    known = [key for key in keys.register.known() if person in (None, key.name)]
+    settings = load_settings()
+    keys = owned_by(settings)
+    theirs = None if person is None else speaker_of(settings, person)
+    known = [key for key in keys.register.known() if theirs is None or theirs.is_author(key.name)]
     told = [told_key(key, owned=keys.path(key).exists()) for key in known]
     if voice.as_json:
         voice.reply({"keys": told})
         return 0
-    for one in told:
+    for one in named(told, people_in(settings, told)):
         _tell(one)
         voice.say("")
     if not told:
@@ -79,6 +84,7 @@ def _tell(one: dict[str, Any]) -> None:
 
 
 def _tell_one(settings: Any, key_id: str, said: str, then: str) -> int:
+    from physlab.collab.people.naming import named, people_in, with_logins
     from physlab.service.notebook.people import owned_by, told_key
 
     keys = owned_by(settings)
@@ -87,8 +93,10 @@ def _tell_one(settings: Any, key_id: str, said: str, then: str) -> int:
     if voice.as_json:
         voice.reply(told)
         return 0
-    voice.say(f"[green]✓[/green] {escape(said)}")
-    _tell(told)
+    people = people_in(settings, [said, key.name])
+    voice.say(f"[green]✓[/green] {escape(with_logins(said, people))}")
+    _tell(named(told, people))
+    then = with_logins(then, people)
     voice.next(then)
     return 0
 
@@ -100,13 +108,14 @@ def export(
     json: Json = False,
 ) -> int:
     """Write your public key as a file that minisign reads (`minisign -V -p FILE`)."""
+    from physlab.collab.people.naming import people_in, with_logins
     from physlab.durable import replace_file
     from physlab.errors import ValidationError
-    from physlab.service.notebook.people import person_of, register_of
+    from physlab.service.notebook.people import holder_of, register_of
     from physlab.settings import load_settings
 
     settings = load_settings()
-    key = register_of(settings).find(person or person_of(settings))
+    key = register_of(settings).find(holder_of(settings, person))
     if target.exists():
         raise ValidationError(f"'{target}' is there already.", hint="Name a file that is not there yet.")
     try:
@@ -116,7 +125,8 @@ def export(
     if voice.as_json:
         voice.reply({"path": str(target), "person": key.name, "id": key.public.id, "key": key.public.line})
         return 0
-    voice.say(f"[green]✓[/green] {escape(str(target))}: the public key {key.public.id} of {escape(key.name)}.")
+    who = with_logins(key.name, people_in(settings, key.name))
+    voice.say(f"[green]✓[/green] {escape(str(target))}: the public key {key.public.id} of {escape(who)}.")
     voice.next(f"physlab sign trust {key.name} {quoted(str(target))}", "elsewhere")
     return 0
 
@@ -156,13 +166,13 @@ def revoke(
     json: Json = False,
 ) -> int:
     """Say that a key was lost or stolen: what it signs from then on does not hold."""
-    from physlab.service.notebook.people import owned_by, person_of
+    from physlab.service.notebook.people import holder_of, owned_by
     from physlab.settings import load_settings
     from physlab.versioning.history import read_moment
 
     settings = load_settings()
     keys = owned_by(settings)
-    known = keys.register.find(key or person_of(settings))
+    known = keys.register.find(key if key and keys.register.has_id(key) else holder_of(settings, key))
     done = keys.revoke(known, reason, read_moment(at, begin=True).isoformat() if at else None)
     said = f"Key {done.public.id} of {done.name} is revoked; what it signed before stays valid."
     return _tell_one(settings, done.public.id, said, f"physlab sign init --person {done.name}")
@@ -180,11 +190,11 @@ def rotate(
 ) -> int:
     """Make a new key; what the old one signed stays valid, and it signs nothing any more."""
     from physlab.errors import ConfigurationError
-    from physlab.service.notebook.people import owned_by, person_of
+    from physlab.service.notebook.people import holder_of, owned_by
     from physlab.settings import load_settings
 
     settings = load_settings()
-    who = person or person_of(settings)
+    who = holder_of(settings, person)
     keys = owned_by(settings)
     keys.current(who)
     old = asking(settings, passphrase_file)(who)

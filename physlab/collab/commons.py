@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,7 @@ from physlab.collab.contents import Contents
 from physlab.collab.database import Clock, Database
 from physlab.collab.links import Links
 from physlab.collab.people.accounts import Accounts
-from physlab.collab.people.rules import problems
+from physlab.collab.people.rules import machine_login
 from physlab.collab.sessions import Sessions
 from physlab.store import Store
 
@@ -72,11 +71,9 @@ class Commons:
 
         They get an account without a password when they have none; it signs nobody in.
         """
-        name = re.sub(r"[^a-z0-9._-]", "-", login.lower())[:50]
-        name = f"local-{name}" if problems(name, login, None) else name
-        known = self.accounts.search(name)
+        known = self.accounts.at_the_machine(login)
         if known is None:
-            known = self.accounts.create(name, login, administrator=True)
+            known = self.accounts.create(machine_login(login), login, administrator=True)
         return Who(known.id, administrator=True, proved_at=self.now, local=True)
 
     def own(self, who: Who, session: str, title: str = "") -> None:

@@ -94,6 +94,6 @@ def read_role(word: str) -> str:
     if role not in ROLES:
         raise ValidationError(
             f"'{word}' is no role.",
-            hint=f"{nearest(role, ROLES)} Also: read, write, read_write. Roles: {', '.join(ROLES)}.",
+            hint=f"{nearest(role, ROLES)} Also: read, write, read_write.",
         )
     return role

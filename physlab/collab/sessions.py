@@ -170,8 +170,8 @@ class Sessions:
         connection.execute(table.delete().where(table.c.session == session, table.c.person == person))
         self.trail.add(connection, Event(who.name, action, session, person))
 
-    def transfer(self, who: Who, session: str, person: str) -> None:
-        """Make another member the owner; who asks becomes an admin.
+    def transfer(self, who: Who, session: str, person: str, *, dry_run: bool = False) -> None:
+        """Make another member the owner; who asks becomes an admin. With `dry_run`, only say whether it can be.
 
         Raises:
             ValidationError: The person is no member, or not any more.
@@ -184,6 +184,8 @@ class Sessions:
                 raise ValidationError(
                     f"{person} is not in the session {session}.", hint="Share it with them first: physlab session share"
                 )
+            if dry_run:
+                return
             self.put(connection, session, person, role="owner", by=who.name, since=now, expires_at=None, link=None)
             if who.person is not None and _member(connection, session, who.person) is not None:
                 self.put(connection, session, who.person, role="admin", by=who.name, since=now, expires_at=None,

@@ -16,6 +16,7 @@ from physlab.store import Store
 Item = Entry | Remark | EntrySignature
 KINDS = ("notebook_entry", "notebook_remark", "notebook_signature")
 ADAPTER: TypeAdapter[Item] = TypeAdapter(NotebookRecord)
+EMPTY = "It is empty. See: physlab notebook list"
 _REFERENCE = re.compile(r"(?P<entry>[0-9a-f]{4,16})(?:@(?P<revision>\d{1,6}))?")
 
 
@@ -37,14 +38,13 @@ class Page:
 
     @property
     def state(self) -> str:
-        """`approved` or `changes requested` by the last review, else `signed`, `awaits NAME` to sign, or `open`."""
+        """`approved` or `changes requested` by the last review, else `signed` or `open`; `awaits NAME` to sign it."""
         reviews = [(item.at, item.word) for item in self.remarks if item.word != "comment"]
         reviews += [(item.at, "approve") for item in self.signatures if item.meaning == "approval"]
-        if reviews:
-            return "approved" if max(reviews)[1] == "approve" else "changes requested"
+        said = ("approved" if max(reviews)[1] == "approve" else "changes requested") if reviews else ""
         if self.awaits:
-            return f"awaits {self.awaits}"
-        return "signed" if self.signatures else "open"
+            return ", ".join(filter(None, (said, f"awaits {self.awaits}")))
+        return said or ("signed" if self.signatures else "open")
 
     @property
     def awaits(self) -> str:
@@ -135,8 +135,9 @@ def last_revisions(pages: Iterable[Page]) -> list[Page]:
 def _missing(book: Book, name: str) -> Page:
     known = [page.entry.entry_id for page in book.latest()]
     raise ValidationError(
-        f"The notebook {book.name} has no entry '{name}'.", hint=nearest(name, known) or "See: physlab notebook list"
-    )
+        f"The notebook {book.name} has no entry '{name}'.", hint=nearest(name, known) if known else EMPTY,
+        details={"missing": name},
+    )  # fmt: skip
 
 
 def open_book(store: Store, name: str) -> Book:

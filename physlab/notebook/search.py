@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 
 import sqlalchemy as sa
 from markupsafe import Markup, escape
@@ -96,7 +97,10 @@ def _day(given: list[str]) -> date | None:
         raise ValidationError(f"'{given[-1][:40]}' is no day.", hint="Write it as 2026-11-20.") from error
 
 
-def search(books: Iterable[Book], text: str, *, limit: int = 20, all_revisions: bool = False) -> list[Hit]:
+def search(
+    books: Iterable[Book], text: str, *, limit: int = 20, all_revisions: bool = False,
+    ids: Mapping[str, str] = MappingProxyType({}),
+) -> list[Hit]:  # fmt: skip
     """Return the pages that a question asks for, the best first; without words the newest first.
 
     Args:
@@ -104,11 +108,13 @@ def search(books: Iterable[Book], text: str, *, limit: int = 20, all_revisions: 
         text: The question.
         limit: How many at most.
         all_revisions: Whether to look into revisions that others took the place of.
+        ids: What records call an author whom the question calls by a login.
 
     Raises:
         ValidationError: The question cannot be read.
     """
     question = read_question(text)
+    question = replace(question, authors=(*question.authors, *(ids[name] for name in question.authors if name in ids)))
     pages = [page for book in books for page in (book.pages() if all_revisions else _with_all_remarks(book))]
     fitting = [page for page in pages if _fits(page, question)]
     if not question.phrases:

@@ -17,15 +17,25 @@ KIND = "urn:physlab:notebook-signature:1"
 
 
 def sign_entry(
-    store: Store, page: Page, signer: str, secret: SecretKey, meaning: Meaning, clock: Clock = now
-) -> EntrySignature:
-    """Sign a revision.
+    store: Store, page: Page, signer: str, secret: SecretKey, meaning: Meaning, clock: Clock = now, *,
+    wrote: bool | None = None,
+) -> EntrySignature:  # fmt: skip
+    """Sign a revision; what is signed already, as the same and with the same key, is returned as it is.
+
+    Args:
+        store: Where to.
+        page: The revision.
+        signer: Who signs.
+        secret: Their key.
+        meaning: As what.
+        clock: Tells when.
+        wrote: Whether it is their own, where the revision calls them otherwise than the signature; None: by the name.
 
     Raises:
         ValidationError: Somebody signs as the author of what another one wrote, or reviews what they wrote themselves.
         StoreError: The store cannot take it.
     """
-    wrote = signer == page.entry.author
+    wrote = signer == page.entry.author if wrote is None else wrote
     if wrote != (meaning == "author"):
         said = f"{page.entry.author} wrote it" if not wrote else "its author signs as author"
         raise ValidationError(
@@ -33,7 +43,10 @@ def sign_entry(
         )
     with alone(store):
         book = open_book(store, page.entry.notebook)
-        spelled = book.texts[book.find(page.record).record]
+        for there in book.find(page.record).signatures:
+            if (there.signer, there.meaning, there.key) == (signer, meaning, secret.public.line):
+                return there
+        spelled = book.texts[page.record]
         made = make_signature(page, spelled, book.heads, signer, secret, meaning, clock().isoformat())
         store.append(made.kind, made.model_dump(mode="json"))
         store.flush()

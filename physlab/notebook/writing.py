@@ -235,15 +235,15 @@ def named_files(draft: Draft) -> list[tuple[str, Path]]:
     files = draft.files
     named = list(files.items()) if isinstance(files, Mapping) else [(path.name, path) for path in files]
     missing = [str(path) for _, path in named if not path.exists()]
+    folders = [str(path) for _, path in named if path.exists() and not path.is_file()]
+    said, hints = [], []
     if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        raise ValidationError(
-            f"{', '.join(missing)} {verb} not there.", hint="Attach files that are; nothing was written.",
-            details={"missing": missing},
-        )  # fmt: skip
-    folders = [str(path) for _, path in named if not path.is_file()]
+        said.append(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there.")
+        hints.append("Attach files that are; nothing was written.")
     if folders:
-        raise ValidationError(
-            f"{', '.join(folders)}: not a file.", hint="Attach files, or a ZIP of a folder; nothing was written."
-        )
+        said.append(f"{', '.join(folders)}: not a file.")
+        hints.append("Attach files, or a ZIP of a folder; nothing was written.")
+    if said:
+        details = {"missing": missing} if missing else {}
+        raise ValidationError(" ".join(said), hint=" ".join(hints), details=details)
     return named

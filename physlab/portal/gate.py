@@ -22,6 +22,9 @@ from physlab.settings import Settings
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF = "x-csrf-token"
+SIGN_IN = "Sign in, or open the link that was sent to you."
+HOW = {"sign_in": "POST /api/v1/sign-in", "token": "Authorization: Bearer plt_…"}
+"""The same for programs."""
 
 
 @dataclass
@@ -79,7 +82,7 @@ class Asker:
             SignInError: Nobody is signed in.
         """
         if self.who.person is None:
-            raise SignInError("Nobody is signed in.", hint="Sign in: POST /api/v1/sign-in")
+            raise SignInError("Nobody is signed in.", hint=SIGN_IN, details=HOW)
         return self.who.person
 
     def seat(self) -> Visit:
@@ -89,7 +92,7 @@ class Asker:
             SignInError: Nobody signed in, or a token asks.
         """
         if self.visit is None or self.visit.person is None:
-            raise SignInError("This needs somebody who signed in.", hint="Sign in: POST /api/v1/sign-in")
+            raise SignInError("This needs somebody who signed in.", hint="Sign in first.", details=HOW)
         return self.visit
 
     def may(self, action: str, session: str, thing: str | None = None, **told: Any) -> dict[str, Any] | None:
@@ -119,7 +122,7 @@ class Asker:
         if self.who.person is None or not self.who.administrator:
             raise UNSEEN
         if self.visit is None:
-            raise AccessError("A token does not administer the lab.", hint="Sign in: POST /api/v1/sign-in")
+            raise AccessError("A token does not administer the lab.", hint="Sign in with a browser.", details=HOW)
         self.desk.people.visits.require_fresh(self.visit)
         self.desk.notes.note(Event(self.who.name, action, None, thing))
         return self.who.person
@@ -169,7 +172,7 @@ def find_guest(request: Request) -> Asker:
     """
     asker = find_asker(request)
     if asker.who == STRANGER:
-        raise SignInError("Nobody is signed in.", hint="Sign in: POST /api/v1/sign-in; or open a link.")
+        raise SignInError("Nobody is signed in.", hint=SIGN_IN, details=HOW)
     return asker
 
 
@@ -184,7 +187,10 @@ def refuse_foreign(request: Request, desk: Desk, visit: Visit) -> None:
     same_site(request)
     shown = request.headers.get(CSRF, "")
     if not shown.isascii() or not same(shown, csrf_of(desk, visit)):
-        raise AccessError("The request does not come from a page of this lab.", hint=f"Send the {CSRF} of /api/v1/me.")
+        raise AccessError(
+            "The request does not come from a page of this lab.", hint="Load the page again, then do it again.",
+            details={"header": CSRF, "from": "GET /api/v1/me"},
+        )  # fmt: skip
 
 
 def same_site(request: Request) -> None:
@@ -213,7 +219,7 @@ def half_visit(request: Request) -> Visit:
     desk: Desk = request.app.state.desk
     cookie = request.cookies.get(desk.cookie)
     if cookie is None:
-        raise SignInError("Nobody is signed in.", hint="Sign in: POST /api/v1/sign-in")
+        raise SignInError("Nobody is signed in.", hint=SIGN_IN, details=HOW)
     visit = desk.people.visits.half_visit(cookie)
     refuse_foreign(request, desk, visit)
     return visit

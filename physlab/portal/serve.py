@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import ipaddress
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -15,6 +18,8 @@ from physlab.lab import Lab
 from physlab.service.sharing.commons import commons_of
 from physlab.settings import Settings
 from physlab.settings.portal import PortalSettings
+
+LAST_PORT = 65_535
 
 
 def check_listening(settings: PortalSettings) -> None:
@@ -56,6 +61,38 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket at a port that is free.
+
+    Raises:
+        ConfigurationError: It is taken, or this machine has no such address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        free = f"Choose another one: --port {_free_after(host, port)}" if error.errno == errno.EADDRINUSE else ""
+        raise ConfigurationError(
+            f"Port {port} of {host} cannot be had: {error.strerror or error}.",
+            hint=free or "Choose an address of this machine and a port from 1024 on: --host 127.0.0.1 --port 8460",
+        ) from error
+    made.set_inheritable(True)
+    return made
+
+
+def _free_after(host: str, port: int) -> int:
+    """Return the next port that is free now; where none is, one that the machine gives."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for number in (*range(port + 1, min(port + 100, LAST_PORT + 1)), 0):
+        with socket.socket(family) as tried, contextlib.suppress(OSError):
+            tried.bind((host, number))
+            return int(tried.getsockname()[1])
+    return 0
+
+
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve a lab until a signal stops it.
 
@@ -89,12 +126,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             ) from error
         if config.ssl is not None:
             config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            listening = config.bind_socket()
-        except SystemExit as error:  # what uvicorn does about a port that is taken
-            raise ConfigurationError(
-                f"Port {portal.port} of {portal.host} cannot be had.", hint="Choose another one: --port 8461"
-            ) from error
+        listening = bound(portal.host, portal.port)
         listening.listen(config.backlog)  # whoever comes before the first answer waits
         served = settings.home / FOLDER / SERVED
         replace_file(served, f"{portal.address}\n".encode(), mode=0o600)

@@ -37,7 +37,7 @@ class NotebookParams(Params):
     session_id: Name | None = Field(
         None,
         validation_alias=AliasChoices("session_id", "notebook"),
-        description="The session, and with it the notebook; unset: collaboration.session.",
+        description="The session, and with it the notebook; unset: that of the runs, else collaboration.session.",
     )
     title: str | None = Field(None, min_length=1, max_length=LONGEST, description="Its title.")
     notes_md: str = Field(

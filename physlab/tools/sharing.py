@@ -38,10 +38,12 @@ class ShareParams(Params):
 
     access: str = Field("read", description="`read` or `write`, for whom no role is given; or a role.")
     expires_in_hours: Hours | None = Field(None, description="It ends so long from now, 1 to 8760 [h]; unset: 72.")
-    expires: str | None = Field(None, description="Instead: when it ends, within a year: `YYYY-MM-DDTHH:MM:SSZ`.")
+    expires: str | None = Field(
+        None, description="Instead: when it ends, within a year: `YYYY-MM-DDTHH:MM:SSZ`; a day ends at 23:59:59 UTC."
+    )
     participants: People = Field([], description="Mail addresses or logins, or `{email, role}` each.")
     label: str = Field("", max_length=200, description="What the share is for.")
-    dry_run: bool = Field(False, description="Say what would be shared, and share nothing.")
+    dry_run: bool = Field(False, description="Say what would be shared or handed over, and change nothing.")
 
     @model_validator(mode="after")
     def _one_end(self) -> ShareParams:

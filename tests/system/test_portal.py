@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from physlab.errors import ConfigurationError
+from physlab.portal.serve import bound
 from tests.flows.conftest import free_port
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of the test
@@ -190,5 +192,15 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        said = physlab(tmp_path, "portal", "--port", str(taken.getsockname()[1]), "--json", code=1)["error"]
+        port = taken.getsockname()[1]
+        said = physlab(tmp_path, "portal", "--port", str(port), "--json", code=1)["error"]
+        with pytest.raises(ConfigurationError) as refused:
+            bound("127.0.0.1", port)
     assert "cannot be had" in said["message"]
+    free = int(said["hint"].rpartition("--port ")[2])
+    assert free != port
+    bound("127.0.0.1", free).close()
+    assert "Address already in use" in refused.value.message
+    with pytest.raises(ConfigurationError, match="cannot be had") as refused:
+        bound("192.0.2.1", port)
+    assert "--host 127.0.0.1" in refused.value.hint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from physlab.cli.notebook.options import Notebook, PassphraseFile
 from physlab.cli.options import Json
 from physlab.cli.output import counted, escape, quoted, voice
 from physlab.cli.passphrase import asking
+
+if TYPE_CHECKING:
+    from physlab.settings import Settings
 
 
 def verify(
@@ -47,7 +50,7 @@ def verify(
     if voice.as_json:
         voice.reply(found)
     else:
-        _tell(found)
+        _tell(settings, found)
     return 0 if found["ok"] else 1
 
 
@@ -60,19 +63,22 @@ def _named(word: str) -> tuple[str, str]:
     return name, key
 
 
-def _tell(found: dict[str, Any]) -> None:
+def _tell(settings: Settings, found: dict[str, Any]) -> None:
+    from physlab.collab.people.naming import people_in, with_names
+
+    people = people_in(settings, found)
     if not found["ok"]:
-        voice.say(f"[bold red]✗[/bold red] {escape(found['problem'])}")
+        voice.say(f"[bold red]✗[/bold red] {escape(with_names(found['problem'], people))}")
         return
     what = ", ".join((
         f"{found['entries']:,} {'entry' if found['entries'] == 1 else 'entries'}",
         counted(found["records"], "record"), counted(found["signatures"], "signature"), counted(found["files"], "file"),
     ))  # fmt: skip
     who = found.get("vouches") or (f"key {found['key']}" if found.get("key") else "")
-    whole = f"; {who} signed that this is all of it" if who else ""
+    whole = f"; {with_names(who, people)} signed that this is all of it" if who else ""
     voice.say(f"[green]✓[/green] All is as it was written: {what}{escape(whole)}.")
     for warning in found["warnings"]:
-        voice.remark(warning)
+        voice.remark(warning if "physlab sign trust" in warning else with_names(warning, people))
 
 
 def export(
@@ -83,6 +89,7 @@ def export(
 ) -> int:
     """Write a notebook as a folder or ZIP file that anybody verifies without this lab; or .eln for other notebooks."""
     from physlab import service
+    from physlab.collab.people.naming import people_in, with_logins
     from physlab.lab import Lab
     from physlab.settings import load_settings
 
@@ -97,8 +104,9 @@ def export(
               f"{escape(made['notebook'])}.")  # fmt: skip
     for head in made["heads"]:
         voice.fact("head", head)
+    people = people_in(settings, made["warnings"])
     for warning in made["warnings"]:
-        voice.remark(warning)
+        voice.remark(with_logins(warning, people))
     then = "import" if target.suffix == ".eln" else "verify"
     voice.next(f"physlab notebook {then} {quoted(made['path'])}")
     return 0

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from physlab.cli.notebook.options import Notebook
+from physlab.cli.notebook.options import DryRun, Notebook
 from physlab.cli.notebook.write import where
 from physlab.cli.options import Json
 from physlab.cli.output import counted, escape, local_time, table, voice
@@ -22,16 +22,19 @@ def search(
     json: Json = False,
 ) -> int:
     """Search all notebooks, or one: titles, texts, tags, names of files, remarks."""
+    from physlab.collab.people.naming import named, people_in
     from physlab.lab import Lab
     from physlab.service.notebook.find import search_entries
     from physlab.settings import load_settings
 
     text = " ".join(f'"{word}"' if " " in word and ":" not in word else word for word in words)
-    with Lab(load_settings()) as lab:
+    settings = load_settings()
+    with Lab(settings) as lab:
         found = search_entries(lab, text, notebook, limit)
     if voice.as_json:
         voice.reply({"entries": found})
         return 0
+    found = named(found, people_in(settings, found))
     if not found:
         voice.say("Nothing was found.")
         return 0
@@ -46,15 +49,18 @@ def search(
 
 def contents(notebook: Notebook = None, json: Json = False) -> int:
     """Print the table of contents of a notebook."""
+    from physlab.collab.people.naming import named, people_in
     from physlab.lab import Lab
     from physlab.service.notebook.find import contents_of
     from physlab.settings import load_settings
 
-    with Lab(load_settings()) as lab:
+    settings = load_settings()
+    with Lab(settings) as lab:
         found = contents_of(lab, notebook)
     if voice.as_json:
         voice.reply({"contents": found})
         return 0
+    found = named(found, people_in(settings, found))
     rows = [
         (str(number), one["title"], one["author"], one["begun"][:10], f"{one['entry_id']}@{one['revision']}",
          one["state"]) for number, one in enumerate(found, 1)
@@ -84,21 +90,33 @@ def templates(
 def import_entries(
     archive: Annotated[Path, typer.Argument(metavar="FILE.eln", help="What another notebook exported.")],
     notebook: Notebook = None,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
-    """Take the entries of an .eln file in: all of them, or none; their authors are told in them."""
+    """Take the entries of an .eln file in: all of them, or none; their authors are told in them.
+
+    What was taken in before is not taken again. Signatures stay in the file: they hold for what it says, not for this.
+    """
     from physlab.lab import Lab
     from physlab.service.notebook.find import import_file
     from physlab.settings import load_settings
 
     voice.parting = "Nothing was written."
     with Lab(load_settings()) as lab:
-        found = import_file(lab, archive, notebook)
+        found = import_file(lab, archive, notebook, dry_run=dry_run)
     if voice.as_json:
         voice.reply(found)
         return 0
-    count = len(found["entries"])
-    voice.say(f"[green]✓[/green] {counted(count, 'entry') if count == 1 else f'{count} entries'} taken in.")
+    count = len(found["titles"])
+    what = counted(count, "entry") if count == 1 else f"{count} entries"
+    if not count:
+        voice.say("[green]✓[/green] All of it was taken in before; nothing was written.")
+    else:
+        voice.say(f"{what} would be taken in." if dry_run else f"[green]✓[/green] {what} taken in.")
+    for title in found["titles"] if dry_run else ():
+        voice.fact("entry", title)
+    for one in found["known"]:
+        voice.note(f"{one['title']} was taken in before: {one['entry_id']}")
     for warning in found["warnings"]:
         voice.remark(warning)
     voice.next(f"physlab notebook list{where(found['notebook'])}")

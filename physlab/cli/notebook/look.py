@@ -25,6 +25,7 @@ def list_all(
 ) -> int:
     """List the entries of a notebook in their last revision, latest first."""
     from physlab import service
+    from physlab.collab.people.naming import named, people_in
     from physlab.lab import Lab
     from physlab.settings import load_settings
 
@@ -33,9 +34,12 @@ def list_all(
     with Lab(settings) as lab:
         found = service.list_entries(lab, name, tag=tag, author=author, state=state, limit=limit)
         others = {one: count for one, count in service.list_notebooks(lab).items() if one != name}
+    people = people_in(settings, found)
     if voice.as_json:
-        voice.reply({"notebook": name, "entries": found, "other_notebooks": others})
+        names = {person.id: person.name for person in people.values()}
+        voice.reply({"notebook": name, "entries": found, "names": names, "other_notebooks": others})
         return 0
+    found = named(found, people)
     if found:
         rows = [
             [f"{item['entry_id']}@{item['revision']}", item["title"], item["author"], local_time(item["at"]),
@@ -59,20 +63,23 @@ def list_all(
 def show(entry: Entry, notebook: Notebook = None, json: Json = False) -> int:
     """Show an entry: text, files, runs, remarks and signatures, each verified; exit code 1 when one does not hold."""
     from physlab import service
+    from physlab.collab.people.naming import named, people_in
     from physlab.lab import Lab
     from physlab.settings import load_settings
 
-    with Lab(load_settings()) as lab:
+    settings = load_settings()
+    with Lab(settings) as lab:
         told = service.show_entry(lab, entry, notebook)
     wrong = any(item["problem"] for item in told["signatures"])
+    people = people_in(settings, told)
     if voice.as_json:
-        voice.reply(told)
+        voice.reply({**told, "names": {person.id: person.name for person in people.values()}})
     else:
-        _tell(told)
+        _tell(named(told, people), [item["signer"] for item in told["signatures"]])
     return 1 if wrong else 0
 
 
-def _tell(told: dict[str, Any]) -> None:
+def _tell(told: dict[str, Any], signers: list[str]) -> None:
     of = f"revision {told['revision']} of {told['revisions']}"
     voice.say(f"[bold]{escape(told['title'])}[/bold]")
     voice.fact("entry", f"{told['entry_id']}, {of}, in the notebook {told['notebook']}")
@@ -94,25 +101,25 @@ def _tell(told: dict[str, Any]) -> None:
         voice.fact("tools", ", ".join(told["tools_used"]))
     if told["unlinked_tools"]:
         voice.remark(f"{', '.join(told['unlinked_tools'])}: said by the author, not in the linked runs")
-    _tell_voices(told)
+    _tell_voices(told, signers)
 
 
-def _tell_voices(told: dict[str, Any]) -> None:
+def _tell_voices(told: dict[str, Any], signers: list[str]) -> None:
     words = {"comment": "says", "request_changes": "asks for changes", "approve": "approves"}
     for item in told["remarks"]:
         voice.say(f"[bold]{escape(item['author'])}[/bold] {words[item['word']]}, {local_time(item['at'])}: "
                   f"{escape(item['text'])}")  # fmt: skip
-    for item in told["signatures"]:
+    for item, signer in zip(told["signatures"], signers, strict=True):
         mark = "[bold red]✗[/bold red]" if item["problem"] else "[green]✓[/green]"
         who = f"{escape(item['signer'])} as {item['meaning']}, {local_time(item['at'])}, key {item['key']}"
         voice.say(f"{mark} signed by {who}" + (f": {escape(item['problem'])}" if item["problem"] else ""))
         if not item["known"] and not item["problem"]:
-            voice.remark(f"nobody vouches for key {item['key']}: physlab sign trust {item['signer']} KEY")
+            voice.remark(f"nobody vouches for key {item['key']}: physlab sign trust {signer} KEY")
     voice.fact("state", told["state"])
     for rival in told["rivals"]:
         voice.remark(f"written at the same time elsewhere: {rival}")
     name = f"{told['entry_id']}{where(told['notebook'])}"
-    if told["state"].startswith("awaits"):
+    if "awaits" in told["state"]:
         voice.next(f"physlab notebook sign {name}")
     elif told["revision"] > 1:
         voice.next(f"physlab notebook diff {name}")
@@ -130,14 +137,17 @@ def diff(
 ) -> int:
     """Say how two revisions differ; exit code 1 when they do."""
     from physlab import service
+    from physlab.collab.people.naming import named, people_in
     from physlab.lab import Lab
     from physlab.settings import load_settings
 
-    with Lab(load_settings()) as lab:
+    settings = load_settings()
+    with Lab(settings) as lab:
         found = service.diff_entry(lab, entry, other, notebook)
     if voice.as_json:
         voice.reply(found)
         return 0 if found["equal"] else 1
+    found = named(found, people_in(settings, found))
     voice.say(f"[bold]{escape(found['before'])}[/bold] → [bold]{escape(found['after'])}[/bold]")
     if found["reason"]:
         voice.fact("reason", found["reason"])

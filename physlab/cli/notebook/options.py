@@ -12,8 +12,15 @@ Entry = Annotated[
 ]
 Notebook = Annotated[
     str | None,
-    typer.Option("--notebook", metavar="NAME", help="Unset: collaboration.session.", show_default=False),
+    typer.Option("--notebook", "--session", metavar="NAME", help="Unset: collaboration.session.", show_default=False),
 ]
+Into = Annotated[
+    str | None,
+    typer.Option(
+        "--notebook", "--session", metavar="NAME", show_default=False,
+        help="Unset: that of the runs, else collaboration.session.",
+    ),
+]  # fmt: skip
 PassphraseFile = Annotated[
     Path | None,
     typer.Option("--passphrase-file", metavar="FILE", help="File with the passphrase (mode 600).", show_default=False),

@@ -9,7 +9,7 @@ import typer
 from physlab.cli.notebook.options import Entry, Notebook, PassphraseFile
 from physlab.cli.notebook.write import where
 from physlab.cli.options import Json
-from physlab.cli.output import escape, voice
+from physlab.cli.output import escape, local_time, voice
 from physlab.cli.passphrase import asking
 
 if TYPE_CHECKING:
@@ -47,10 +47,12 @@ def review(
 def _say(entry: str, notebook: str | None, text: str, word: Word) -> int:
     from physlab import service
     from physlab.lab import Lab
+    from physlab.service.notebook.people import speaker_of
     from physlab.service.notebook.told import told_remark
     from physlab.settings import load_settings
 
-    with Lab(load_settings()) as lab:
+    settings = load_settings()
+    with Lab(settings) as lab:
         page = service.find_page(lab, entry, notebook)
         said = service.remark_on(lab, page, text, word)
     name = f"{page.entry.entry_id}@{page.entry.revision}"
@@ -58,7 +60,7 @@ def _say(entry: str, notebook: str | None, text: str, word: Word) -> int:
         voice.reply({"entry": name, "hash": f"sha256:{page.record}", **told_remark(said)})
         return 0
     done = {"comment": "commented on", "approve": "approved", "request_changes": "asked for changes of"}[word]
-    voice.say(f"[green]✓[/green] {escape(said.author)} {done} {name}.")
+    voice.say(f"[green]✓[/green] {escape(speaker_of(settings).login)} {done} {name}.")
     follow = f"sign {name} --meaning approval" if word == "approve" else f"show {page.entry.entry_id}"
     voice.next(f"physlab notebook {follow}{where(page.entry.notebook)}")
     return 0
@@ -78,22 +80,28 @@ def sign(
     """Sign an entry with your key."""
     from physlab import service
     from physlab.lab import Lab
-    from physlab.service.notebook.people import person_of
+    from physlab.service.notebook.people import speaker_of
     from physlab.settings import load_settings
     from physlab.signing import read_public
 
     settings = load_settings()
-    who = person or person_of(settings)
+    who = speaker_of(settings, person).login
     with Lab(settings) as lab:
         page = service.find_page(lab, entry, notebook)
-        said = meaning or ("author" if page.entry.author == who else "witness")
-        made = service.sign_page(lab, page, who, said, asking(settings, passphrase_file))
+        made = service.sign_page(lab, page, person, meaning, asking(settings, passphrase_file))
     name = f"{page.entry.entry_id}@{page.entry.revision}"
+    already = made in page.signatures
     if voice.as_json:
-        voice.reply({"entry": name, "hash": f"sha256:{page.record}", "signer": who, "meaning": said, "at": made.at,
-                     "key": read_public(made.key).id})  # fmt: skip
+        voice.reply({"entry": name, "hash": f"sha256:{page.record}", "already": already, "signer": made.signer,
+                     "meaning": made.meaning, "at": made.at, "key": read_public(made.key).id})  # fmt: skip
         return 0
-    voice.say(f"[green]✓[/green] {escape(who)} signed {name} as {said}.")
+    if already:
+        voice.say(
+            f"[green]✓[/green] {escape(who)} signed {name} as {made.meaning} already, {local_time(made.at)}; "
+            "nothing was changed."
+        )
+        return 0
+    voice.say(f"[green]✓[/green] {escape(who)} signed {name} as {made.meaning}.")
     voice.fact("hash", f"sha256:{page.record}")
     voice.fact("key", read_public(made.key).id)
     voice.next(f"physlab notebook verify{where(page.entry.notebook)}")

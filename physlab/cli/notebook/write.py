@@ -14,6 +14,7 @@ from physlab.cli.notebook.options import (
     DryRun,
     Edit,
     Entry,
+    Into,
     Notebook,
     PassphraseFile,
     Run,
@@ -29,6 +30,7 @@ from physlab.cli.passphrase import asking
 
 if TYPE_CHECKING:
     from physlab.service.notebook.write import Written
+    from physlab.settings import Settings
 
 SAFE = "Nothing was written."
 
@@ -49,14 +51,14 @@ def add(
     ] = None,
     sign: Sign = False,
     passphrase_file: PassphraseFile = None,
-    notebook: Notebook = None,
+    notebook: Into = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
     """Write an entry; files that runs made are linked to them."""
     from physlab.lab import Lab
     from physlab.notebook.templates import template as text_of
-    from physlab.service.notebook.people import person_of
+    from physlab.service.notebook.people import speaker_of
     from physlab.service.notebook.write import Wish, add_entry, preview_entry
     from physlab.settings import load_settings
 
@@ -67,12 +69,12 @@ def add(
         title=title, notebook=notebook, content=_content(text, file, edit, begun) or "", conclusions=conclusions or "",
         template=template,
         tools_used=tool or (), tags=tag or (), files=attach or (), runs=run or (),
-        sign_as=person_of(settings) if sign else None,
+        sign_as=speaker_of(settings).id if sign else None,
     )  # fmt: skip
     with Lab(settings) as lab:
         if dry_run:
-            return _tell_draft(preview_entry(lab, wish, Path.cwd()))
-        return _tell_written(add_entry(lab, wish, Path.cwd(), asking(settings, passphrase_file)))
+            return _tell_draft(settings, preview_entry(lab, wish, Path.cwd()))
+        return _tell_written(settings, add_entry(lab, wish, Path.cwd(), asking(settings, passphrase_file)))
 
 
 def revise(
@@ -113,8 +115,9 @@ def revise(
         changes = {name: value for name, value in told.items() if value is not None}
         if dry_run:
             draft = revision(lab, page, changes, Path.cwd(), drop=drop or (), sign=sign)
-            return _tell_draft(told_draft(lab, draft, page.entry.notebook))
+            return _tell_draft(settings, told_draft(lab, draft, page.entry.notebook))
         return _tell_written(
+            settings,
             revise_entry(
                 lab,
                 page,
@@ -124,7 +127,7 @@ def revise(
                 drop=drop or (),
                 sign=sign,
                 ask=asking(settings, passphrase_file),
-            )
+            ),
         )
 
 
@@ -158,7 +161,8 @@ def _read(file: Path) -> str:
         raise ValidationError(f"'{file}' cannot be read: {error}.", hint="Give a text file in UTF-8.") from error
 
 
-def _tell_written(written: Written) -> int:
+def _tell_written(settings: Settings, written: Written) -> int:
+    from physlab.collab.people.naming import people_in, with_logins, with_names
     from physlab.service.notebook.told import told_brief, told_source
 
     page = written.page
@@ -166,7 +170,7 @@ def _tell_written(written: Written) -> int:
     if voice.as_json:
         sources = [told_source(item) for item in entry.sources]
         voice.reply({**told_brief(page), "sources": sources, "signed": written.signed,
-                     "warnings": list(written.warnings)})  # fmt: skip
+                     "warnings": list(written.warnings), "note": written.note})  # fmt: skip
         return 0
     which = f"Revision {entry.revision} of entry" if entry.revision > 1 else "Entry"
     voice.say(f"[green]✓[/green] {which} [bold]{entry.entry_id}[/bold] is in the notebook {escape(entry.notebook)}.")
@@ -175,9 +179,12 @@ def _tell_written(written: Written) -> int:
         voice.fact("file", f"{item.name} {size(item.size)} sha256:{item.sha256[:12]}…")
     for source in entry.sources:
         voice.fact("from", " ".join(filter(None, (f"run {source.run_id}", source.node_id, source.tool))))
-    voice.fact("state", page.state)
+    people = people_in(settings, [page.state, *written.warnings])
+    voice.fact("state", with_names(page.state, people))
     for warning in written.warnings:
-        voice.remark(warning)
+        voice.remark(with_logins(warning, people))
+    if written.note:
+        voice.note(written.note)
     voice.next(f"physlab notebook show {entry.entry_id}{where(entry.notebook)}")
     return 0
 
@@ -189,15 +196,20 @@ def where(notebook: str) -> str:
     return "" if notebook == load_settings().collaboration.session else f" --notebook {notebook}"
 
 
-def _tell_draft(told: dict[str, Any]) -> int:
+def _tell_draft(settings: Settings, told: dict[str, Any]) -> int:
+    from physlab.collab.people.naming import people_in, with_names
+
     if voice.as_json:
         voice.reply(told)
         return 0
+    author = with_names(told["author"], people_in(settings, told["author"]))
     voice.say(f"Would write [bold]{escape(told['title'])}[/bold] into the notebook {escape(told['notebook'])}.")
-    voice.fact("author", told["author"] + (", signs it" if told["sign_as"] else ""))
+    voice.fact("author", author + (", signs it" if told["sign_as"] else ""))
     for item in told["attachments"]:
         voice.fact("file", f"{item['name']} {size(item['size'])} {item['hash'][:19]}…")
     for item in told["sources"]:
         voice.fact("from", " ".join(filter(None, (f"run {item['run_id']}", item["node_id"], item["tool"]))))
     voice.say("Nothing was written.")
+    if told.get("note"):
+        voice.note(told["note"])
     return 0

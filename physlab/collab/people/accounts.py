@@ -169,6 +169,14 @@ class Accounts:
         found = found or self._select(table.id == login, connection)
         return found[0] if found else None
 
+    def at_the_machine(self, login: str) -> Person | None:
+        """Return the account of who works at the machine under a login; None where there is none."""
+        return self.search(login) or self.search(rules.machine_login(login))
+
+    def those(self, persons: Iterable[str]) -> Sequence[Person]:
+        """Return the accounts with some ids, as far as there are such accounts."""
+        return self._select(schema.persons.c.id.in_(sorted(set(persons))))
+
     def find(self, word: str) -> Person:
         """Return the account with a login, a mail address or an id.
 

@@ -13,14 +13,14 @@ def wrong_proof() -> SignInError:
     return SignInError(
         WRONG,
         hint="After five failures an account and an address are locked for a while, each further failure doubles it. "
-        "Try again later, or let an administrator make a code for a new password: physlab people password LOGIN",
+        "Try again later, or ask who administers the lab for a code with which you set a new password.",
     )
 
 
 def not_signed_in() -> SignInError:
     """Return the refusal of a cookie or a token, whatever is wrong with it."""
     return SignInError(
-        CLOSED, hint="Sign in again; a program needs a new token: physlab people token add LOGIN --label NAME"
+        CLOSED, hint="Sign in again; a program needs a new token, which who administers the lab can make."
     )
 
 
@@ -29,5 +29,5 @@ def step_up(why: str) -> StepUpError:
     return StepUpError(
         why,
         hint="Show a code of your authenticator app, a recovery code or a passkey, then do it again; "
-        "who has none gets one: physlab people factor add-totp LOGIN",
+        "who has none gets one from who administers the lab.",
     )

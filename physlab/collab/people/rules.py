@@ -44,6 +44,12 @@ def free_login(words: str, taken: Container[str]) -> str:
     return login
 
 
+def machine_login(login: str) -> str:
+    """Return the login of the account that somebody gets who works at the machine under a login of its own."""
+    plain = re.sub(r"[^a-z0-9._-]", "-", login.lower())[:50]
+    return f"local-{plain}" if problems(plain, login, None) else plain
+
+
 def problems(login: str, name: str, mail: str | None) -> list[str]:
     """Return everything that is wrong with a newcomer."""
     found = []

@@ -53,6 +53,10 @@ class Register:
         """Return the keys of a person, the oldest first."""
         return [key for key in self.known() if key.name == name]
 
+    def has_id(self, key_id: str) -> bool:
+        """Say whether a key has this id."""
+        return any(key.public.id == key_id.upper() for key in self.known())
+
     def find(self, name: str) -> KnownKey:
         """Return a key by its id, or the latest one of a person.
 

@@ -22,6 +22,7 @@ from physlab.tools.export.archive import slug, write_zip
 METADATA, CONTEXT = "ro-crate-metadata.json", "https://w3id.org/ro/crate/1.1/context"
 CRATE = "https://w3id.org/ro/crate/1.1"
 ENTRY = "entry.json"
+PUBLISHER = "#physlab"
 Part = dict[str, Any]
 
 
@@ -80,13 +81,13 @@ def _graph(store: Store, book: Book, pages: Sequence[Page], files: dict[str, Pat
     last = max(page.entry.at for page in pages)
     head: Part = {
         "@id": METADATA, "@type": "CreativeWork", "about": {"@id": "./"}, "conformsTo": {"@id": CRATE},
-        "dateCreated": last, "sdPublisher": {"@id": "#physlab"}, "version": "1.0",
+        "dateCreated": last, "sdPublisher": {"@id": PUBLISHER}, "version": "1.0",
     }  # fmt: skip
     whole: Part = {
         "@id": "./", "@type": "Dataset", "name": f"Notebook {book.name}", "datePublished": last, "hasPart": sets,
         "description": f"Entries of the laboratory notebook {book.name}", "license": {"@id": "#license"},
     }  # fmt: skip
-    own: Part = {"@id": "#physlab", "@type": "SoftwareApplication", "name": "physlab", "softwareVersion": __version__}
+    own: Part = {"@id": PUBLISHER, "@type": "SoftwareApplication", "name": "physlab", "softwareVersion": __version__}
     rights: Part = {"@id": "#license", "@type": "CreativeWork", "name": "As the lab that wrote it says"}
     return [head, whole, own, rights, *people.values(), *parts]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,15 +15,20 @@ from urllib.parse import unquote
 import orjson
 
 from physlab.errors import ValidationError
-from physlab.notebook.book import Page
+from physlab.notebook.book import Page, open_book
 from physlab.notebook.eln.archive import Bounds, Member, unpack
-from physlab.notebook.eln.exporting import METADATA
+from physlab.notebook.eln.exporting import ENTRY, METADATA, PUBLISHER
 from physlab.notebook.eln.html import markdown_of
-from physlab.notebook.writing import Clock, Draft, now, write_all
+from physlab.notebook.writing import Clock, Draft, named_files, now, write_all
 from physlab.store import Store
 
 MAX_METADATA = 20_000_000
+TEMPLATE = "eln"
+WRITTEN = ": written by "
+OWN = re.compile(rf"{re.escape(ENTRY)}(\.\d+-.+\.minisig)?")
+"""What physlab puts beside the files of an entry: the record itself and its signatures, which hold only there."""
 Part = Mapping[str, Any]
+Meant = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass
@@ -32,10 +38,14 @@ class Imported:
     Attributes:
         pages: The entries that were written.
         warnings: What the file did not say, or could not be taken.
+        known: Entries that were taken in before.
+        titles: Of the others: what was written, or would be.
     """
 
     pages: list[Page] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    known: list[Page] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -48,6 +58,12 @@ class _Crate:
     claimed: set[str] = field(default_factory=set)
     placed: int = 0
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether physlab wrote it."""
+        told = self.parts.get(METADATA, {}).get("sdPublisher")
+        return isinstance(told, dict) and told.get("@id") == PUBLISHER
+
     def of(self, value: Any) -> Iterator[Part]:
         """Yield what a property refers to."""
         for one in value if isinstance(value, list) else [value]:
@@ -56,9 +72,12 @@ class _Crate:
 
 
 def import_eln(
-    store: Store, notebook: str, archive: Path, author: str, bounds: Bounds | None = None, clock: Clock = now
-) -> Imported:
+    store: Store, notebook: str, archive: Path, author: str, bounds: Bounds | None = None, clock: Clock = now, *,
+    dry_run: bool = False,
+) -> Imported:  # fmt: skip
     """Write the entries of an .eln file into a notebook, as entries of who imports them; who wrote them is told there.
+
+    What was taken into it before is not taken again, also from a file of another name.
 
     Args:
         store: Where to.
@@ -67,6 +86,7 @@ def import_eln(
         author: Who imports it.
         bounds: What it may hold.
         clock: Tells when.
+        dry_run: Verify all of it, and write nothing.
 
     Raises:
         ValidationError: Something is wrong with it; nothing was written.
@@ -79,9 +99,30 @@ def import_eln(
         drafts = list(_drafts(crate, archive.name, author, folder))
         if not drafts:
             raise ValidationError(f"'{archive.name}' has no entries.", hint="Export them again where they are.")
-        return Imported(write_all(store, notebook, drafts, clock), crate.warnings)
+        before = {_told(page): page for page in open_book(store, notebook).pages() if page.entry.template == TEMPLATE}
+        mine = [_meant(store, draft) for draft in drafts]
+        known = [before[one] for one in mine if one in before]
+        fresh = [draft for draft, one in zip(drafts, mine, strict=True) if one not in before]
+        pages = [] if dry_run or not fresh else write_all(store, notebook, fresh, clock)
+        return Imported(pages, crate.warnings, known, [draft.title for draft in fresh])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _told(page: Page) -> Meant:
+    entry = page.entry
+    return entry.title, _body(entry.content), entry.tags, tuple(sorted(item.sha256 for item in entry.attachments))
+
+
+def _meant(store: Store, draft: Draft) -> Meant:
+    """Return what tells an entry that is taken in from another one."""
+    digests = store.digest_files([path for _, path in named_files(draft)])
+    return draft.title, _body(draft.content), tuple(dict.fromkeys(draft.tags)), tuple(sorted(digests.values()))
+
+
+def _body(content: str) -> str:
+    """Return what an entry says that was taken in, but for the name of the file."""
+    return content.partition(WRITTEN)[2]
 
 
 def _open(members: dict[str, Member]) -> _Crate:
@@ -121,7 +162,7 @@ def _draft(crate: _Crate, part: Part, source: str, author: str, folder: Path) ->
     title = " ".join(str(part.get("name") or part.get("@id")).split())[:200]
     writers = ", ".join(_name(one) for one in crate.of(part.get("author") or [])) or "somebody unnamed"
     written = str(part.get("dateCreated") or "a day that is not told")[:40]
-    head = f"> Imported from {_plain(source)}: written by {_plain(writers)}, {_plain(written)}."
+    head = f"> Imported from {_plain(source)}{WRITTEN}{_plain(writers)}, {_plain(written)}."
     text = str(part.get("text") or "")
     is_html = str(part.get("encodingFormat") or "text/html") != "text/markdown"
     said = [
@@ -134,7 +175,7 @@ def _draft(crate: _Crate, part: Part, source: str, author: str, folder: Path) ->
     tags = words if isinstance(words, list) else str(words).split(",")
     files = [_place(crate, one, folder, title) for one in crate.of(part.get("hasPart") or [])]
     return Draft(
-        title, author, content="\n\n".join(filter(None, parts)), template="eln",
+        title, author, content="\n\n".join(filter(None, parts)), template=TEMPLATE,
         tags=tuple(str(tag).strip() for tag in tags if str(tag).strip()), files=tuple(path for path in files if path),
     )  # fmt: skip
 
@@ -166,6 +207,8 @@ def _place(crate: _Crate, part: Part, folder: Path, title: str) -> Path | None:
             f"'{name[:80]}' is not what its SHA-256 says.", hint="Ask for the original. Nothing was written."
         )
     crate.claimed.add(member.name.partition("/")[2])
+    if crate.is_ours and OWN.fullmatch(PurePosixPath(member.name).name):
+        return None
     own = PurePosixPath(member.name).name
     crate.placed += 1
     target = folder / str(crate.placed) / own

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from physlab import __version__
@@ -25,6 +26,8 @@ from physlab.store import Store
 
 TASK = "physlab.notebook.paper.press"
 RECORDS = "records"
+Names = Mapping[str, str]
+NOBODY: Names = MappingProxyType({})
 LIMITS = Limits(memory_gb=6.0, cpu_s=900, wall_s=1800.0, file_gb=2.0)
 
 
@@ -47,7 +50,9 @@ class Paper:
     left_out: tuple[str, ...] = ()
 
 
-def print_entry(store: Store, book: Book, page: Page, *, lab: str = "", room: Room | None = None) -> Paper:
+def print_entry(
+    store: Store, book: Book, page: Page, *, lab: str = "", room: Room | None = None, names: Names = NOBODY
+) -> Paper:
     """Return one entry on paper: this revision in full, those before by what each changed.
 
     Args:
@@ -56,15 +61,18 @@ def print_entry(store: Store, book: Book, page: Page, *, lab: str = "", room: Ro
         page: The revision.
         lab: Name of the lab, for the head of the page.
         room: What the paper may hold of files.
+        names: What people are called whom the records tell by their ids.
 
     Raises:
         StoreError: A file is damaged.
         ResourceError: Printing takes more memory or time than it may.
     """
-    return _print(store, _of_entry(book, page), [page], page.entry.title, lab, room or Room(), whole=False)
+    return _print(store, _of_entry(book, page), [page], page.entry.title, lab, room or Room(), names, whole=False)
 
 
-def print_notebook(store: Store, book: Book, *, lab: str = "", room: Room | None = None) -> Paper:
+def print_notebook(
+    store: Store, book: Book, *, lab: str = "", room: Room | None = None, names: Names = NOBODY
+) -> Paper:
     """Return a whole notebook on paper, with a title page and a table of contents; else as `print_entry`.
 
     Raises:
@@ -72,7 +80,7 @@ def print_notebook(store: Store, book: Book, *, lab: str = "", room: Room | None
     """
     if not book.records:
         raise ValidationError(f"The notebook {book.name} is empty.", hint="See: physlab notebook list")
-    return _print(store, book, book.latest(), f"Notebook {book.name}", lab, room or Room(), whole=True)
+    return _print(store, book, book.latest(), f"Notebook {book.name}", lab, room or Room(), names, whole=True)
 
 
 def _of_entry(book: Book, page: Page) -> Book:
@@ -84,16 +92,19 @@ def _of_entry(book: Book, page: Page) -> Book:
     return Book(book.name, mine, book.texts)
 
 
-def _print(store: Store, book: Book, pages: Sequence[Page], title: str, lab: str, room: Room, whole: bool) -> Paper:
+def _print(
+    store: Store, book: Book, pages: Sequence[Page], title: str, lab: str, room: Room, names: Names, *, whole: bool
+) -> Paper:
     exhibits = gather(store, files_of(pages), pictures_of(pages), room)
     folder = Path(tempfile.mkdtemp(prefix="physlab-paper-"))
     try:
         records = _records(book, folder)
         chapters = [chapter(store, book, page, exhibits) for page in pages]
         facts = tally(book)
+        facts["authors"] = [names.get(author, author) for author in facts["authors"]]
         page = str(_template().render(
             title=title, lab=lab, book=book, chapters=chapters, whole=whole, facts=facts, records=records,
-            version=__version__, count=words.count, created=facts["last_iso"],
+            names=names, version=__version__, count=words.count, created=facts["last_iso"],
         ))  # fmt: skip
         (folder / PAGE).write_text(page, encoding="utf-8")
         held = [{"path": str(folder / RECORDS / sha256), "name": name} for name, sha256 in records.items()]

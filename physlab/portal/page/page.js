@@ -159,6 +159,10 @@ async function entry(name, id) {
     make("h2", {}, "Signatures"), table(["who", "meaning", "key", "when"], told.signatures.map((one) => [called(told, one.signer), one.meaning, one.key, when(one.at)])));
 }
 
+function nowhere() {
+  show(make("h1", {}, "There is no such place"), make("p", {}, "The address may be mistyped or cut off."), make("p", {}, link("#/", "To the sessions")));
+}
+
 async function begin() {
   const parts = location.hash.replace(/^#\/?/, "").split("/").map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
   try {
@@ -173,6 +177,7 @@ async function begin() {
     if (parts[0] === "sessions" && parts[2] === "runs" && parts[4]) return await node(parts[1], parts[3], parts[4]);
     if (parts[0] === "sessions" && parts[2] === "runs") return await run(parts[1], parts[3]);
     if (parts[0] === "sessions" && parts[1]) return await session(parts[1]);
+    if (parts[0] && parts[0] !== "sessions") return nowhere();
     return await home(me);
   } catch (error) {
     if (error.kind === "StepUpError") return secondFactor();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from physlab.portal.bodies import NewEntry, NewKey, Revision, Said, Signature
 from physlab.portal.gate import Asker, find_guest
 from physlab.portal.problems import UNSEEN
 from physlab.portal.turns import Turn, takes_long
-from physlab.service.notebook.pages import entry_html, make_pdf, make_sheet
+from physlab.service.notebook.pages import entry_html, make_pdf, make_sheet, voices
 from physlab.service.notebook.people import owned_by, register_of
 from physlab.versioning.labels import may_leave
 
@@ -81,7 +82,9 @@ def printed(session: Name, entry: str, ask: Ask) -> Response:
     """Return an entry as PDF/A-3 with the seal of the lab."""
     page = _page(ask, "notebook.read", session, entry)
     _refuse_held(ask, page)
-    pdf, _ = make_pdf(ask.desk.commons.store, ask.desk.settings, [page])
+    store = ask.desk.commons.store
+    names = _names(ask, *voices(open_book(store, session).revisions(page.entry.entry_id)))
+    pdf, _ = make_pdf(store, ask.desk.settings, [page], names)
     name = f"{page.entry.entry_id}-r{page.entry.revision}.pdf"
     return Response(
         pdf, media_type="application/pdf", headers={"content-disposition": f'attachment; filename="{name}"'}
@@ -111,7 +114,7 @@ def rendered(session: Name, entry: str, ask: Ask) -> dict[str, Any]:
     """Return an entry as safe HTML: formulas and pictures are in it, and nothing in it is active."""
     page = _page(ask, "notebook.read", session, entry)
     _refuse_held(ask, page)
-    html, problems = entry_html(ask.desk.commons.store, page)
+    html, problems = entry_html(ask.desk.commons.store, page, _names(ask, *voices([page])))
     return {"html": html, "problems": problems}
 
 
@@ -221,21 +224,27 @@ def _names(ask: Asker, *people: str) -> dict[str, str]:
     return dict(ask.desk.people.accounts.names_of(ids)) if ids else {}
 
 
+def _state(page: Page, names: Mapping[str, str]) -> str:
+    """Return the state of a revision, with the name of who is to sign it."""
+    return page.state.replace(page.awaits, names.get(page.awaits, page.awaits)) if page.awaits else page.state
+
+
 def _brief(ask: Asker, page: Page) -> dict[str, Any]:
     entry = page.entry
+    names = _names(ask, entry.author, page.awaits)
     return {
-        "author_name": _names(ask, entry.author).get(entry.author, entry.author),
+        "author_name": names.get(entry.author, entry.author),
         "entry_id": entry.entry_id, "revision": entry.revision, "record": page.record, "title": entry.title,
-        "author": entry.author, "at": entry.at, "tags": entry.tags, "state": page.state,
+        "author": entry.author, "at": entry.at, "tags": entry.tags, "state": _state(page, names),
         "attachments": len(entry.attachments), "signatures": len(page.signatures), "remarks": len(page.remarks),
     }  # fmt: skip
 
 
 def _told(ask: Asker, page: Page) -> dict[str, Any]:
-    who = [page.entry.author, *(item.author for item in page.remarks), *(made.signer for made in page.signatures)]
+    names = _names(ask, *voices([page]))
     return {
-        "names": _names(ask, *who),
-        **page.entry.model_dump(mode="json"), "record": page.record, "state": page.state,
+        "names": names,
+        **page.entry.model_dump(mode="json"), "record": page.record, "state": _state(page, names),
         "remarks": [item.model_dump(mode="json") for item in page.remarks],
         "signatures": [item.model_dump(mode="json") for item in page.signatures],
     }  # fmt: skip

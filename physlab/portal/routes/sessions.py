@@ -165,10 +165,15 @@ def audit(
     session: Name, ask: Ask, limit: Limit = 100, before: int | None = None, person: str | None = None,
     action: str | None = None, thing: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Say who did what in a session, the latest first; `thing` is a file's digest, a run, an entry, a person."""
+    """Say who did what in a session, the latest first; `thing` is a file's digest, a run, an entry, a person.
+
+    `at` is the moment as the log itself has it, in microseconds since 1970; `at_iso` is the same in ISO 8601.
+    """
     ask.may("audit.read", session)
-    return {"entries": ask.desk.commons.trail.read(session=session, limit=limit, before=before, who=person,
-                                                   action=action, thing=thing)}  # fmt: skip
+    found = ask.desk.commons.trail.read(
+        session=session, limit=limit, before=before, who=person, action=action, thing=thing
+    )
+    return {"entries": [{**one, "at_iso": written(one["at"])} for one in found]}
 
 
 @router.get("/access")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+from physlab.collab.people.naming import account_of
 from physlab.errors import ValidationError
 from physlab.lab import Lab
 from physlab.notebook import notebooks, open_book
 from physlab.notebook.book import Page
 from physlab.service.notebook.people import register_of
+from physlab.service.notebook.places import find_there
 from physlab.service.notebook.told import told_brief, told_page
 from physlab.service.notebook.write import unlinked_tools
 
@@ -29,13 +31,15 @@ def list_entries(
         lab: The lab.
         notebook: Its name; that of the settings' session when None.
         tag: Only those with it.
-        author: Only theirs.
-        state: Only those whose state begins so: `open`, `signed`, `awaits`, `approved`, `changes`.
+        author: Only theirs: a login, or what the records call them.
+        state: Only those in a state that begins so: `open`, `signed`, `awaits`, `approved`, `changes`.
         limit: At most so many.
     """
     pages = reversed(open_book(lab.store, notebook or lab.settings.collaboration.session).latest())
-    found = [page for page in pages if tag in (None, *page.entry.tags) and author in (None, page.entry.author)]
-    found = [page for page in found if page.state.startswith(state or "")]
+    account = None if author is None else account_of(lab.settings, author)
+    authors = {author, account.id if account else author}
+    found = [page for page in pages if tag in (None, *page.entry.tags) and ({page.entry.author, None} & authors)]
+    found = [page for page in found if any(word.startswith(state or "") for word in page.state.split(", "))]
     return [told_brief(page) for page in found[:limit]]
 
 
@@ -45,8 +49,7 @@ def show_entry(lab: Lab, name: str, notebook: str | None = None) -> dict[str, An
     Raises:
         ValidationError: There is none of that name.
     """
-    book = open_book(lab.store, notebook or lab.settings.collaboration.session)
-    page = book.find(name)
+    book, page = find_there(lab, name, notebook)
     return told_page(book, page, register_of(lab.settings).trusted(), unlinked_tools(lab, page.entry))
 
 
@@ -56,8 +59,7 @@ def diff_entry(lab: Lab, name: str, other: str | None = None, notebook: str | No
     Raises:
         ValidationError: There is none of that name, or none before it.
     """
-    book = open_book(lab.store, notebook or lab.settings.collaboration.session)
-    new = book.find(other or name)
+    book, new = find_there(lab, other or name, notebook)
     if other is None and new.entry.before is None:
         raise ValidationError(
             f"{_named(new)} is the first revision.", hint=f"Revise it: physlab notebook revise {new.entry.entry_id}"

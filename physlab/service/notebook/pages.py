@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
+from physlab.collab.people.naming import people_in
 from physlab.durable import replace_file
 from physlab.errors import StoreError, ValidationError
 from physlab.lab import Lab
@@ -15,6 +17,7 @@ from physlab.settings import Settings
 from physlab.store import Store
 
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+NOBODY: Mapping[str, str] = MappingProxyType({})
 MOST_INSIDE = 5_000_000
 """A larger picture is named, not shown [bytes]."""
 SHEET_PX, SHEET_COLUMNS = 256, 5
@@ -37,19 +40,30 @@ def write_pdf(lab: Lab, name: str, pages: Sequence[Page]) -> tuple[Path, list[st
         ResourceError: Printing takes more memory or time than it may, or the authority of time stamps is silent.
         StoreError: It cannot be written.
     """
-    sealed, problems = make_pdf(lab.store, lab.settings, pages)
+    told = voices(open_book(lab.store, pages[0].entry.notebook).pages())
+    names = {person.id: person.name for person in people_in(lab.settings, told).values()}
+    sealed, problems = make_pdf(lab.store, lab.settings, pages, names)
     return _kept(lab, pages[0], f"{name}.pdf", sealed), problems
 
 
-def make_pdf(store: Store, settings: Settings, pages: Sequence[Page]) -> tuple[bytes, list[str]]:
-    """Return entries as a PDF with the seal of the lab, and what could not be shown as it was meant."""
+def make_pdf(
+    store: Store, settings: Settings, pages: Sequence[Page], names: Mapping[str, str] = NOBODY
+) -> tuple[bytes, list[str]]:
+    """Return entries as a PDF with the seal of the lab, and what could not be shown as it was meant.
+
+    Args:
+        store: Where the entries are.
+        settings: Of the lab.
+        pages: The entries.
+        names: What people are called, by their ids.
+    """
     from physlab.notebook.paper import lab_certificate, print_entry, print_notebook, seal
 
     title, book = settings.report.lab, open_book(store, pages[0].entry.notebook)
     if len(pages) == 1:
-        paper = print_entry(store, book, pages[0], lab=title)
+        paper = print_entry(store, book, pages[0], lab=title, names=names)
     else:
-        paper = print_notebook(store, _only(book, pages), lab=title)
+        paper = print_notebook(store, _only(book, pages), lab=title, names=names)
     certificate = lab_certificate(settings.home / "keys", title)
     sealed = seal(paper.pdf, certificate, authority_url=settings.collaboration.timestamp_url or "")
     left = [f"{name} is too large to be in the PDF; it is in the store." for name in paper.left_out]
@@ -65,8 +79,9 @@ def write_html(lab: Lab, name: str, pages: Sequence[Page]) -> tuple[Path, list[s
     title = pages[0].entry.title if len(pages) == 1 else f"Notebook {pages[0].entry.notebook}"
     parts: list[str] = []
     problems: list[str] = []
+    names = {person.id: person.name for person in people_in(lab.settings, voices(pages)).values()}
     for page in pages:
-        html, found = entry_html(lab.store, page)
+        html, found = entry_html(lab.store, page, names)
         parts.append(html)
         problems += found
     head = (
@@ -109,8 +124,24 @@ def make_sheet(store: Store, files: Sequence[Attachment]) -> bytes:
     return sheet
 
 
-def entry_html(store: Store, page: Page) -> tuple[str, list[str]]:
-    """Return an entry as safe HTML with its pictures inside, and what could not be shown."""
+def voices(pages: Sequence[Page]) -> list[str]:
+    """Return who wrote, is to sign, said something of and signed entries, as the records call them."""
+    return [
+        who for page in pages for who in (
+            page.entry.author, *filter(None, [page.awaits]), *(item.author for item in page.remarks),
+            *(made.signer for made in page.signatures),
+        )
+    ]  # fmt: skip
+
+
+def entry_html(store: Store, page: Page, names: Mapping[str, str] = NOBODY) -> tuple[str, list[str]]:
+    """Return an entry as safe HTML with its pictures inside, and what could not be shown.
+
+    Args:
+        store: Where the pictures are.
+        page: The entry.
+        names: What people are called, by their ids.
+    """
     import base64
 
     from physlab.notebook.markdown import render
@@ -133,9 +164,13 @@ def entry_html(store: Store, page: Page) -> tuple[str, list[str]]:
             problems += made.problems
     files = "".join(f"<li>{escape(item.name)} <code>sha256:{item.sha256}</code></li>" for item in entry.attachments)
     signed = "".join(
-        f"<li>{escape(made.signer)} as {escape(made.meaning)}, {escape(made.at)}</li>" for made in page.signatures
+        f"<li>{escape(names.get(made.signer, made.signer))} as {escape(made.meaning)}, {escape(made.at)}</li>"
+        for made in page.signatures
     )
-    facts = f"{entry.entry_id}, revision {entry.revision}, {escape(entry.author)}, {escape(entry.at)}, {page.state}"
+    author, state = names.get(entry.author, entry.author), page.state
+    if page.awaits:
+        state = state.replace(page.awaits, names.get(page.awaits, page.awaits))
+    facts = f"{entry.entry_id}, revision {entry.revision}, {escape(author)}, {escape(entry.at)}, {escape(state)}"
     html = (
         f"<article><h1>{escape(entry.title)}</h1><p class=facts>{facts}<br><code>sha256:{page.record}</code></p>"
         f"{''.join(parts)}{f'<h2>Files</h2><ul>{files}</ul>' if files else ''}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from physlab.collab.people.naming import account_of, people_in
 from physlab.collab.signers import OwnedKeys, Register
 from physlab.collab.signers.passphrase import given_passphrase
 from physlab.collab.signers.register import check_name
@@ -28,13 +30,42 @@ def owned_by(settings: Settings) -> OwnedKeys:
     return OwnedKeys(register_of(settings))
 
 
-def person_of(settings: Settings) -> str:
-    """Return who speaks in this lab: `collaboration.person`, else the login.
+@dataclass(frozen=True)
+class Speaker:
+    """Somebody who writes or signs.
+
+    Attributes:
+        login: What they are called at the command line.
+        id: What the records call them: the id of their account, which names nobody; the login where they have none.
+    """
+
+    login: str
+    id: str
+
+    def is_author(self, author: str) -> bool:
+        """Say whether they are the author of a record: by their id, or by their login before they had an account."""
+        return author in (self.id, self.login)
+
+
+def speaker_of(settings: Settings, name: str | None = None) -> Speaker:
+    """Return who speaks in this lab: the one that is named, else `collaboration.person`, else the login.
 
     Raises:
         ValidationError: It cannot be the name of a person.
+        StoreError: The accounts cannot be read.
     """
-    return check_name(settings.collaboration.person or getpass.getuser())
+    login = check_name(name or settings.collaboration.person or getpass.getuser())
+    account = account_of(settings, login)
+    if account is None:
+        return Speaker(login, login)
+    return Speaker(account.login if login == account.id else login, account.id)
+
+
+def holder_of(settings: Settings, name: str | None = None) -> str:
+    """Return whose keys are meant: of the account, or of the login where only that has some."""
+    speaker = speaker_of(settings, name)
+    register = register_of(settings)
+    return speaker.id if register.of(speaker.id) or not register.of(speaker.login) else speaker.login
 
 
 def open_key(settings: Settings, person: str, ask: Ask | None = None) -> SecretKey:
@@ -45,6 +76,7 @@ def open_key(settings: Settings, person: str, ask: Ask | None = None) -> SecretK
         ValidationError: The passphrase is another one.
     """
     keys = owned_by(settings)
+    _refuse_earlier(settings, person)
     keys.current(person)  # before anybody is asked for anything
     passphrase = ask(person) if ask is not None else given_passphrase(settings)
     if passphrase is None:
@@ -53,6 +85,18 @@ def open_key(settings: Settings, person: str, ask: Ask | None = None) -> SecretK
             hint="Give its passphrase: PHYSLAB_COLLABORATION__PASSPHRASE, or collaboration.passphrase_file.",
         )
     return keys.unlock(person, passphrase)
+
+
+def _refuse_earlier(settings: Settings, person: str) -> None:
+    """Refuse a person with an account who has a key from before: it would write their login into the notebook."""
+    found = people_in(settings, person).get(person)
+    register = register_of(settings)
+    if found is None or register.of(person) or not register.of(found.login):
+        return
+    raise ConfigurationError(
+        f"{found.login} has an account now, and the key of before carries the login.",
+        hint=f"Make one for the account; what the old one signed stays valid: physlab sign init --person {found.login}",
+    )
 
 
 def read_key(text: str) -> PublicKey:

@@ -16,7 +16,8 @@ from physlab.notebook.book import Book, Page
 from physlab.notebook.eln import export_eln
 from physlab.notebook.export import export
 from physlab.service.notebook.pages import write_html, write_pdf, write_sheet
-from physlab.service.notebook.people import Ask, open_key, person_of
+from physlab.service.notebook.people import Ask, open_key, speaker_of
+from physlab.service.notebook.places import find_there
 from physlab.versioning import labels
 
 
@@ -34,7 +35,7 @@ def export_notebook(lab: Lab, target: Path, notebook: str | None = None, ask: As
     """
     book = open_book(lab.store, notebook or lab.settings.collaboration.session)
     _refuse_held(lab, book)
-    person, warnings = person_of(lab.settings), []
+    person, warnings = speaker_of(lab.settings).id, []
     try:
         secret = open_key(lab.settings, person, ask)
     except ConfigurationError as error:
@@ -89,7 +90,7 @@ def export_pages(lab: Lab, notebook: str | None, entries: Sequence[str], form: s
     if form not in FORMATS:
         raise ValidationError(f"A notebook is not written as '{form}'.", hint=f"Available: {', '.join(FORMATS)}.")
     book = open_book(lab.store, notebook or lab.settings.collaboration.session)
-    pages = [book.find(name) for name in entries] if entries else book.latest()
+    pages = [find_there(lab, name, book.name)[1] for name in entries] if entries else book.latest()
     if not pages:
         raise ValidationError(f"The notebook {book.name} is empty.", hint="Write into it: physlab notebook add TITLE")
     entry = pages[0].entry

@@ -11,12 +11,14 @@ from physlab.errors import ConfigurationError, PhyslabError, StoreError, Validat
 from physlab.lab import Lab
 from physlab.model import RunRecord
 from physlab.model.notebook import Entry, EntrySignature, Meaning, Remark, Source, Word
-from physlab.notebook import Draft, open_book, remark, revise, sign_entry, write
+from physlab.notebook import Draft, remark, revise, sign_entry, write
 from physlab.notebook.book import Page
 from physlab.notebook.templates import template
-from physlab.notebook.writing import attach
-from physlab.service.notebook.people import Ask, open_key, person_of
+from physlab.notebook.writing import attach, named_files
+from physlab.service.notebook.people import Ask, open_key, register_of, speaker_of
+from physlab.service.notebook.places import find_there, notebook_for
 from physlab.service.notebook.told import told_attachment, told_source
+from physlab.signing import SecretKey
 from physlab.store import schema
 
 ANONYMOUS = "anonymous"
@@ -28,7 +30,7 @@ class Wish:
 
     Attributes:
         title: Its title.
-        notebook: Name of the notebook; None for that of the settings' session.
+        notebook: Name of the notebook; None for that of the runs' session, without runs of the settings' session.
         content: Markdown with math.
         conclusions: Markdown with math.
         tools_used: Tools, as the author says.
@@ -59,23 +61,34 @@ class Written:
         page: The revision.
         signed: Whether its author signed it.
         warnings: What its author should know.
+        note: Why it is in this notebook, where nobody named it.
     """
 
     page: Page
     signed: bool
     warnings: tuple[str, ...] = ()
+    note: str = ""
 
 
 def add_entry(lab: Lab, wish: Wish, base_dir: Path, ask: Ask | None = None) -> Written:
-    """Write an entry; a signature that cannot be made now does not lose it.
+    """Write an entry; a key that is locked or not here does not lose it, a wrong passphrase writes nothing.
 
     Raises:
-        ValidationError: A file or run is not there, or the title is empty; nothing was written.
+        ValidationError: A file or run is not there, the title is empty, or the passphrase is another one; nothing was
+            written.
         StoreError: The store cannot take it.
     """
     draft = _draft(lab, wish, base_dir)
-    page = write(lab.store, wish.notebook or lab.settings.collaboration.session, draft)
-    return _signed(lab, page, ask)
+    key = _key(lab, draft.sign_as, ask)
+    page = write(lab.store, notebook_for(lab, wish.notebook, wish.runs), draft)
+    return replace(_signed(lab, page, key), note=_moved(lab, wish, page.entry.notebook))
+
+
+def _moved(lab: Lab, wish: Wish, notebook: str) -> str:
+    """Say why an entry is in another notebook than the current one, '' where nothing is to be said."""
+    if wish.notebook is not None or notebook == lab.settings.collaboration.session:
+        return ""
+    return f"The run is of the session {notebook}, so the entry goes into its notebook; another one: --notebook NAME"
 
 
 def revise_entry(
@@ -95,10 +108,12 @@ def revise_entry(
         ask: Asks for the passphrase.
 
     Raises:
-        ValidationError: There is nothing else in it, no reason, or somebody revised it meanwhile.
+        ValidationError: There is nothing else in it, no reason, somebody revised it meanwhile, or the passphrase is
+            another one; nothing was written.
     """
     draft = revision(lab, page, changes, base_dir, drop=drop, sign=sign)
-    return _signed(lab, revise(lab.store, page, draft, reason), ask)
+    key = _key(lab, draft.sign_as, ask)
+    return _signed(lab, revise(lab.store, page, draft, reason), key)
 
 
 def revision(
@@ -109,7 +124,7 @@ def revision(
     Raises:
         ValidationError: It would say the same, or it has no file of a name.
     """
-    entry, author = page.entry, person_of(lab.settings)
+    entry, author = page.entry, speaker_of(lab.settings).id
     unknown = sorted(set(drop) - {item.name for item in entry.attachments})
     if unknown:
         names = ", ".join(item.name for item in entry.attachments) or "none"
@@ -131,17 +146,36 @@ def revision(
 
 def _draft(lab: Lab, wish: Wish, base_dir: Path) -> Draft:
     lab.store.refresh()
-    signer = None if wish.sign_as in (None, "", ANONYMOUS) else wish.sign_as
+    signer = None if wish.sign_as in (None, "", ANONYMOUS) else speaker_of(lab.settings, wish.sign_as).id
     files = wish.files
     begun = template(wish.template) if wish.template else ""
-    return Draft(
-        title=wish.title, author=signer or person_of(lab.settings), content=wish.content or begun,
+    draft = Draft(
+        title=wish.title, author=signer or speaker_of(lab.settings).id, content=wish.content or begun,
         template=wish.template,
         conclusions=wish.conclusions, tools_used=wish.tools_used, tags=wish.tags,
         files={name: base_dir / path for name, path in files.items()} if isinstance(files, Mapping)
-        else [base_dir / Path(path).expanduser() for path in files],
-        runs=[source_of(lab, run) for run in wish.runs], sign_as=signer,
+        else [base_dir / Path(path).expanduser() for path in files], sign_as=signer,
     )  # fmt: skip
+    runs: list[Source] = []
+    wrong: list[ValidationError] = []
+    try:
+        named_files(draft)
+    except ValidationError as error:
+        wrong.append(error)
+    for run in wish.runs:
+        try:
+            runs.append(source_of(lab, run))
+        except ValidationError as error:
+            wrong.append(error)
+    if wrong:
+        raise _together(wrong)
+    return replace(draft, runs=runs)
+
+
+def _together(wrong: Sequence[ValidationError]) -> ValidationError:
+    """Return all that is wrong as one error, each hint once."""
+    said, hints = (" ".join(dict.fromkeys(texts)) for texts in zip(*((e.message, e.hint) for e in wrong), strict=True))
+    return ValidationError(said, hint=hints, details={name: value for e in wrong for name, value in e.details.items()})
 
 
 def source_of(lab: Lab, name: str) -> Source:
@@ -171,15 +205,30 @@ def unlinked_tools(lab: Lab, entry: Entry) -> list[str]:
     return [name for name in entry.tools_used if name not in used]
 
 
-def _signed(lab: Lab, page: Page, ask: Ask | None) -> Written:
+def _key(lab: Lab, signer: str | None, ask: Ask | None) -> SecretKey | ConfigurationError | None:
+    """Return the key of who is to sign, or why it cannot be opened now; None where nobody is to.
+
+    It is opened before anything is written: who types a wrong passphrase finds all as it was.
+    """
+    if signer is None:
+        return None
+    try:
+        return open_key(lab.settings, signer, ask)
+    except ConfigurationError as error:
+        return error
+
+
+def _signed(lab: Lab, page: Page, key: SecretKey | ConfigurationError | None) -> Written:
     entry = page.entry
     claimed = unlinked_tools(lab, entry)
     warnings = [f"{', '.join(claimed)}: said by the author, not in the linked runs"] if claimed else []
-    if entry.sign_as is None:
+    if key is None or entry.sign_as is None:
         return Written(page, False, tuple(warnings))
+    if isinstance(key, ConfigurationError):
+        return Written(page, False, (*warnings, _awaits(page, key)))
     try:
-        made = sign_page(lab, page, entry.sign_as, "author", ask)
-    except (ValidationError, ConfigurationError, StoreError) as error:
+        made = sign_entry(lab.store, page, entry.sign_as, key, "author")
+    except StoreError as error:
         return Written(page, False, (*warnings, _awaits(page, error)))
     return Written(replace(page, signatures=(made,)), True, tuple(warnings))
 
@@ -190,19 +239,37 @@ def _awaits(page: Page, error: PhyslabError) -> str:
     return f"The entry is kept and awaits the signature of {entry.sign_as}: {error} Then: {command}"
 
 
-def sign_page(lab: Lab, page: Page, person: str, meaning: Meaning, ask: Ask | None = None) -> EntrySignature:
+def sign_page(
+    lab: Lab, page: Page, person: str | None = None, meaning: Meaning | None = None, ask: Ask | None = None
+) -> EntrySignature:
     """Sign a revision with the key of a person.
+
+    Args:
+        lab: The lab.
+        page: The revision.
+        person: Who signs; by default who speaks in this lab.
+        meaning: As what; by default as the author of what is their own, else as a witness.
+        ask: Asks for the passphrase.
 
     Raises:
         ConfigurationError: There is no key, or it is locked.
         ValidationError: The passphrase is another one, or the person cannot sign with this meaning.
     """
-    return sign_entry(lab.store, page, person, open_key(lab.settings, person, ask), meaning)
+    speaker = speaker_of(lab.settings, person)
+    wrote = speaker.is_author(page.entry.author)
+    earlier = wrote and bool(register_of(lab.settings).of(page.entry.author))
+    signer = page.entry.author if earlier else speaker.id
+    said = meaning or ("author" if wrote else "witness")
+    return sign_entry(lab.store, page, signer, open_key(lab.settings, signer, ask), said, wrote=wrote)
 
 
 def remark_on(lab: Lab, page: Page, text: str, word: Word = "comment") -> Remark:
     """Say something of a revision, as the person of this lab."""
-    return remark(lab.store, page, person_of(lab.settings), text, word)
+    speaker, author = speaker_of(lab.settings), page.entry.author
+    reviews = word != "comment" and speaker.is_author(
+        author
+    )  # of themselves, which is refused whatever they are called
+    return remark(lab.store, page, author if reviews else speaker.id, text, word)
 
 
 def preview_entry(lab: Lab, wish: Wish, base_dir: Path) -> dict[str, Any]:
@@ -211,15 +278,17 @@ def preview_entry(lab: Lab, wish: Wish, base_dir: Path) -> dict[str, Any]:
     Raises:
         ValidationError: A file or run is not there.
     """
-    return told_draft(lab, _draft(lab, wish, base_dir), wish.notebook)
+    draft = _draft(lab, wish, base_dir)
+    notebook = notebook_for(lab, wish.notebook, wish.runs)
+    return {**told_draft(lab, draft, notebook), "note": _moved(lab, wish, notebook)}
 
 
-def told_draft(lab: Lab, draft: Draft, notebook: str | None) -> dict[str, Any]:
+def told_draft(lab: Lab, draft: Draft, notebook: str) -> dict[str, Any]:
     """Return what a draft would become."""
     attachments, made = attach(lab.store, draft, keep=False)
     sources = {item.record: item for item in [*draft.runs, *made]}
     return {
-        "dry_run": True, "notebook": notebook or lab.settings.collaboration.session, "title": draft.title,
+        "dry_run": True, "notebook": notebook, "title": draft.title,
         "author": draft.author, "content": draft.content, "conclusions": draft.conclusions, "tags": list(draft.tags),
         "attachments": [told_attachment(item) for item in attachments],
         "sources": [told_source(item) for item in sources.values()], "sign_as": draft.sign_as,
@@ -230,6 +299,6 @@ def find_page(lab: Lab, name: str, notebook: str | None = None) -> Page:
     """Return a revision by the beginning of its entry's id, `@2` for its second revision, or its record's digest.
 
     Raises:
-        ValidationError: There is none of that name in the notebook.
+        ValidationError: There is none of that name in the notebook; the message says in which other one it is.
     """
-    return open_book(lab.store, notebook or lab.settings.collaboration.session).find(name)
+    return find_there(lab, name, notebook)[1]

@@ -87,11 +87,11 @@ def find_wanted(
     asked = run_id or name
     if asked == "latest" or any(run == asked or (len(asked) >= 4 and run.startswith(asked)) for run in rows):
         run = lab.find_run(asked)
-        if run_id is None or run.dag_id == lab.find_dag(name, base_dir).dag_id:
+        if run_id is None or run.dag_id == lab.find_dag(name, base_dir, what="graph").dag_id:
             return Wanted(run.dag_id, session or run.session, run.run_id, notebook)
     if run_id is not None:
         raise ValidationError(f"The graph '{name}' has no finished run '{run_id}'.", hint="See: physlab runs")
-    dag_id = lab.find_dag(name, base_dir).dag_id
+    dag_id = lab.find_dag(name, base_dir, what="graph").dag_id
     return Wanted(dag_id, session or lab.settings.collaboration.session, None, notebook)
 
 

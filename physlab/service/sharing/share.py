@@ -73,8 +73,12 @@ def end_of(params: Mapping[str, Any], settings: Settings, now: int) -> int:
             moment = datetime.fromisoformat(given)
         except ValueError as error:
             raise ValidationError(
-                f"expires = '{given}' is no time.", hint="Write it as YYYY-MM-DDTHH:MM:SSZ, or give expires_in_hours."
+                f"expires = '{given}' is no time.",
+                hint="Write it as YYYY-MM-DD (the end of that day, in UTC) or YYYY-MM-DDTHH:MM:SSZ, or give "
+                "expires_in_hours.",
             ) from error
+        if "T" not in given and " " not in given:
+            moment = moment.replace(hour=23, minute=59, second=59)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         end = int(moment.timestamp() * MICRO)
     else:
@@ -235,7 +239,8 @@ def _role(asked: Asked) -> dict[str, Any]:
 
 
 def _transfer(asked: Asked) -> dict[str, Any]:
-    asked.commons.sessions.transfer(asked.who, asked.session, _somebody(asked))
+    look = bool(asked.params.get("dry_run"))
+    asked.commons.sessions.transfer(asked.who, asked.session, _somebody(asked), dry_run=look)
     return _said(asked)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from physlab.errors import ValidationError
 from physlab.keys import canonical, digest_bytes
-from physlab.notebook import Draft, open_book, remark, sign_entry, write
+from physlab.notebook import Draft, open_book, remark, revise, sign_entry, write
 from physlab.notebook.eln import export_eln, import_eln
 from physlab.notebook.eln.archive import Bounds, unpack
 from physlab.notebook.eln.html import markdown_of
@@ -94,12 +94,39 @@ def test_what_was_written_is_read_again(eln: Path, tmp_path: Path) -> None:
         entry = open_book(other, "theirs").latest()[0].entry
         assert entry.author == "carol" and "written by ada, 2026-11-20T09:01" in entry.content
         assert "They are $E_n$." in entry.content and "Give the unit." in entry.content and entry.tags == ("a", "b")
-        [file] = [item for item in entry.attachments if item.name.endswith(".csv")]
-        assert other.blobs.read(file.sha256) == b"n,E\n1,-13.6\n"
+        [file] = entry.attachments  # the record itself and its signature are no files of the entry
+        assert file.name.endswith(".csv") and other.blobs.read(file.sha256) == b"n,E\n1,-13.6\n"
         assert found.warnings == []
         book = open_book(other, "theirs")
         lines = [canonical(item.model_dump(mode="json")) for item in book.records.values()]
         assert check_records(lines, book.heads, None).problem == "" and len(lines) == 2
+
+
+def test_what_was_taken_in_is_known_again_and_can_be_looked_at_before(eln: Path, store: Store, tmp_path: Path) -> None:
+    with open_store(tmp_path / "other") as other:
+        seen = import_eln(other, "theirs", eln, "carol", dry_run=True)
+        assert (seen.pages, seen.titles) == ([], ["Levels: of hydrogen", "Helium"])
+        assert open_book(other, "theirs").records == {}
+        first = import_eln(other, "theirs", eln, "carol").pages
+        revise(other, first[0], Draft("Levels", "carol", content="Mine."), "better")
+        renamed_file = eln.rename(tmp_path / "mail.eln")
+        again = import_eln(other, "theirs", renamed_file, "dora")
+        assert [page.record for page in again.known] == [page.record for page in first]
+        assert (again.pages, again.titles, len(open_book(other, "theirs").records)) == ([], [], 3)
+        write(store, "lab", Draft("Lithium", "ada", content="New."))
+        more = export_eln(store, open_book(store, "lab"), tmp_path / "more.eln")
+        third = import_eln(other, "theirs", more, "carol")
+        assert (third.titles, len(third.known)) == (["Lithium"], 2)
+        assert len(import_eln(other, "elsewhere", more, "carol").pages) == 3
+
+
+def test_a_file_of_another_notebook_may_be_called_as_ours(tmp_path: Path, store: Store) -> None:
+    held = crate(lambda graph: (graph[4].update({"@id": "./one/entry.json"}),
+                                graph[2].update({"hasPart": [{"@id": "./one/entry.json"}]})))  # fmt: skip
+    held["root/one/entry.json"] = held.pop("root/one/a.txt")
+    (tmp_path / "theirs.eln").write_bytes(packed(held))
+    [page] = import_eln(store, "lab", tmp_path / "theirs.eln", "carol").pages
+    assert [item.name for item in page.entry.attachments] == ["entry.json"]
 
 
 def test_html_of_other_notebooks_becomes_markdown(store: Store, tmp_path: Path) -> None:
@@ -113,7 +140,7 @@ def test_html_of_other_notebooks_becomes_markdown(store: Store, tmp_path: Path) 
         assert "<script" not in render(markdown_of(hostile), strict=False).html
 
 
-def crate(change: Callable[[list[dict[str, object]]], None] = lambda graph: None) -> dict[str, bytes]:
+def crate(change: Callable[[list[dict[str, object]]], object] = lambda graph: None) -> dict[str, bytes]:
     """Return the members of an archive as another notebook would write it."""
     graph: list[dict[str, object]] = [
         {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "about": {"@id": "./"}},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from physlab.collab.people.erasure import erase
-from physlab.notebook import open_book
+from physlab.notebook import Draft, open_book, write
 from physlab.versioning.labels import label, read_label
 from tests.unit.portal.stage import SESSION, Stage
 
@@ -117,3 +117,19 @@ def test_the_files_of_an_entry_are_seen_as_one_picture(stage: Stage) -> None:
     assert (none.status_code, none.json()["error"]["message"]) == (422, "The entry has no files to show.")
     label(stage.lab.store, [stage.file], read_label("private"), "me")
     assert viewer("GET", path, headers={"if-none-match": answer.headers["etag"]}).status_code == 403
+
+
+def test_who_wrote_and_signed_is_named_in_what_people_read(stage: Stage) -> None:
+    editor = stage.signed_in("editor")
+    made = editor("POST", PATH, {"title": "Named"}).json()
+    editor("POST", "keys", {"passphrase": PASSPHRASE})
+    signed = {"meaning": "author", "passphrase": PASSPHRASE}
+    first = editor("POST", f"{PATH}/{made['entry_id']}/signatures", signed).json()
+    assert editor("POST", f"{PATH}/{made['entry_id']}/signatures", signed).json() == first, "signed once"
+    html = stage.signed_in("viewer")("GET", f"{PATH}/{made['entry_id']}/html").json()["html"]
+    assert "<li>Editor Person as author" in html and stage.ids["editor"] not in html
+    draft = Draft("Waits", stage.ids["editor"], sign_as=stage.ids["editor"])
+    waits = write(stage.lab.store, SESSION, draft)
+    told = editor("GET", f"{PATH}/{waits.entry.entry_id}").json()
+    assert told["state"] == "awaits Editor Person" and told["sign_as"] == stage.ids["editor"]
+    assert "awaits Editor Person" in {one["state"] for one in editor("GET", PATH).json()["entries"]}

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from physlab.collab.database import MICRO
+from physlab.collab.audit.verification import rows_of, verify_log
+from physlab.collab.database import MICRO, written
 from physlab.collab.people.visits import LONGEST_S
 from physlab.notebook import Draft, write
 from physlab.portal.app import API
@@ -270,3 +271,24 @@ def test_nobody_begins_a_session_that_the_lab_filled_already(stage: Stage, name:
     assert status(foreign("POST", "sessions", {"session_id": name})) == 404
     assert status(foreign("GET", f"sessions/{name}/runs")) == 404
     assert status(foreign("POST", "sessions", {"session_id": "argon"})) == 201
+
+
+def test_who_is_refused_is_told_in_words_for_people(stage: Stage) -> None:
+    stranger = stage.stranger()
+    for answer in (
+        stranger("GET", f"sessions/{SESSION}/runs"), stranger("POST", "prove", {"how": "code", "shown": "123456"}),
+        stranger("POST", "sign-in", {"login": "editor", "password": "wrong"}),
+    ):  # fmt: skip
+        error = answer.json()["error"]
+        assert status(answer) == 401 and error["hint"]
+        assert not re.search(r"/api/|POST|GET|physlab ", f"{error['message']} {error['hint']}")
+    error = stranger("GET", f"sessions/{SESSION}/runs").json()["error"]
+    assert error["details"]["sign_in"] == "POST /api/v1/sign-in", "programs find it here"
+
+
+def test_the_log_tells_moments_as_all_else_does_and_holds_still(stage: Stage) -> None:
+    told = stage.signed_in("owner")("GET", f"sessions/{SESSION}/audit").json()["entries"]
+    assert told and all(one["at_iso"] == written(one["at"]) for one in told)
+    kept = {one["seq"]: one for one in stage.commons.trail.read(session=SESSION, limit=1000)}
+    assert all(one.items() >= kept[one["seq"]].items() for one in told)
+    assert verify_log(rows_of(stage.commons.database), []).size >= len(told)

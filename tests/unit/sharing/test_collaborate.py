@@ -83,7 +83,7 @@ def test_at_least_one_participant(lab: Lab) -> None:
         ({"participants": [{"email": "x@y.org", "role": "owner"}]}, "cannot be shared as 'owner'"),
         ({"access": "execute"}, "'execute' is no role"),
         ({"expires": "2024-01-01T00:00:00Z"}, "is over"),
-        ({"dag_id": "nothing"}, "There is no DAG 'nothing'"),
+        ({"dag_id": "nothing"}, "There is no graph 'nothing'"),
         ({"run_id": "20200101-000000-abcdef"}, "has no finished run"),
         ({"session_id": "other"}, "no finished run in the session 'other'"),
     ],

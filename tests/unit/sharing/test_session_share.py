@@ -87,6 +87,8 @@ def test_hours_in_the_contract(answer: Answer, hours: int) -> None:
         ({"expires_in_hours": 1, "expires": "2024-12-31"}, "both say when it ends"),
         ({"expires": "2025-06-02T12:00:00Z"}, "a year|8760"),
         ({"expires": "2024-06-01T12:00:00Z"}, "is over"),
+        ({"expires": "2024-05-31"}, "is over"),
+        ({"expires": "tomorrow"}, "the end of that day, in UTC"),
         ({"expires": "tomorrow"}, "'tomorrow' is no time"),
         ({"access": "execute"}, "'execute' is no role"),
         ({"access": "owner"}, "cannot give the role owner"),
@@ -184,3 +186,26 @@ def test_a_dry_run_shares_nothing(answer: Answer, commons: Commons, ada: Who) ->
     reply = answer(inline(session_id="s", participants=["bob", "x@y.org"], dry_run=True))
     assert [one["state"] for one in reply["participants"]] == ["would be member", "would be invited"]
     assert commons.sessions.of(ada) == {} and "link_id" not in str(reply)
+
+
+@pytest.mark.parametrize(
+    ("given", "ends"),
+    [("2024-06-01", "2024-06-01T23:59:59Z"), ("2024-06-03", "2024-06-03T23:59:59Z"),
+     ("2024-06-03T08:00", "2024-06-03T08:00:00Z"), ("2024-06-03T08:00+02:00", "2024-06-03T06:00:00Z")],
+)  # fmt: skip
+def test_a_day_ends_at_its_end(answer: Answer, given: str, ends: str) -> None:
+    assert answer(inline(session_id="s", expires=given))["expires_at"] == ends
+
+
+def test_who_cannot_own_a_session_is_said_before_anything_is_asked(answer: Answer, commons: Commons, ada: Who) -> None:
+    answer(inline(session_id="s"))
+    bob = commons.accounts.create("bob", "Bob")
+    for word, said in (("nobody", "The lab knows no 'nobody'"), ("bob", "is not in the session s")):
+        with pytest.raises(ValidationError, match=said):
+            answer(inline(session_id="s", operation="transfer", person=word, dry_run=True))
+    commons.sessions.admit(ada, "s", bob.id, "editor")
+    answer(inline(session_id="s", operation="transfer", person="bob", dry_run=True))
+    assert {one.person: one.role for one in commons.sessions.members(ada, "s")} == {
+        ada.person: "owner",
+        bob.id: "editor",
+    }
