@@ -139,6 +139,9 @@ def test_s11_what_is_not_there_and_what_is_hidden_are_answered_alike(stage: Stag
         assert status(one) == 404
         assert set(one.headers) == set(two.headers)
     assert status(foreign("GET", f"sessions/{OTHER}/artifacts/{hidden.sha256}")) == 200
+    one, two = (foreign("DELETE", f"links/{link}") for link in (stage.links["viewer"], "0" * 32))
+    assert status(one) == status(two) == 404
+    assert one.text.replace(stage.links["viewer"], "0" * 32) == two.text
 
 
 def test_s11_how_long_it_takes_tells_nothing(stage: Stage) -> None:
