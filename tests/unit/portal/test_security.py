@@ -240,6 +240,17 @@ def test_s39_large_bodies_and_many_requests_are_refused(stage: Stage) -> None:
     found = [status(asking("GET", "health")) for _ in range(12)]
     assert found[:9] == [200] * 9 and 429 in found[9:]
     app.state.desk.notes.close()
+    portal = stage.lab.settings.portal.model_copy(update={"requests_per_minute": 1000})
+    app = make_app(stage.lab.settings.model_copy(update={"portal": portal}), stage.commons, stage.people)
+    asking = Asking(TestClient(app, base_url=ORIGIN))
+    said = {"login": "x" * 1_900_000, "password": "x"}
+    assert [status(asking("POST", "sign-in", said)) for _ in range(7)] == [422] * 5 + [429] * 2
+    assert status(asking("GET", "health")) == 200, "what is small is answered still"
+    assert status(asking("POST", "sign-in", {**said, "password": "x" * 200_000})) == 413
+    asking.http.cookies.update(stage.signed_in("owner").http.cookies)
+    asking.csrf = asking("GET", "me").json()["csrf"]
+    assert status(asking("POST", f"sessions/{SESSION}/artifacts?name=large", b"x" * 3_000_000)) == 201
+    app.state.desk.notes.close()
 
 
 def test_every_answer_carries_the_headers(stage: Stage) -> None:
