@@ -88,6 +88,27 @@ def test_s6_no_token_is_logged_or_answered_again(stage: Stage, caplog: pytest.Lo
     assert token.encode() not in lines and secret.encode() not in lines
 
 
+def test_s5_a_link_is_listed_with_its_end_and_uses_and_is_taken_back(stage: Stage) -> None:
+    owner = stage.signed_in("owner")
+    path, said = f"sessions/{SESSION}/share", {"access": "read", "label": "for the seminar"}
+    for bad in ({"expires_in_hours": 8761}, {"expires_in_hours": 0}, {"expires": "2999-01-01T00:00:00Z"},
+                {"expires": "never"}):  # fmt: skip
+        assert status(owner("POST", path, said | bad)) == 422, bad
+    made = owner("POST", path, said).json()
+    assert made["expires_at"] is not None, "whoever names no end gets the lab's"
+    token = made["share_url"].rpartition("/")[2]
+    for _ in range(2):
+        assert status(stage.stranger()("POST", "links/open", {"token": token})) == 200
+    [listed] = [one for one in owner("GET", f"sessions/{SESSION}/links").json()["links"] if one["uses"]]
+    assert (listed["link_id"], listed["label"], listed["uses"]) == (made["link_id"], "for the seminar", 2)
+    assert listed["expires_at"] == made["expires_at"] and listed["last_used"] is not None
+    assert status(owner("DELETE", f"links/{made['link_id']}")) == 200
+    gone = stage.stranger()("POST", "links/open", {"token": token})
+    never = stage.stranger()("POST", "links/open", {"token": "pll_" + "A" * 43})
+    cut = stage.stranger()("POST", "links/open", {"token": token[:-1]})
+    assert {(one.status_code, one.content) for one in (gone, never, cut)} == {(404, never.content)}
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"origin": "https://evil.example"}, {"origin": "null"}, {"origin": ""}, {"x-csrf-token": ""},
