@@ -192,8 +192,9 @@ class Contents:
         return None if row is None else dict(zip(_RUN_NAMES, row, strict=True))
 
     def listed(
-        self, session: str, run_id: str | None = None, limit: int = 100, after: tuple[str, str, str] | None = None
-    ) -> list[Held]:
+        self, session: str, run_id: str | None = None, limit: int = 100, after: tuple[str, str, str] | None = None,
+        among: Sequence[str] | None = None,
+    ) -> list[Held]:  # fmt: skip
         """Return files of a session, ordered by bytes, run and node.
 
         Args:
@@ -201,12 +202,15 @@ class Contents:
             run_id: Only of this run.
             limit: At most so many.
             after: Only those after this one: its `sha256`, `run_id` and `node_id`.
+            among: Only of these runs; None: all.
         """
         table = schema.contents
         order = (table.c.sha256, table.c.run_id, table.c.node_id)
         query = sa.select(table).where(table.c.session == session).order_by(*order).limit(limit)
         if run_id is not None:
             query = query.where(table.c.run_id == run_id)
+        if among is not None:
+            query = query.where(table.c.run_id.in_(among))
         if after is not None:
             query = query.where(sa.tuple_(*order) > sa.tuple_(*(sa.literal(each) for each in after)))
         with self.database.reading() as connection:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from physlab.collab import schema
-from physlab.collab.access import Who, authorize, link_role, member_role, scope_of
+from physlab.collab.access import Who, authorize, link_role, member_role, role_of, scope_of
 from physlab.collab.audit import Event, Trail
 from physlab.collab.database import MICRO, Database, new_id
 from physlab.collab.people.accounts import mail_hash
@@ -203,8 +203,9 @@ class Links:
         now, table = self.database.clock.now(), schema.links
         with self.database.writing() as connection:
             row = connection.execute(sa.select(table).where(table.c.id == link).with_for_update()).one_or_none()
-            if row is None:
-                raise UnseenError(f"There is no link '{link}'.", hint="See: physlab session links")
+            unseen = UnseenError(f"There is no link '{link}'.", hint="See: physlab session links")
+            if row is None or role_of(connection, who, str(row.session), now) is None:
+                raise unseen  # one text, whether it is nowhere or in a session that is not theirs
             own = who.person is not None and row.maker == who.person and not who.reads_only
             authorize(connection, who, "session.see" if own else "link.revoke", str(row.session), now)
             if row.revoked_at is None:

@@ -230,6 +230,33 @@ def give_cookie(response: Response, desk: Desk, cookie: str) -> None:
     response.set_cookie(desk.cookie, cookie, path="/", secure=desk.secure, httponly=True, samesite="lax")
 
 
+def bind(response: Response, desk: Desk, what: str, value: str, seconds: int, *, returns: bool = False) -> None:
+    """Put into an answer what binds the second half of a sign-in to the browser that began it.
+
+    Args:
+        response: The answer.
+        desk: What the routes work with.
+        what: Kind of sign-in.
+        value: What binds.
+        seconds: It does so long [s].
+        returns: Whether a page of another site leads back here.
+    """
+    response.set_cookie(
+        f"{desk.cookie}-{what}", value, max_age=seconds, path="/", secure=desk.secure, httponly=True,
+        samesite="lax" if returns else "strict",
+    )  # fmt: skip
+
+
+def bound_by(request: Request, desk: Desk, what: str) -> str:
+    """Return what binds a sign-in to this browser; empty when nothing does."""
+    return request.cookies.get(f"{desk.cookie}-{what}", "")
+
+
+def unbind(response: Response, desk: Desk, what: str) -> None:
+    """Take that back."""
+    response.delete_cookie(f"{desk.cookie}-{what}", path="/", secure=desk.secure, httponly=True, samesite="lax")
+
+
 def take_cookie(response: Response, desk: Desk) -> None:
     """Take the cookie back."""
     response.delete_cookie(desk.cookie, path="/", secure=desk.secure, httponly=True, samesite="lax")

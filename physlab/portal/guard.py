@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
@@ -25,12 +26,17 @@ HEADERS = {
     "cache-control": "no-store",
 }
 HSTS = "max-age=31536000; includeSubDomains"
+MOST_SAID, SAID_EACH = 2_000_000, 10_000
+"""A body that is no file has so many bytes at most, and counts as one more request for each so many: it is read at once
+while everybody else waits."""
+FILE = re.compile(r"/api/v1/sessions/[^/]+/artifacts")
+"""Where files are added: their bytes are written as they come."""
 ADDRESSES = 10_000
 """Of so many addresses the requests are counted; the one that was quiet longest is forgotten first."""
 
 
 class Guard:
-    """Middleware: refuses bodies that are too large and addresses that ask too often; adds the headers.
+    """Middleware: refuses bodies that are too large and addresses that ask too much; adds the headers.
 
     Args:
         app: What it guards.
@@ -59,37 +65,42 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
-        if not self._may_ask(scope["client"][0] if scope.get("client") else "-"):
+        headers, is_file = dict(scope["headers"]), FILE.fullmatch(scope["path"]) is not None
+        most = self.largest if is_file else min(self.largest, MOST_SAID)
+        length = headers.get(b"content-length", b"%d" % most if b"transfer-encoding" in headers else b"0")
+        too_large = not length.isdigit() or int(length) > most
+        cost = 1 if is_file or too_large else min(self.rate, 1 + int(length) // SAID_EACH)
+        if not self._may_ask(scope["client"][0] if scope.get("client") else "-", cost):
             await _refuse(answer, 429, "Too many requests.", b"60")
             return
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self.largest:
-            await _refuse(answer, 413, f"The body is larger than {self.largest} bytes.")
+        if too_large:
+            await _refuse(answer, 413, f"The body is larger than {most} bytes.")
             return
-        await self.app(scope, self._counted(receive), answer)
+        await self.app(scope, _counted(receive, most), answer)
 
-    def _may_ask(self, address: str) -> bool:
+    def _may_ask(self, address: str, cost: int) -> bool:
         now = time.monotonic()
         left, last = self._tokens.pop(address, (float(self.rate), now))
         left = min(float(self.rate), left + (now - last) * self.rate / 60)
-        self._tokens[address] = (max(0.0, left - 1), now)
+        self._tokens[address] = (left - cost if left >= cost else max(0.0, left - 1), now)
         if len(self._tokens) > ADDRESSES:
             self._tokens.popitem(last=False)
-        return left >= 1
+        return left >= cost
 
-    def _counted(self, receive: Receive) -> Receive:
-        """Stop reading a body that goes on longer than it may, whatever its length was said to be."""
-        seen = 0
 
-        async def take() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.largest:
-                return {"type": "http.disconnect"}
-            return message
+def _counted(receive: Receive, most: int) -> Receive:
+    """Stop reading a body that goes on longer than it may, whatever its length was said to be."""
+    seen = 0
 
-        return take
+    async def take() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            return {"type": "http.disconnect"}
+        return message
+
+    return take
 
 
 async def _refuse(send: Send, status: int, why: str, retry: bytes | None = None) -> None:

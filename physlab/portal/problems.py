@@ -102,7 +102,7 @@ def install(app: FastAPI) -> None:
         return JSONResponse(told(said), error.status_code, dict(error.headers or {}))
 
     def fault(request: Request, error: Exception) -> Response:
-        _log.error("A fault while answering %s %s", request.method, request.url.path, exc_info=error)
+        _log.error("A fault while answering %s %a", request.method, request.url.path, exc_info=error)
         said = PhyslabError("A fault of physlab; its log tells more.", hint="Try again, or tell who keeps this lab.")
         return JSONResponse(told(said), 500)
 

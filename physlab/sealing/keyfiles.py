@@ -31,6 +31,16 @@ def read_secret(path: Path) -> str:
         ) from error
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, and the one that it is in, where they are not there, for their owner alone.
+
+    Raises:
+        OSError: One cannot be made.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True, mode=0o700)
+
+
 def write_secret(path: Path, data: bytes) -> None:
     """Write a file that only its owner may read, complete or not at all.
 
@@ -38,7 +48,7 @@ def write_secret(path: Path, data: bytes) -> None:
         StoreError: The disk is full, or the folder cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         replace_file(path, data, mode=0o600)
     except OSError as error:
         raise StoreError(

@@ -242,6 +242,12 @@ class VisualsSettings(Model):
     thumbnail_columns: int = Field(4, ge=1, le=50, description="Columns of a contact sheet.")
 
 
+def _authority(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@#]*)?", url):
+        raise ValueError("give an http:// or https:// address without user and password")
+    return url
+
+
 class CollaborationSettings(Model):
     """`[collaboration]`: who you are to others, and how long what you share stays open."""
 
@@ -254,7 +260,7 @@ class CollaborationSettings(Model):
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of people, sessions and audit; unset: SQLite in the lab's home."
     )
-    timestamp_url: str | None = Field(
+    timestamp_url: Annotated[str, AfterValidator(_authority)] | None = Field(
         None, description="Address of an authority of time stamps (RFC 3161) for printed notebooks; unset: none."
     )
     share_expires_h: float = Field(72, gt=0, le=8760, description="A share link works so long, at most a year [h].")

@@ -30,8 +30,12 @@ class PortalSettings(Model):
         False, description="A proxy on this machine ends TLS and tells the visitor's address in X-Forwarded-For."
     )
     insecure_lan: bool = Field(False, description="Listen beyond this machine without TLS: passwords travel readably.")
-    body_mb: float = Field(64, gt=0, le=4096, description="Largest request body [MB].")
-    requests_per_minute: int = Field(1200, ge=10, description="Requests of one address in a minute, at most.")
+    body_mb: float = Field(
+        64, gt=0, le=4096, description="Largest file that may be added [MB]; any other body has 2 MB at most."
+    )
+    requests_per_minute: int = Field(
+        1200, ge=10, description="Requests of one address in a minute, at most; 10 kB that are said count as one more."
+    )
 
     @property
     def address(self) -> str:

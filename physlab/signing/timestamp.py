@@ -99,21 +99,19 @@ def post(url: str, data: bytes) -> bytes:
     """
     import httpx
 
+    from physlab.outgoing import client, read_reply
+
     try:
         with (
-            httpx.Client(timeout=LIMIT_S, follow_redirects=False) as client,
-            client.stream("POST", url, content=data, headers={"Content-Type": QUERY, "Accept": REPLY}) as reply,
+            client(url, limit_s=LIMIT_S, headers={"Content-Type": QUERY, "Accept": REPLY}) as http,
+            http.stream("POST", url, content=data) as reply,
         ):
-            kind, told = reply.headers.get("Content-Type", "").partition(";")[0], b""
+            kind = reply.headers.get("Content-Type", "").partition(";")[0]
             if reply.status_code != 200 or kind != REPLY:
                 raise _unreachable(url, f"it answers {reply.status_code} {kind or 'without a type'}")
-            for block in reply.iter_bytes():
-                told += block
-                if len(told) > MAX_BYTES:
-                    raise _unreachable(url, f"its reply is longer than {MAX_BYTES} bytes")
+            return read_reply(reply, MAX_BYTES, LIMIT_S)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _unreachable(url, str(error) or type(error).__name__) from error
-    return told
 
 
 def _unreachable(url: str, why: str) -> ResourceError:

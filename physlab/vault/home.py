@@ -133,7 +133,7 @@ def unlock(home: Path, key: ProjectKey, *, salvage: bool = False) -> Count:
 @contextlib.contextmanager
 def _alone(home: Path) -> Iterator[Path]:
     """Let one process at a time change the state of a home."""
-    (home / "keys").mkdir(parents=True, exist_ok=True)
+    (home / "keys").mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(home / "keys" / ".vault", "ab") as guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,8 +6,12 @@ import io
 import json
 import math
 import os
+import random
+import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -117,3 +121,31 @@ def test_bytes_and_streams_have_the_same_digest() -> None:
     assert state.hexdigest() == keys.digest_bytes(data)
     # FIPS 180-2, appendix B.1
     assert keys.digest_bytes(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def beginning(one: str, other: str) -> bool:
+    """Compare as nobody should: from the front, until something differs."""
+    return len(one) == len(other) and all(left == right for left, right in zip(one, other, strict=True))
+
+
+def welch(compare: Callable[[str, str], bool], samples: int) -> float:
+    """Return Welch's t of how long it takes when the first letter is wrong, and when the last one is."""
+    secret = "0123456789abcdef" * 4
+    times: dict[str, list[int]] = {"x" + secret[1:]: [], secret[:-1] + "x": []}
+    chosen = random.Random(33)
+    for _ in range(samples):
+        for shown in chosen.sample(list(times), 2):
+            begun = time.perf_counter_ns()
+            for _ in range(20):
+                compare(shown, secret)
+            times[shown].append(time.perf_counter_ns() - begun)
+    first, last = (sorted(taken)[: samples * 4 // 5] for taken in times.values())  # what disturbs only adds
+    spread = (statistics.variance(first) / len(first) + statistics.variance(last) / len(last)) ** 0.5
+    return abs(statistics.fmean(first) - statistics.fmean(last)) / spread
+
+
+def test_s33_comparing_secrets_does_not_tell_where_they_differ() -> None:
+    """10,000 samples; the eye of the test is open: another comparison is found out with far fewer."""
+    assert welch(beginning, 500) > 50
+    assert min(welch(keys.same, 10_000) for _ in range(3)) < 6, "one in 10⁸, three times"
+    assert keys.same("a", "a") and not keys.same("a", "b") and not keys.same("a", "")

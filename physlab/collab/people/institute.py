@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import hmac
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,7 +67,7 @@ class Provider:
                 hint="Write the issuer as its configuration names it: physlab config show",
             )
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-            _refuse_clear(str(found.get(name)), name)
+            self._refuse_clear(str(found.get(name)), name)
         return found
 
     def redeem(self, code: str, verifier: str, redirect_uri: str) -> Mapping[str, Any]:
@@ -131,21 +129,19 @@ class Provider:
         """Make one request; no redirect is followed, and no more is read than an answer can have."""
         import httpx
 
-        _refuse_clear(url, "issuer")
+        from physlab.outgoing import client, read_reply
+
+        self._refuse_clear(url, "issuer")
         headers, auth = {"Accept": "application/json", "User-Agent": "physlab"}, None
         if form is not None and self.institute.client_secret is not None:  # as RFC 6749 (2.3.1) spells both
             auth = httpx.BasicAuth(*(quote(word, safe="") for word in (self.institute.client_id, self._secret)))
         try:
             with (
-                httpx.Client(timeout=LIMIT_S, follow_redirects=False, headers=headers, verify=_trusted()) as client,
-                client.stream(verb, url, data=form, auth=auth) as reply,
+                client(self.institute.issuer, limit_s=LIMIT_S, headers=headers) as http,
+                http.stream(verb, url, data=form, auth=auth) as reply,
             ):
-                body = b""
-                for chunk in reply.iter_bytes():
-                    body += chunk
-                    if len(body) > LARGEST:
-                        raise self._silent(url, f"its answer has more than {LARGEST} bytes")
-        except httpx.HTTPError as error:
+                body = read_reply(reply, LARGEST, LIMIT_S)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._silent(url, str(error) or type(error).__name__) from error
         if form is not None and 400 <= reply.status_code < 500:
             raise Untrue(f"the code was refused with {reply.status_code}")
@@ -157,6 +153,16 @@ class Provider:
             raise self._silent(url, f"it answered {reply.status_code}")
         return found
 
+    def _refuse_clear(self, url: str, name: str) -> None:
+        """Refuse an address at which everybody on the way could read what is said."""
+        parts, ours = urlsplit(url), urlsplit(self.institute.issuer).hostname
+        if (parts.scheme == "https" and parts.hostname) or (parts.scheme == "http" and parts.hostname == ours in HERE):
+            return
+        raise ConfigurationError(
+            f"The {name} {url!r} is no https:// address.",
+            hint="Only for an institute on this machine http:// will do: physlab config show",
+        )
+
     @property
     def _secret(self) -> str:
         return self.institute.client_secret or ""
@@ -166,21 +172,3 @@ class Provider:
             f"The institute at {urlsplit(url).netloc} does not sign in: {why}.",
             hint="Try again later, or sign in with a password; who administers the lab looks with: physlab doctor",
         )
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """Return whose certificates are trusted; reading them takes longer than asking."""
-    import httpx
-
-    return httpx.create_ssl_context()
-
-
-def _refuse_clear(url: str, name: str) -> None:
-    """Refuse an address at which everybody on the way could read what is said."""
-    parts = urlsplit(url)
-    if (parts.scheme == "https" and parts.hostname) or (parts.scheme == "http" and parts.hostname in HERE):
-        return
-    raise ConfigurationError(
-        f"The {name} {url!r} is no https:// address.", hint="Only on this machine http:// will do: physlab config show"
-    )

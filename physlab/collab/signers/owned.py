@@ -12,7 +12,7 @@ from pathlib import Path
 
 from physlab.collab.signers.register import Register, check_name
 from physlab.errors import ConfigurationError, StoreError, ValidationError
-from physlab.sealing.keyfiles import read_secret, write_secret
+from physlab.sealing.keyfiles import make_private, read_secret, write_secret
 from physlab.signing import KnownKey, SecretKey, make_secret, unlock
 
 LEAST = 8
@@ -110,7 +110,7 @@ class OwnedKeys:
                 f"A passphrase has {LEAST} letters at least.", hint="Several words are long and easy to remember."
             )
         key = KnownKey(name, secret.public, since=datetime.now(UTC).isoformat())
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self.folder)
         write_secret(self.path(key), secret.lock(passphrase).encode())  # first: a key that is known is here
         with self.register.locked():
             return self.register.keep(key)

@@ -20,6 +20,7 @@ from typing import Any
 
 from physlab.durable import replace_file
 from physlab.errors import StoreError, ValidationError, nearest
+from physlab.sealing.keyfiles import make_private
 from physlab.signing import Known, KnownKey, PublicKey, read_public
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
@@ -124,7 +125,7 @@ class Register:
         said = {"name": key.name, "key": key.public.line} | {name: getattr(key, name) for name in _FIELDS}
         data = json.dumps(said, indent=2).encode() + b"\n"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.folder)
             replace_file(self.folder / f"{key.name}-{key.public.id}.json", data)
         except OSError as error:
             raise StoreError(
@@ -136,7 +137,7 @@ class Register:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from changing keys meanwhile."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self.folder)
         descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

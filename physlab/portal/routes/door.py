@@ -21,13 +21,24 @@ from physlab.portal.bodies import (
     Proof,
     SignIn,
 )  # fmt: skip
-from physlab.portal.gate import Asker, Desk, csrf_of, find_asker, give_cookie, half_visit, same_site, take_cookie
+from physlab.portal.gate import (
+    Asker,
+    Desk,
+    bind,
+    bound_by,
+    csrf_of,
+    find_asker,
+    give_cookie,
+    half_visit,
+    same_site,
+    take_cookie,
+    unbind,
+)
 from physlab.portal.turns import Turn
 
 router = APIRouter(tags=["who"], route_class=Turn)
 Ask = Annotated[Asker, Depends(find_asker)]
 Half = Annotated[Visit, Depends(half_visit)]
-BINDING = "physlab-passkey"
 
 
 def _desk(request: Request) -> Desk:
@@ -161,7 +172,7 @@ def asking_passkey(request: Request, response: Response) -> dict[str, Any]:
     """Return the options with which a browser shows a passkey."""
     desk = _desk(request)
     options, binding = _passkeys(desk).asking()
-    response.set_cookie(BINDING, binding, max_age=300, path="/", secure=desk.secure, httponly=True, samesite="strict")
+    bind(response, desk, "passkey", binding, 300)
     return {"options": json.loads(options)}
 
 
@@ -170,9 +181,9 @@ def sign_in_with_passkey(body: Credential, request: Request, response: Response)
     """Sign in with a passkey; it is both factors."""
     same_site(request)
     desk = _desk(request)
-    binding = request.cookies.get(BINDING, "")
+    binding = bound_by(request, desk, "passkey")
     found = _passkeys(desk).sign_in(body.credential, binding, agent=_agent(request))
-    response.delete_cookie(BINDING, path="/")
+    unbind(response, desk, "passkey")
     return _in(desk, response, found.cookie, found.visit)
 
 

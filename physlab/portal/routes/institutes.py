@@ -9,13 +9,12 @@ from starlette.responses import RedirectResponse
 
 from physlab.collab.people.oidc import InstituteDoor
 from physlab.errors import PhyslabError, SignInError
-from physlab.portal.gate import Desk, give_cookie, same_site
+from physlab.portal.gate import Desk, bind, bound_by, give_cookie, same_site, unbind
 from physlab.portal.problems import UNSEEN
 from physlab.portal.turns import Turn
 
 router = APIRouter(tags=["who"], route_class=Turn)
 Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-BINDING = "physlab-institute"
 PLACE = "/api/v1/institutes"
 
 
@@ -39,9 +38,7 @@ def begin(institute: Name, request: Request, response: Response) -> dict[str, An
     same_site(request)
     desk: Desk = request.app.state.desk
     begun = _door(desk, institute).begin(f"{desk.settings.portal.address}{PLACE}/{institute}/return")
-    response.set_cookie(
-        BINDING, begun.binding, max_age=600, path=PLACE, secure=desk.secure, httponly=True, samesite="lax"
-    )
+    bind(response, desk, "institute", begun.binding, 600, returns=True)
     return {"url": begun.url}
 
 
@@ -52,7 +49,7 @@ def come_back(institute: Name, request: Request) -> Response:
     door = _door(desk, institute)
     agent = request.headers.get("user-agent", "")[:200]
     try:
-        found = door.finish(dict(request.query_params), request.cookies.get(BINDING, ""), agent=agent)
+        found = door.finish(dict(request.query_params), bound_by(request, desk, "institute"), agent=agent)
     except PhyslabError as error:
         if not isinstance(error, SignInError):
             raise
@@ -60,5 +57,5 @@ def come_back(institute: Name, request: Request) -> Response:
     else:
         answer = RedirectResponse("/", 303)
         give_cookie(answer, desk, found.cookie)
-    answer.delete_cookie(BINDING, path=PLACE)
+    unbind(answer, desk, "institute")
     return answer

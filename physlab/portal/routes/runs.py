@@ -92,9 +92,9 @@ def artifacts(
     contents.catch_up()
     match = _PLACE.fullmatch(after) if after is not None else None
     place = (match[1], match[2], match[3]) if match else None
-    found = contents.listed(session, run, limit, place)
+    found = contents.listed(session, run, limit, place, None if scope is None else scope.get("runs", []))
     more = f"{found[-1].sha256},{found[-1].run_id},{found[-1].node_id}" if len(found) == limit else None
-    return {"artifacts": [_held(one) for one in found if _in(scope, one)], "next": more}
+    return {"artifacts": [_held(one) for one in found], "next": more}
 
 
 BYTES: dict[str, Any] = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
@@ -154,10 +154,6 @@ def _safe(name: str) -> str:
     """Return the last part of a name without what a header or a path could stumble over."""
     last = PurePosixPath(name.replace("\\", "/")).name
     return re.sub(r"[^\w.+@ -]", "_", last)[:200].strip(". ") or "file"
-
-
-def _in(scope: dict[str, Any] | None, held: Held) -> bool:
-    return scope is None or held.run_id in scope.get("runs", [])
 
 
 def _held(held: Held) -> dict[str, Any]:

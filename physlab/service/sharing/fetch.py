@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -15,8 +16,12 @@ from physlab.collab.links import PREFIX
 from physlab.durable import force_file, force_folder
 from physlab.errors import ResourceError, ValidationError
 from physlab.keys import hasher
+from physlab.outgoing import client, read_reply
 
 LIMIT_S = 60.0
+MOST = 1 << 20
+"""What a lab says has so many bytes at most; the bundle has as many as were announced."""
+AGAIN = "Ask whoever sent the link for a new one."
 Told = Callable[[int, int], None]
 
 
@@ -40,23 +45,24 @@ def fetch_link(address: str, target: Path, told: Told = lambda done, whole: None
         raise ValidationError(f"'{target}' is there already.", hint="Name a new file: --output FILE")
     base = f"{parts.scheme}://{parts.netloc}"
     try:
-        with httpx.Client(base_url=base, timeout=LIMIT_S, follow_redirects=False, headers={"origin": base}) as http:
-            answer = http.post("/api/v1/links/open", json={"token": token})
+        with client(base, limit_s=LIMIT_S, headers={"origin": base}) as http:
+            with http.stream("POST", f"{base}/api/v1/links/open", json={"token": token}) as answer:
+                body = read_reply(answer, MOST, LIMIT_S)
             if answer.status_code != 200:
-                raise ValidationError(_said(answer), hint="Ask whoever sent the link for a new one.")
-            opened = answer.json()
+                raise ValidationError(_said(answer.status_code, body), hint=AGAIN)
+            opened = json.loads(body)
             only = opened.get("only") or {}
             if "sha256" not in only:
                 raise ValidationError(
                     f"The link opens the session {opened.get('session_id')}, not a bundle.", hint=f"Look at it: {base}"
                 )
-            place = f"/api/v1/sessions/{quote(opened['session_id'], safe='')}/artifacts/{only['sha256']}"
+            place = f"{base}/api/v1/sessions/{quote(opened['session_id'], safe='')}/artifacts/{only['sha256']}"
             _take(http, place, target, str(only["sha256"]), int(only["size"]), told)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ResourceError(
             f"The lab at {base} cannot be reached: {error}.", hint="Try again; ask who keeps it."
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, ValidationError):
             raise
         raise ResourceError(f"What {base} answers is not from a lab.", hint="Check the address.") from error
@@ -71,8 +77,7 @@ def _take(http: httpx.Client, place: str, target: Path, sha256: str, size: int, 
     try:
         with os.fdopen(handle, "wb") as stream, http.stream("GET", place) as answer:
             if answer.status_code != 200:
-                answer.read()
-                raise ValidationError(_said(answer), hint="Ask whoever sent the link for a new one.")
+                raise ValidationError(_said(answer.status_code, read_reply(answer, MOST, LIMIT_S)), hint=AGAIN)
             for piece in answer.iter_bytes():
                 done += len(piece)
                 if done > size:
@@ -89,8 +94,8 @@ def _take(http: httpx.Client, place: str, target: Path, sha256: str, size: int, 
         scratch.unlink(missing_ok=True)
 
 
-def _said(answer: httpx.Response) -> str:
+def _said(status: int, body: bytes) -> str:
     try:
-        return str(answer.json()["error"]["message"])
+        return str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return f"The lab answers {answer.status_code}."
+        return f"The lab answers {status}."

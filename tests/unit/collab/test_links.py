@@ -181,11 +181,15 @@ def test_s16_an_owner_shares_with_a_second_factor(
     links.make(again(database, owner), "hydrogen", "viewer", clock.now() + HOUR)
 
 
-def test_a_stranger_learns_nothing(links: Links, owner: Who, database: Database, clock: StillClock) -> None:
+def test_s11_a_stranger_learns_nothing(links: Links, owner: Who, database: Database, clock: StillClock) -> None:
     eve = person(database, "eve")
     made, _ = links.make(owner, "hydrogen", "viewer", clock.now() + HOUR)
     for name in ("hydrogen", "nothing-of-that-name"):
         with pytest.raises(UnseenError, match="There is no such session, or you may not see it"):
             links.listed(eve, name)
-    with pytest.raises(UnseenError):
-        links.revoke(eve, made)
+    told = set()
+    for link in (made, "0" * 32):
+        with pytest.raises(UnseenError) as refused:
+            links.revoke(eve, link)
+        told.add(str(refused.value.as_reply()).replace(link, "LINK"))
+    assert len(told) == 1, "whether the link is there"

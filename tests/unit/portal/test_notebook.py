@@ -83,6 +83,15 @@ def test_s4_who_came_by_a_bundle_sees_only_its_runs(stage: Stage) -> None:
     assert guest("GET", f"{PATH}/{stage.entry}").status_code == 404
     files = guest("GET", f"sessions/{SESSION}/artifacts").json()["artifacts"]
     assert files and {one["run_id"] for one in files} == {other.run_id}
+    paged, place = [], ""
+    while True:
+        told = guest("GET", f"sessions/{SESSION}/artifacts?limit=1{place}").json()
+        paged += told["artifacts"]
+        if told["next"] is None:
+            break
+        assert other.run_id in told["next"], "where the list goes on names nothing else either"
+        place = f"&after={told['next']}"
+    assert paged == files
 
 
 def test_s40_who_is_erased_is_named_nowhere(stage: Stage) -> None:

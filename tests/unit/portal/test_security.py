@@ -89,6 +89,27 @@ def test_s6_no_token_is_logged_or_answered_again(stage: Stage, caplog: pytest.Lo
     assert token.encode() not in lines and secret.encode() not in lines
 
 
+def test_s5_a_link_is_listed_with_its_end_and_uses_and_is_taken_back(stage: Stage) -> None:
+    owner = stage.signed_in("owner")
+    path, said = f"sessions/{SESSION}/share", {"access": "read", "label": "for the seminar"}
+    for bad in ({"expires_in_hours": 8761}, {"expires_in_hours": 0}, {"expires": "2999-01-01T00:00:00Z"},
+                {"expires": "never"}):  # fmt: skip
+        assert status(owner("POST", path, said | bad)) == 422, bad
+    made = owner("POST", path, said).json()
+    assert made["expires_at"] is not None, "whoever names no end gets the lab's"
+    token = made["share_url"].rpartition("/")[2]
+    for _ in range(2):
+        assert status(stage.stranger()("POST", "links/open", {"token": token})) == 200
+    [listed] = [one for one in owner("GET", f"sessions/{SESSION}/links").json()["links"] if one["uses"]]
+    assert (listed["link_id"], listed["label"], listed["uses"]) == (made["link_id"], "for the seminar", 2)
+    assert listed["expires_at"] == made["expires_at"] and listed["last_used"] is not None
+    assert status(owner("DELETE", f"links/{made['link_id']}")) == 200
+    gone = stage.stranger()("POST", "links/open", {"token": token})
+    never = stage.stranger()("POST", "links/open", {"token": "pll_" + "A" * 43})
+    cut = stage.stranger()("POST", "links/open", {"token": token[:-1]})
+    assert {(one.status_code, one.content) for one in (gone, never, cut)} == {(404, never.content)}
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"origin": "https://evil.example"}, {"origin": "null"}, {"origin": ""}, {"x-csrf-token": ""},
@@ -140,6 +161,9 @@ def test_s11_what_is_not_there_and_what_is_hidden_are_answered_alike(stage: Stag
         assert status(one) == 404
         assert set(one.headers) == set(two.headers)
     assert status(foreign("GET", f"sessions/{OTHER}/artifacts/{hidden.sha256}")) == 200
+    one, two = (foreign("DELETE", f"links/{link}") for link in (stage.links["viewer"], "0" * 32))
+    assert status(one) == status(two) == 404
+    assert one.text.replace(stage.links["viewer"], "0" * 32) == two.text
 
 
 def test_s11_how_long_it_takes_tells_nothing(stage: Stage) -> None:
@@ -237,6 +261,17 @@ def test_s39_large_bodies_and_many_requests_are_refused(stage: Stage) -> None:
     assert status(asking("POST", "sign-in", {"login": "x" * 2000, "password": "x"})) == 413
     found = [status(asking("GET", "health")) for _ in range(12)]
     assert found[:9] == [200] * 9 and 429 in found[9:]
+    app.state.desk.notes.close()
+    portal = stage.lab.settings.portal.model_copy(update={"requests_per_minute": 1000})
+    app = make_app(stage.lab.settings.model_copy(update={"portal": portal}), stage.commons, stage.people)
+    asking = Asking(TestClient(app, base_url=ORIGIN))
+    said = {"login": "x" * 1_900_000, "password": "x"}
+    assert [status(asking("POST", "sign-in", said)) for _ in range(7)] == [422] * 5 + [429] * 2
+    assert status(asking("GET", "health")) == 200, "what is small is answered still"
+    assert status(asking("POST", "sign-in", {**said, "password": "x" * 200_000})) == 413
+    asking.http.cookies.update(stage.signed_in("owner").http.cookies)
+    asking.csrf = asking("GET", "me").json()["csrf"]
+    assert status(asking("POST", f"sessions/{SESSION}/artifacts?name=large", b"x" * 3_000_000)) == 201
     app.state.desk.notes.close()
 
 
