@@ -84,6 +84,14 @@ def test_what_was_written_before_the_account_stays_readable_and_is_still_theirs(
     assert found["ok"] and found["signatures"] == 3 and found["warnings"] == []
 
 
+def test_who_signed_before_they_shared_goes_on_with_the_same_key(cli: CommandLine) -> None:
+    cli.run("sign", "init")
+    cli.run("session", "share", "--label", "x")
+    entry = cli.json("notebook", "add", "After", "--text", "x", "--sign", "--json")
+    assert entry["author"] == "ada" and entry["state"] == "signed"
+    assert cli.json("notebook", "show", entry["entry_id"], "--json")["signed_by"] == ["ada"]
+
+
 def test_a_session_is_handed_over_to_who_is_in_it_and_messages_name_people(cli: CommandLine) -> None:
     cli.run("session", "share", "--label", "x")
     made = cli.json("people", "add", "bob", "--name", "Bob B.", "--json")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from physlab.collab.people.accounts import Person
 from physlab.collab.people.naming import account_of, people_in
 from physlab.collab.signers import OwnedKeys, Register
 from physlab.collab.signers.passphrase import given_passphrase
@@ -56,9 +57,16 @@ def speaker_of(settings: Settings, name: str | None = None) -> Speaker:
     """
     login = check_name(name or settings.collaboration.person or getpass.getuser())
     account = account_of(settings, login)
-    if account is None:
+    if account is None or _goes_by_login(settings, login, account):
         return Speaker(login, login)
     return Speaker(account.login if login == account.id else login, account.id)
+
+
+def _goes_by_login(settings: Settings, login: str, account: Person) -> bool:
+    """Say whether somebody signed before sharing gave them an account that knows no more of them than the login."""
+    register = register_of(settings)
+    bare = account.name == login and account.mail is None and not account.has_password
+    return bare and bool(register.of(login)) and not register.of(account.id)
 
 
 def holder_of(settings: Settings, name: str | None = None) -> str:
