@@ -29,6 +29,22 @@ def asking(settings: Settings, file: Path | None) -> Callable[[str], str | None]
     return ask
 
 
+def hidden(words: str, file: Path | None) -> str:
+    """Return a secret: from a file, else asked for without showing it.
+
+    Raises:
+        ConfigurationError: Nobody can be asked.
+    """
+    from physlab.errors import ConfigurationError
+    from physlab.sealing.keyfiles import read_secret
+
+    if file is not None:
+        return read_secret(file).strip()
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"{words}: nobody can be asked for it.", hint="Give it in a file of mode 600.")
+    return str(typer.prompt(words, hide_input=True, err=True)).strip()
+
+
 def fresh(person: str, file: Path | None, given: str | None) -> str:
     """Return the passphrase for a new key: from a file, else the one that is given, else asked for twice.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -177,6 +178,29 @@ def transfer(person: Somebody, session: Session = None, yes: Yes = False, json: 
         _answer("transfer", session, person=person, dry_run=True)  # nobody is asked about what cannot be
         typer.confirm(f"{person} will own the session. Go on?", abort=True)
     return _done(_answer("transfer", session, person=person), f"[green]✓[/green] {escape(person)} owns the session.")
+
+
+@app.command()
+def join(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of the link, as it was sent; in quotes.")],
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", metavar="FILE", help="File with a token of yours there (mode 600); unset: asked.",
+                     show_default=False),
+    ] = None,
+    json: Json = False,
+) -> int:  # fmt: skip
+    """Join a session of another lab by a link, with a token of your account there."""
+    from physlab.cli.passphrase import hidden
+    from physlab.service.sharing.fetch import join_link
+
+    voice.parting = "You are in no session more than before."
+    found = join_link(address, hidden("Token of your account there", token_file))
+    if voice.as_json:
+        voice.reply(found)
+        return 0
+    voice.say(f"[green]✓[/green] You are {found['role']} of {escape(found['session_id'])} at {found['lab']}.")
+    return 0
 
 
 @app.command()

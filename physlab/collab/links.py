@@ -157,9 +157,11 @@ class Links:
 
         Raises:
             UnseenError: The link opens nothing, or is for somebody else.
-            AccessError: Who asks has no account.
+            AccessError: Who asks has no account, or shows a token that only reads.
         """
-        if who.person is None or who.reads_only:
+        if who.reads_only:
+            raise AccessError("This token only reads; joining changes something.", hint="Make a token that writes.")
+        if who.person is None:
             raise AccessError("Joining needs an account.", hint="Sign in, then open the link again.")
         with self.database.writing() as connection:
             row = self._alive(connection, token)

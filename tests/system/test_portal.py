@@ -123,6 +123,33 @@ def test_a_viewer_and_an_editor_do_what_their_role_allows(tmp_path: Path) -> Non
     assert {one["name"]: one["role"] for one in told if one["role"] != "owner"} == {"vera": "viewer", "eddy": "editor"}
 
 
+def test_a_session_of_another_lab_is_joined_from_the_command_line(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir(), there.mkdir()
+    port = str(free_port())
+    with portal(here, "--port", port) as address:
+        physlab(here, "people", "add", "eddy", "--name", "Eddy", "--json")
+        shared = physlab(here, "session", "share", "-a", "write", "-s", "stones", "--json", port=port)["share_url"]
+        for name, words in (("writes", []), ("reads", ["--reads-only"])):
+            made = physlab(here, "people", "token", "add", "eddy", "--label", name, *words, "--json")["token"]
+            (there / name).write_text(f"{made}\n")
+            (there / name).chmod(0o600)
+        only = physlab(there, "session", "join", shared, "--token-file", "reads", "--json", code=1)
+        assert "only reads" in only["error"]["message"]
+        joined = physlab(there, "session", "join", shared, "--token-file", "writes", "--json")
+        assert joined == {"session_id": "stones", "role": "editor", "lab": address}
+        for words, said in (
+            ([f"{address}/#/join/pll_{'A' * 43}", "--token-file", "writes"], "does not open anything"),
+            ([shared], "nobody can be asked"), ([address, "--token-file", "writes"], "not the address of a link"),
+        ):  # fmt: skip
+            assert said in physlab(there, "session", "join", *words, "--json", code=1)["error"]["message"]
+        (there / "writes").write_text("wrong\n")
+        wrong = physlab(there, "session", "join", shared, "--token-file", "writes", "--json", code=1)
+        assert wrong["error"]["message"] == "This is no token of an account."
+    told = physlab(here, "session", "members", "-s", "stones", "--json")["members"]
+    assert {"Eddy": "editor"}.items() <= {one["name"]: one["role"] for one in told}.items()
+
+
 def test_a_shared_graph_is_fetched_verified_and_run_again_elsewhere(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir(), there.mkdir()
