@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,27 @@ def _sheet(shown: Sequence[tuple[str, Thumbnail]], columns: int, width_px: int) 
         if thumbnail.png is not None:
             picture = _fitted(thumbnail.png, width_px - 2, high - 2)
             sheet.paste(picture, (left + (width_px - picture.width) // 2, top + (high - picture.height) // 2))
+        elif thumbnail.rows:
+            _write_rows(pen, thumbnail.rows, (left + 8, top + 8, left + width_px - 8, top + high - 8))
         else:
             pen.text((left + width_px / 2, top + high / 2), thumbnail.kind, fill="#57606a", font=font, anchor="mm")
         pen.text((left, top + high + 5), _label(name, width_px, font), fill="#16191d", font=font)
     return encode(sheet)
+
+
+def _write_rows(pen: Any, rows: Sequence[Sequence[str]], box: tuple[int, int, int, int]) -> None:
+    """Write the first rows of a table into a box: as many columns, and as much of each, as there is room for."""
+    left, top, right, bottom = box
+    font, place = _font(12), left
+    for column in zip_longest(*rows, fillvalue=""):
+        wide = min(max(font.getlength(text) for text in column), (right - left - 12) / 2)
+        if place + wide > right:
+            return
+        for number, text in enumerate(column):
+            if top + 17 * (number + 1) <= bottom:
+                ink = "#57606a" if number == 0 else "#16191d"
+                pen.text((place, top + 17 * number), _label(text, round(wide), font), fill=ink, font=font)
+        place += round(wide) + 12
 
 
 def _fitted(png: bytes, wide: int, high: int) -> Any:
@@ -66,10 +84,10 @@ def _label(name: str, width_px: int, font: Any) -> str:
     return text
 
 
-def _font() -> Any:
+def _font(size_px: int = 18) -> Any:
     from PIL import ImageFont
 
     spec = find_spec("matplotlib")
     if spec is None or spec.origin is None:
-        return ImageFont.load_default(18)
-    return ImageFont.truetype(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", 18)
+        return ImageFont.load_default(size_px)
+    return ImageFont.truetype(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", size_px)

@@ -141,7 +141,7 @@ async function node(name, id, which) {
 function rendered(html) {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   const article = parsed.querySelector("article");
-  for (const head of article.querySelectorAll(":scope > h1, :scope > .facts")) head.remove();
+  for (const head of article.querySelectorAll(":scope > h1, :scope > .facts, :scope > .list")) head.remove();
   return document.importNode(article, true);
 }
 

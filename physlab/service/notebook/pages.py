@@ -24,7 +24,7 @@ SHEET_PX, SHEET_COLUMNS = 256, 5
 _STYLE = (
     "body{font:16px/1.5 Georgia,serif;max-width:46rem;margin:2rem auto;padding:0 1rem}img{max-width:100%}"
     "code{font-size:.8em;overflow-wrap:anywhere}.facts{color:#666;font-size:.9em}table{border-collapse:collapse}"
-    "td,th{border-bottom:1px solid #ccc;padding:.2rem .6rem}"
+    "td,th{border-bottom:1px solid #ccc;padding:.2rem .6rem}img.math{vertical-align:middle}"
 )
 
 
@@ -173,8 +173,8 @@ def entry_html(store: Store, page: Page, names: Mapping[str, str] = NOBODY) -> t
     facts = f"{entry.entry_id}, revision {entry.revision}, {escape(author)}, {escape(entry.at)}, {escape(state)}"
     html = (
         f"<article><h1>{escape(entry.title)}</h1><p class=facts>{facts}<br><code>sha256:{page.record}</code></p>"
-        f"{''.join(parts)}{f'<h2>Files</h2><ul>{files}</ul>' if files else ''}"
-        f"{f'<h2>Signatures</h2><ul>{signed}</ul>' if signed else ''}</article>"
+        f"{''.join(parts)}{f'<div class=list><h2>Files</h2><ul>{files}</ul></div>' if files else ''}"
+        f"{f'<div class=list><h2>Signatures</h2><ul>{signed}</ul></div>' if signed else ''}</article>"
     )
     return html, problems
 

@@ -198,6 +198,9 @@ def test_contact_sheets_hold_so_many_each() -> None:
         (f"a very long name of a file number {n}.png", Thumbnail("picture", "", png(80 + n, 40))) for n in range(14)
     ]
     shown[3] = ("data.bin", Thumbnail("file", "BIN file"))
+    bare = contact_sheets([("levels.csv", Thumbnail("table", ""))], width_px=96)
+    told = contact_sheets([("levels.csv", Thumbnail("table", "", rows=(("n", "E"), ("1", "-13.6"))))], width_px=96)
+    assert bare != told and Image.open(io.BytesIO(bare[0])).size == Image.open(io.BytesIO(told[0])).size
     sheets = contact_sheets(shown, rows=3, columns=4, width_px=96)
     sizes = [Image.open(io.BytesIO(sheet)).size for sheet in sheets]
     assert sizes[0] == (4 * 108 + 12, 3 * (72 + 34 + 12) + 12) and sizes[1] == (2 * 108 + 12, 72 + 34 + 24)
