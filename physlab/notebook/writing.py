@@ -20,6 +20,7 @@ from physlab.model import NodeRecord
 from physlab.model.notebook import Attachment, Entry, Remark, Source, Word
 from physlab.model.version import Content
 from physlab.notebook.book import Book, Page, open_book
+from physlab.spills import refuse_spills
 from physlab.store import Store
 from physlab.versioning.contents import keep_all
 from physlab.versioning.history import of_bytes
@@ -107,6 +108,7 @@ def revise(store: Store, page: Page, draft: Draft, reason: str, clock: Clock = n
     """
     if not reason.strip():
         raise ValidationError("A revision needs a reason.", hint="Say why: --reason TEXT.")
+    refuse_spills({"reason": reason})
     attached = attach(store, draft)
     with alone(store):
         book = open_book(store, page.entry.notebook)
@@ -125,12 +127,14 @@ def remark(store: Store, page: Page, author: str, text: str, word: Word = "comme
     """Say something of a revision: a comment, a request for changes, or an approval.
 
     Raises:
-        ValidationError: A comment or a request without a text; or its author reviews what they wrote themselves.
+        ValidationError: A comment or a request without a text; its author reviews what they wrote themselves; or
+            the text holds a secret.
     """
     if word != "approve" and not text.strip():
         raise ValidationError("There is nothing said.", hint="Give a text.")
     if word != "comment" and author == page.entry.author:
         raise ValidationError(f"{author} wrote this entry and cannot review it.", hint="Ask somebody else.")
+    refuse_spills({"text": text})
     with alone(store):
         book = open_book(store, page.entry.notebook)
         said = Remark(notebook=book.name, previous=book.heads, at=clock().isoformat(), entry=page.record, word=word,
@@ -198,10 +202,12 @@ def attach(store: Store, draft: Draft, *, keep: bool = True) -> Attached:
     """Keep the files of a draft, or only read them; say which nodes made them, as the ledger has it.
 
     Raises:
-        ValidationError: Some are not there; the message names them all, and nothing is kept.
+        ValidationError: Some are not there, the message names them all; or something holds a secret. Nothing is kept.
         StoreError: The store cannot take them.
     """
     named = named_files(draft)
+    texts = {"title": draft.title, "content": draft.content, "conclusions": draft.conclusions}
+    refuse_spills({**texts, "tags": "\n".join(draft.tags), "tools_used": "\n".join(draft.tools_used)}, dict(named))
     paths = [path for _, path in named]
     kept = keep_all(store, paths) if keep else _read_all(store, paths)
     makers = maker_of(store, [content.sha256 for content in kept])

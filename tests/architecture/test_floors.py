@@ -9,7 +9,7 @@ from tests.architecture.source import LIBRARY, ROOT, imports, module
 FLOORS = (
     ("errors",),
     ("model", "caps", "keys", "submitter"),
-    ("spelling", "graph", "expressions", "specfile", "durable", "collector", "outgoing"),
+    ("spelling", "graph", "expressions", "specfile", "durable", "collector", "outgoing", "spills"),
     ("settings", "device", "store", "language", "sealing", "signing"),
     ("tools",),
     ("plugins", "notify"),

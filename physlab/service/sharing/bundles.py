@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from physlab.model import RunRecord
 from physlab.report.contents import read_files
 from physlab.report.folder import folder_name, paths_of
 from physlab.service.papers import write_paper
+from physlab.spills import refuse_spills, spill_of
 from physlab.store import Store
 from physlab.versioning.labels import may_leave
 from physlab.versioning.names import names_with_folders
@@ -96,13 +98,26 @@ def find_wanted(
 
 
 def choose_bundle(lab: Lab, wanted: Wanted) -> Chosen:
-    """Return what would go into a bundle.
+    """Return what would go into a bundle; a file that holds a secret stays here.
 
     Raises:
-        ValidationError: There is nothing of that name in the session.
+        ValidationError: There is nothing of that name in the session, or its graph or notebook holds a secret.
         StoreError: Nothing of it may leave.
     """
-    return choose(lab.store, wanted, may_leave(lab.store))
+    labelled = may_leave(lab.store)
+
+    def reason(digest: str) -> str | None:
+        path = lab.store.blobs.path(digest)
+        return labelled(digest) or (spill_of(path) if path.is_file() else None)
+
+    chosen = choose(lab.store, wanted, reason)
+    told = {**chosen.records, **chosen.notebook}
+    refuse_spills({f"the {one.record['kind']} {name[:12]}": _plain(one.record) for name, one in told.items()})
+    return chosen
+
+
+def _plain(record: Mapping[str, Any]) -> str:
+    return json.dumps(dict(record), ensure_ascii=False, indent=0, default=str).replace("\\n", "\n")
 
 
 def make_bundle(

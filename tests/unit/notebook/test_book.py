@@ -43,6 +43,30 @@ def keys() -> dict[str, SecretKey]:
     return {name: make_secret() for name in ("ada", "bob")}
 
 
+def test_s36_nothing_is_written_that_holds_a_secret(store: Store, tmp_path: Path) -> None:
+    secret = "gh" + "p_" + "aB3" * 12
+    (tmp_path / "env.txt").write_text(f"TOKEN={secret}\n")
+    first = write(store, "lab", DRAFT)
+    size = len(store.records_of("notebook_entry"))
+    for draft in (
+        replace(DRAFT, title=secret), replace(DRAFT, content=f"x\n{secret}"), replace(DRAFT, conclusions=secret),
+        replace(DRAFT, tags=("a", secret)), replace(DRAFT, tools_used=(secret,)),
+        replace(DRAFT, files=[tmp_path / "env.txt"]),
+    ):  # fmt: skip
+        with pytest.raises(ValidationError, match="cannot be taken back") as caught:
+            write(store, "lab", draft)
+        assert secret not in str(caught.value.as_reply())
+        with pytest.raises(ValidationError, match="holds a token of GitHub"):
+            revise(store, first, draft, "again")
+    with pytest.raises(ValidationError, match="reason: line 1 holds"):
+        revise(store, first, DRAFT, secret)
+    with pytest.raises(ValidationError, match="text: line 1 holds"):
+        remark(store, first, "bob", f"See {secret}")
+    assert len(store.records_of("notebook_entry")) == size and open_book(store, "lab").heads == (first.record,)
+    held = [path for path in store.root.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    assert held == []
+
+
 def test_an_entry_is_kept_and_its_revisions_follow_it(store: Store, tmp_path: Path) -> None:
     clock = Clock()
     (tmp_path / "levels.csv").write_text("n,E\n1,-13.6\n")

@@ -24,7 +24,7 @@ from physlab.versioning.labels import label, read_label
 from tests.unit.bundle.conftest import run
 from tests.unit.collab.conftest import StillClock
 from tests.unit.collab.people_in import person
-from tests.unit.conftest import open_lab
+from tests.unit.conftest import Bench, node, open_lab
 
 
 def params(lab: Lab, **given: Any) -> dict[str, Any]:
@@ -107,6 +107,24 @@ def test_what_may_not_leave_is_not_shared(lab: Lab, commons: Commons, ada: Who, 
     label(lab.store, [artifact], read_label("private"), "me")
     with pytest.raises(StoreError, match="Nothing of it may leave"):
         share(lab, commons, ada, record)
+
+
+def test_s36_a_graph_that_holds_a_secret_is_not_shared_and_a_file_that_does_stays(
+    lab: Lab, commons: Commons, ada: Who, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "gh" + "p_" + "aB3" * 12
+    spilled = Bench(lab, tmp_path).run([node("value", "give", value=secret)]).record
+    with pytest.raises(ValidationError, match="holds a token of GitHub") as caught:
+        share(lab, commons, ada, spilled)
+    assert secret not in str(caught.value.as_reply())
+    record = run(lab, tmp_path)
+    artifact = lab.store.record(str(record.nodes[2].record))["artifacts"][0]["sha256"]
+    place = lab.store.blobs.path(artifact)
+    place.chmod(0o644)
+    place.write_bytes(f"key = {secret}\n".encode())
+    with pytest.raises(StoreError, match="Nothing of it may leave") as held:
+        share(lab, commons, ada, record)
+    assert "line 1 holds a token of GitHub" in str(held.value.as_reply())
 
 
 def test_a_link_to_a_bundle_fetches_it_and_no_other(
