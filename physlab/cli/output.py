@@ -123,10 +123,21 @@ def tell_path(path: str) -> int:
 
 
 def escape(text: str) -> str:
-    """Return a text that Rich prints as it is."""
+    """Return a text that Rich prints as it is, and that does nothing to a terminal."""
     from rich.markup import escape as rich_escape
 
-    return rich_escape(text)
+    return rich_escape(harmless(text))
+
+
+_ACTIVE = dict.fromkeys(
+    (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd"
+)
+"""Signs that a terminal obeys, and those that turn the direction of what follows; not tab and new line."""
+
+
+def harmless(text: str) -> str:
+    """Return a text in which each sign is only seen: others wrote it, and this terminal is not theirs."""
+    return text if text.isprintable() else text.translate(_ACTIVE)
 
 
 def quoted(word: str) -> str:
@@ -192,7 +203,7 @@ def table(
         )  # fmt: skip
     for row in cells:
         shown = [_cut(row[index], room) if columns[index] == free else row[index] for index in kept]
-        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in shown))
+        made.add_row(*(Text(harmless(cell)) if isinstance(cell, str) else cell for cell in shown))
     return made
 
 
@@ -258,9 +269,9 @@ def show_problem(message: str, hint: str = "", title: str = "") -> None:
     from rich.panel import Panel
     from rich.text import Text
 
-    body = Text(message.rstrip())
+    body = Text(harmless(message.rstrip()))
     if hint:
-        body.append(f"\n\n{hint}" if "\n" in message.strip() else f"\n{hint}", style="dim")
+        body.append(harmless(f"\n\n{hint}" if "\n" in message.strip() else f"\n{hint}"), style="dim")
     voice.err.print(
         Panel(body, title=title or None, title_align="left", border_style="red", box=box.ROUNDED, padding=(0, 1))
     )

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from physlab.cli import boundary
 from physlab.cli.boundary import StopSignals, hoist, speaks_json
-from physlab.cli.output import counted, duration, quoted, size, table
+from physlab.cli.output import counted, duration, escape, quoted, show_problem, size, table, voice
 
 
 @pytest.mark.parametrize(
@@ -133,3 +133,15 @@ def test_names_stay_whole_in_a_narrow_table(width: int) -> None:
     assert ("0123456789abcdef" in lines[2]) == ("lineage" in lines[0])
     assert all(("…" in line) != line.endswith("12345}") for line in lines[2:4])
     assert width < 200 or "lineage" in lines[0]
+
+
+def test_s27_what_others_wrote_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = "a\x1b[31mred\x1b]0;title\x07\r\x9b2Jfake\u202elog\x00\x7f"
+    voice.say(table(["what"], [[bad]]))
+    voice.fact("title", bad)
+    voice.remark(bad)
+    show_problem(bad, f"Type: physlab show {bad}")
+    voice.say(escape(f"[bold]{bad}\nnext\tline"))
+    seen = "".join(capsys.readouterr())
+    assert not set(seen) & set("\x1b\x07\r\x9b\u202e\x00\x7f") and seen.count("red") == 6
+    assert "[bold]a" in seen and "next" in seen

@@ -213,7 +213,8 @@ def _file(ask: Asker, session: str, digest: str, folder: Path) -> Path:
         raise ValidationError(
             f"The session has no file {digest[:12]}….", hint=f"Add it first: POST /sessions/{session}/artifacts"
         )
-    target = folder / (Path(held.name).name or "file")
+    name = re.sub(r"[\x00-\x1f\x7f/\\]", "_", held.name)
+    target = folder / (name[-60:] if name.strip(". ") else "file")  # a name leads nowhere else
     commons.store.blobs.export(digest, target)
     return target
 

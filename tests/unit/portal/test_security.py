@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from physlab.collab import schema
 from physlab.collab.audit.verification import rows_of, verify_log
 from physlab.collab.database import MICRO, written
 from physlab.collab.people.visits import LONGEST_S
@@ -224,6 +225,20 @@ def test_s16_a_half_open_visit_reads_nothing(stage: Stage) -> None:
 )
 def test_s22_files_are_named_by_64_digits_alone(stage: Stage, digest: str) -> None:
     assert status(stage.signed_in("owner")("GET", f"sessions/{SESSION}/artifacts/{digest}")) in (401, 404)
+
+
+def test_s22_the_name_of_a_file_leads_nowhere(stage: Stage) -> None:
+    owner = stage.signed_in("owner")
+    table = schema.contents
+    for number, name in enumerate(("..", ".", "", "../../../../tmp/x", "/etc/x", "a\\..\\b", "nul\0x", "é" * 300)):
+        with stage.commons.database.writing() as connection:
+            connection.execute(table.update().where(table.c.sha256 == stage.file).values(name=name))
+        made = owner(
+            "POST", f"sessions/{SESSION}/notebook", {"title": f"Entry {number}", "artifacts": [stage.file] * 2}
+        )
+        assert status(made) == 201, made.text
+        for one in made.json()["attachments"]:
+            assert one["sha256"] == stage.file and not set(one["name"]) & set("/\\\0") and one["name"].strip(". ")
 
 
 def test_s21_every_file_is_a_download_that_no_browser_runs(stage: Stage) -> None:
