@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from physlab.durable import replace_file
@@ -39,6 +43,32 @@ def make_private(folder: Path) -> None:
     """
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.mkdir(exist_ok=True, mode=0o700)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """Keep other processes from changing keys in a folder meanwhile.
+
+    Args:
+        folder: Made where it is not there.
+        name: Of the file that is locked.
+
+    Raises:
+        ConfigurationError: The folder cannot be written.
+    """
+    try:
+        make_private(folder)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder of keys {folder} cannot be written: {error.strerror or error}.",
+            hint="Make it writable, or choose another PHYSLAB_HOME.",
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_secret(path: Path, data: bytes) -> None:

@@ -10,12 +10,9 @@ A wrapped key is an age file with an age identity in it: `age -d -i KEY WRAPPED`
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +20,7 @@ from pathlib import Path
 from physlab.errors import ConfigurationError, ValidationError, nearest
 from physlab.keys import digest_bytes
 from physlab.sealing import age
-from physlab.sealing.keyfiles import read_secret, write_secret
+from physlab.sealing.keyfiles import locked, read_secret, write_secret
 from physlab.sealing.project import ProjectKey
 
 DEFAULT_PROJECT = "lab"
@@ -105,7 +102,7 @@ class Keyring:
         Raises:
             ConfigurationError: There are data keys, and the server key that opens them is gone.
         """
-        with self._locked():
+        with locked(self.folder):
             if not self.is_elsewhere and not (self.folder / "server.key").exists():
                 if self.known():
                     self.server()  # raises: a new one would open nothing of what these seal
@@ -174,7 +171,7 @@ class Keyring:
                 "The server key is kept elsewhere, so the new one is made there.",
                 hint="Make it and name it: age-keygen -o new.key; physlab keys rotate --new new.key",
             )
-        with self._locked():
+        with locked(self.folder):
             old = age.recipient_of(self.server())
             opened = [self.project(known.project) for known in self.known()]
             server = age.read_identity(new, "The new key") if new else age.make_identity()
@@ -213,7 +210,7 @@ class Keyring:
         secret = age.read_identity(identity, "The recovery key")
         text = age.unseal(wrapped, secret, "The wrapped key").decode("ascii", "replace")
         data = age.read_identity(text, "The wrapped key")
-        with self._locked():
+        with locked(self.folder):
             known = [one for one in self.known() if one.project == project]
             if known and known[0].recipient != age.recipient_of(data):
                 raise ValidationError(
@@ -267,23 +264,6 @@ class Keyring:
                 f"'{project[:40]}' is no name for a project.", hint="Small letters, digits and '-', such as lab."
             )
         return self.folder / "projects" / project
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other processes from changing keys meanwhile."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ConfigurationError(
-                f"The folder of keys {self.folder} cannot be written: {error.strerror or error}.",
-                hint="Make it writable, or choose another PHYSLAB_HOME.",
-            ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def fingerprint(recipient: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from physlab.collab.signers.register import Register, check_name
 from physlab.errors import ConfigurationError, StoreError, ValidationError
-from physlab.sealing.keyfiles import make_private, read_secret, write_secret
+from physlab.sealing.keyfiles import locked, make_private, read_secret, write_secret
 from physlab.signing import KnownKey, SecretKey, make_secret, unlock
 
 LEAST = 8
@@ -93,7 +93,7 @@ class OwnedKeys:
         before = self.current(name)
         self.unlock(name, old)
         fresh = self._add(name, new, make_secret())
-        with self.register.locked():
+        with locked(self.register.folder):
             ended = self.register.keep(replace(self.register.find(before.public.id), until=fresh.since))
         self._forget(ended)
         return ended, fresh
@@ -112,7 +112,7 @@ class OwnedKeys:
         key = KnownKey(name, secret.public, since=datetime.now(UTC).isoformat())
         make_private(self.folder)
         write_secret(self.path(key), secret.lock(passphrase).encode())  # first: a key that is known is here
-        with self.register.locked():
+        with locked(self.register.folder):
             return self.register.keep(key)
 
     def _forget(self, key: KnownKey) -> None:

@@ -7,12 +7,8 @@ A key never changes its owner, and is never removed: what it signed has to be ve
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +16,7 @@ from typing import Any
 
 from physlab.durable import replace_file
 from physlab.errors import StoreError, ValidationError, nearest
-from physlab.sealing.keyfiles import make_private
+from physlab.sealing.keyfiles import locked, make_private
 from physlab.signing import Known, KnownKey, PublicKey, read_public
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
@@ -83,7 +79,7 @@ class Register:
         check_name(name)
         if since and until and datetime.fromisoformat(since) >= datetime.fromisoformat(until):
             raise ValidationError(f"The key would end ({until}) before it begins ({since}).", hint="Turn them round.")
-        with self.locked():
+        with locked(self.folder):
             before = next((key for key in self.known() if key.public.number == public.number), None)
             if before is not None and (before.name != name or before.public != public):
                 raise ValidationError(
@@ -107,7 +103,7 @@ class Register:
             raise ValidationError(
                 f"{moment.isoformat()} lies ahead.", hint="Say since when it is lost: --at 2026-11-20"
             )
-        with self.locked():
+        with locked(self.folder):
             fresh = self.find(key.public.id)
             if fresh.revoked and datetime.fromisoformat(fresh.revoked) <= moment:
                 raise ValidationError(
@@ -133,17 +129,6 @@ class Register:
                 hint="Free disk space or make the folder writable; the keys before still hold.",
             ) from error
         return key
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from changing keys meanwhile."""
-        make_private(self.folder)
-        descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def check_name(name: str) -> str:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -19,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from physlab.errors import ConfigurationError
 from physlab.keys import digest_bytes
 from physlab.notebook.writing import Clock, now
-from physlab.sealing.keyfiles import read_secret, write_secret
+from physlab.sealing.keyfiles import locked, read_secret, write_secret
 
 FILE = "paper.pem"
 """Key and certificate in one file, so that they always fit."""
@@ -73,7 +69,7 @@ def lab_certificate(folder: Path, lab: str = "", clock: Clock = now) -> Certific
         StoreError: It cannot be written.
     """
     path = folder / FILE
-    with _locked(folder):
+    with locked(folder, ".paper.lock"):
         if not path.exists():
             write_secret(path, _make(lab, clock()).encode("ascii"))
     text = read_secret(path)
@@ -112,21 +108,3 @@ def _make(lab: str, at: datetime) -> str:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return made.public_bytes(serialization.Encoding.PEM).decode() + key.decode()
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from making another one meanwhile."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(folder / ".paper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The folder of keys {folder} cannot be written: {error.strerror or error}.",
-            hint="Make it writable, or choose another PHYSLAB_HOME.",
-        ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
