@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,14 +32,28 @@ def run_server(programs: Path) -> Iterator[str]:
     def call(*command: str | Path) -> None:
         subprocess.run(list(map(str, command)), check=True, capture_output=True, user=user, cwd="/", timeout=120)
 
-    data = home / "data"
-    options = f"-c listen_addresses='' -c unix_socket_directories='{home}' -c fsync=off"
+    data, setpriv = home / "data", shutil.which("setpriv")
+    dies_along = [setpriv, "--pdeathsig", "QUIT"] if setpriv else []  # with a run of tests that is killed
+    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={home}", "-c", "fsync=off"]
     try:
         call(programs / "initdb", "-D", data, "-U", "lab", "-A", "trust", "-E", "UTF8", "--no-sync")
-        call(programs / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", options, "start")
+        with (home / "log").open("wb") as log:
+            words = [*dies_along, str(programs / "postgres"), "-D", str(data), *options]
+            server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=user, cwd="/")
         try:
+            _wait(server, data / "postmaster.pid", home / "log")
             yield f"postgresql+psycopg://lab@/postgres?host={home}"
         finally:
-            call(programs / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+            server.send_signal(signal.SIGQUIT)  # at once; nothing of it is kept
+            server.wait(60)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _wait(server: subprocess.Popen[bytes], state: Path, log: Path) -> None:
+    """Wait until the server's own file of its state says that it takes connections."""
+    end = time.monotonic() + 120
+    while not state.is_file() or state.read_text().split()[-1:] != ["ready"]:
+        if server.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"PostgreSQL does not start: {log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.1)
